@@ -1,0 +1,135 @@
+//! What each provider offers, limits and charges: one table, as data, with its sources.
+//!
+//! The compile-time checks, the payload rule, the embedded clouds and the cost figures all read
+//! it. A change of price is an edit here and nowhere else.
+
+use serde::Serialize;
+
+/// A provider of functions, tables and objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// AWS: Lambda, DynamoDB, S3.
+    Aws,
+    /// Alibaba Cloud: Function Compute 3.0, TableStore, OSS.
+    Aliyun,
+}
+
+/// What a provider refuses.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Limits {
+    /// Function memory in MB: smallest, largest, and the step between.
+    pub memory_mb: (u32, u32, u32),
+    /// Longest function timeout in seconds.
+    pub timeout_s: u32,
+    /// Whether functions can have a GPU.
+    pub gpu: bool,
+    /// Largest payload of an asynchronous invocation, in bytes.
+    pub async_payload_bytes: usize,
+    /// Largest row of the table, in bytes.
+    pub row_bytes: usize,
+    /// How often the platform delivers an event again after a failure, by default.
+    pub redeliveries: u32,
+    /// Writes per second that one row takes.
+    pub row_writes_per_s: u32,
+}
+
+/// What a provider charges, in USD.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Prices {
+    /// One million invocations.
+    pub invocations_per_million: f64,
+    /// One GB of memory for one second.
+    pub gb_second: f64,
+    /// One vCPU for one second, where it is billed apart from memory.
+    pub vcpu_second: f64,
+    /// One GB of GPU memory for one second.
+    pub gpu_gb_second: f64,
+    /// One million write units.
+    pub table_writes_per_million: f64,
+    /// One million strongly consistent read units.
+    pub table_reads_per_million: f64,
+    /// Bytes in one write unit.
+    pub write_unit_bytes: usize,
+    /// Bytes in one read unit.
+    pub read_unit_bytes: usize,
+    /// One million object writes.
+    pub object_puts_per_million: f64,
+    /// One million object reads.
+    pub object_gets_per_million: f64,
+    /// One GB that leaves the cloud.
+    pub egress_gb: f64,
+}
+
+impl Provider {
+    /// The name in prose.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Provider::Aws => "AWS",
+            Provider::Aliyun => "Alibaba Cloud",
+        }
+    }
+
+    /// The provider's limits.
+    ///
+    /// Sources: AWS Lambda quotas (asynchronous payload 1 MB since October 2025), DynamoDB
+    /// quotas; Function Compute 3.0 limits, TableStore limits (all read in 2026).
+    pub const fn limits(self) -> &'static Limits {
+        match self {
+            Provider::Aws => &Limits {
+                memory_mb: (128, 10_240, 1),
+                timeout_s: 900,
+                gpu: false,
+                async_payload_bytes: 1024 * 1024,
+                row_bytes: 400 * 1024,
+                redeliveries: 2,
+                row_writes_per_s: 1_000,
+            },
+            Provider::Aliyun => &Limits {
+                memory_mb: (128, 32_768, 64),
+                timeout_s: 86_400,
+                gpu: true,
+                async_payload_bytes: 128 * 1024,
+                row_bytes: 2 * 1024 * 1024,
+                redeliveries: 3,
+                row_writes_per_s: 10_000,
+            },
+        }
+    }
+
+    /// The provider's prices.
+    ///
+    /// Sources: AWS price pages for us-east-1 (DynamoDB since November 2024). Alibaba: Function
+    /// Compute CU prices (2026); the TableStore and OSS request prices and the egress price could
+    /// not be verified and are stand-ins of the same order as AWS's.
+    pub const fn prices(self) -> &'static Prices {
+        match self {
+            Provider::Aws => &Prices {
+                invocations_per_million: 0.20,
+                gb_second: 0.000_016_666_7,
+                vcpu_second: 0.0,
+                gpu_gb_second: 0.0,
+                table_writes_per_million: 0.625,
+                table_reads_per_million: 0.125,
+                write_unit_bytes: 1024,
+                read_unit_bytes: 4096,
+                object_puts_per_million: 5.0,
+                object_gets_per_million: 0.40,
+                egress_gb: 0.09,
+            },
+            Provider::Aliyun => &Prices {
+                invocations_per_million: 0.15,
+                gb_second: 0.15 * 0.000_02,
+                vcpu_second: 0.000_02,
+                gpu_gb_second: 1.8 * 0.000_02,
+                table_writes_per_million: 0.60,
+                table_reads_per_million: 0.30,
+                write_unit_bytes: 4096,
+                read_unit_bytes: 4096,
+                object_puts_per_million: 5.0,
+                object_gets_per_million: 0.40,
+                egress_gb: 0.12,
+            },
+        }
+    }
+}
