@@ -101,7 +101,12 @@ impl ObjectKey {
         ObjectKey(format!("{}{digest}", Self::prefix(run)))
     }
 
-    /// What the keys of all objects of `run` begin with.
+    /// The object that holds the result of `run`; it outlives the others.
+    pub fn result(run: &RunId, digest: &Digest) -> Self {
+        ObjectKey(format!("{run}.result/{digest}"))
+    }
+
+    /// What the keys of all objects of `run`, but its result, begin with.
     pub fn prefix(run: &RunId) -> String {
         format!("{run}/")
     }

@@ -3,14 +3,28 @@
 //! Users depend on the crate `jointlambda`, which re-exports what they need.
 
 pub mod backend;
+pub mod client;
+mod codec;
+mod commit;
 pub mod definition;
+mod dispatch;
+mod entrypoint;
+pub mod envelope;
 pub mod error;
 pub mod id;
+mod join;
+pub mod machine;
+mod payload;
 pub mod plain;
 pub mod provider;
+mod retry;
+pub mod runtime;
 
 #[doc(hidden)]
 pub mod private;
 
+pub use client::{Client, RunError, StartError, Status};
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
+pub use machine::{Travel, Workflow};
+pub use runtime::{Options, Runtime};

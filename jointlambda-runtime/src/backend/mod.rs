@@ -214,7 +214,7 @@ pub struct Arrived {
 /// - `put` stores the object unless one is there under that key; keys name content, so either way
 ///   the object is there afterwards.
 /// - `get` returns the whole object or `None`.
-/// - `delete_run` removes every object of a run; removing nothing is not an error.
+/// - `delete_run` removes every object of a run but its result; removing nothing is not an error.
 #[async_trait]
 pub trait Objects: Send + Sync {
     /// Stores an object if absent.

@@ -1,0 +1,271 @@
+//! Starts what a committed continuation says: invokes successors, arrives at joins.
+//!
+//! Everything here is idempotent: a continuation may be dispatched by any number of copies.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
+
+use crate::{
+    backend::Invoked,
+    codec,
+    commit::{Instance, Settled},
+    definition::FunctionDef,
+    envelope::{
+        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Fork, Frame, Place, Relay, Task, Value, path,
+    },
+    error::Fault,
+    id::RunId,
+    join::Full,
+    retry,
+    runtime::Runtime,
+};
+
+/// Requests that one function has under way at once.
+const CONCURRENCY: usize = 64;
+/// A fan-out of more branches is started through relays.
+const DIRECT: usize = 256;
+/// Relays that one function starts.
+const RELAYS: usize = 64;
+/// How often all placements of a function are tried.
+const ROUNDS: u32 = 3;
+
+/// A continuation and where it stands.
+struct Pending {
+    frames: Vec<Frame>,
+    continuation: Continuation,
+    objects: CloudSet,
+}
+
+/// A message to be sent.
+struct Outgoing {
+    function: &'static FunctionDef,
+    envelope: Envelope,
+}
+
+impl Runtime {
+    /// Dispatches what was decided for an instance, and whatever fan-ins that completes.
+    pub(crate) async fn go_on(&self, instance: Instance, settled: Settled) -> Result<(), Fault> {
+        let run = instance.run.clone();
+        let mut arrivals = Vec::new();
+        let mut pending = Vec::new();
+        match settled {
+            Settled::Next(continuation, objects) => {
+                pending.push(Pending { frames: instance.frames, continuation, objects });
+            }
+            Settled::Ended(arrived) => arrivals.push((instance.frames, arrived)),
+        }
+        while !pending.is_empty() || !arrivals.is_empty() {
+            let mut outgoing = Vec::new();
+            let mut full = Vec::new();
+            for one in std::mem::take(&mut pending) {
+                self.spread(&run, one, &mut outgoing, &mut arrivals, &mut full).await?;
+            }
+            let ((), completed) = future::try_join(
+                self.send_all(outgoing),
+                self.arrive_all(&run, std::mem::take(&mut arrivals)),
+            )
+            .await?;
+            full.extend(completed);
+            for full in full {
+                let (join, settled) = self.fan_in(full).await?;
+                match settled {
+                    Settled::Next(continuation, objects) => {
+                        pending.push(Pending { frames: join.frames, continuation, objects });
+                    }
+                    Settled::Ended(arrived) => arrivals.push((join.frames, arrived)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a part of a wide fan-out.
+    pub(crate) async fn relay(&self, envelope: Envelope, relay: Relay) -> Result<(), Fault> {
+        let Envelope { run, objects, frames, .. } = envelope;
+        let bytes = self.fetch(&run, &relay.branches).await?;
+        let branches: Vec<Continuation> = codec::unpack(&bytes, "a part of a fan-out")?;
+        let mut outgoing = Vec::new();
+        let mut pending = Vec::new();
+        self.branch_out(&run, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
+        self.send_all(outgoing).await?;
+        for Pending { frames, continuation, objects } in pending {
+            let instance = Instance { run: run.clone(), frames, node: 0, turns: Vec::new(), objects };
+            Box::pin(self.go_on(instance, Settled::Next(continuation, objects))).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a continuation apart into messages, arrivals and fan-ins that are full at once.
+    async fn spread(
+        &self,
+        run: &RunId,
+        one: Pending,
+        outgoing: &mut Vec<Outgoing>,
+        arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
+        full: &mut Vec<Full>,
+    ) -> Result<(), Fault> {
+        let mut pending = vec![one];
+        while let Some(Pending { frames, continuation, objects }) = pending.pop() {
+            match continuation {
+                Continuation::Call(call) => {
+                    call.check(self.definition).map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
+                    let function = self.function_at(&call)?;
+                    let envelope = self.envelope(run, frames, objects, Task::Call(call));
+                    outgoing.push(Outgoing { function, envelope });
+                }
+                Continuation::Return(value) => {
+                    arrivals.push((frames, Arrived { ended: Ended::Returned(value), objects }));
+                }
+                Continuation::Fork(Fork { join, turns, vars, branches }) => {
+                    let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
+                    if branches.is_empty() {
+                        let turns = frame.turns.clone();
+                        let join = Instance { run: run.clone(), frames, node: join, turns, objects };
+                        full.push(self.full_at_once(join, frame));
+                    } else {
+                        self.branch_out(run, &frames, frame, branches, objects, outgoing, &mut pending).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts branches from `frame.index` on: one by one when they are few, else through relays,
+    /// so that the time to start them all grows with the logarithm of their number.
+    #[allow(clippy::too_many_arguments)]
+    async fn branch_out(
+        &self,
+        run: &RunId,
+        around: &[Frame],
+        frame: Frame,
+        branches: Vec<Continuation>,
+        objects: CloudSet,
+        outgoing: &mut Vec<Outgoing>,
+        pending: &mut Vec<Pending>,
+    ) -> Result<(), Fault> {
+        let relayed_by = branches.iter().find_map(|branch| match branch {
+            Continuation::Call(call) => self.function_at(call).ok(),
+            _ => None,
+        });
+        let (Some(function), true) = (relayed_by, branches.len() > DIRECT) else {
+            for (index, continuation) in (frame.index..).zip(branches) {
+                let mut frames = around.to_vec();
+                frames.push(Frame { index, ..frame.clone() });
+                pending.push(Pending { frames, continuation, objects });
+            }
+            return Ok(());
+        };
+        let size = branches.len().div_ceil(RELAYS).max(DIRECT / 4);
+        let mut first = frame.index;
+        let mut branches = branches.into_iter();
+        loop {
+            let part: Vec<_> = branches.by_ref().take(size).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let frame = Frame { index: first, ..frame.clone() };
+            first += part.len() as u32;
+            let mut objects = objects;
+            let mut part = Value::Inline(codec::pack(&part));
+            if part.wire_len() > self.relay_limit(function) {
+                let bytes = self.fetch(run, &part).await?;
+                part = self.store(run, bytes, function.on, Place::Object).await?;
+                objects |= 1 << function.on;
+            }
+            let task = Task::Relay(Relay { frame, branches: part });
+            let envelope = self.envelope(run, around.to_vec(), objects, task);
+            outgoing.push(Outgoing { function, envelope });
+        }
+    }
+
+    /// The bytes of branches that a relay's envelope takes, beside its frames.
+    fn relay_limit(&self, function: &FunctionDef) -> usize {
+        let limit = |cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes;
+        function.placements().map(limit).min().unwrap_or(0) / 2
+    }
+
+    async fn arrive_all(&self, run: &RunId, arrivals: Vec<(Vec<Frame>, Arrived)>) -> Result<Vec<Full>, Fault> {
+        stream::iter(arrivals)
+            .map(|(frames, arrived)| async move { self.arrive(run, &frames, arrived).await })
+            .buffer_unordered(CONCURRENCY)
+            .try_filter_map(future::ok)
+            .try_collect()
+            .await
+    }
+
+    async fn send_all(&self, mut outgoing: Vec<Outgoing>) -> Result<(), Fault> {
+        // The common case needs no stream.
+        if outgoing.len() <= 1 {
+            return match outgoing.pop() {
+                Some(one) => self.send(&one).await,
+                None => Ok(()),
+            };
+        }
+        stream::iter(outgoing)
+            .map(|one| async move { self.send(&one).await })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+
+    /// Invokes a function on its placement, or on its failover placements when that fails. A copy
+    /// on another cloud has the same home row, so an answer that was lost does no harm.
+    async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
+        let wire: Bytes = one.envelope.encode();
+        let mut cause = String::new();
+        for round in 1..=ROUNDS {
+            let mut refused = 0;
+            for cloud in one.function.placements() {
+                let cloud = self.cloud(cloud)?;
+                match cloud.functions.invoke(one.function.name, wire.clone()).await {
+                    Invoked::Accepted => return Ok(()),
+                    Invoked::Throttled => cause = format!("{} throttles", cloud.name),
+                    Invoked::Unavailable(why) => cause = format!("{} is unavailable: {why}", cloud.name),
+                    Invoked::Unknown(why) => cause = format!("{} did not answer: {why}", cloud.name),
+                    Invoked::Rejected(why) => {
+                        cause = format!("{} refuses: {why}", cloud.name);
+                        refused += 1;
+                    }
+                }
+                tracing::warn!(function = one.function.name, cloud = %cloud.name, cause, "not invoked");
+            }
+            if refused == one.function.placements().count() {
+                return Err(Fault::Bound(format!("failed to invoke {}: {cause}", one.function.name)));
+            }
+            if round < ROUNDS {
+                tokio::time::sleep(retry::backoff(std::time::Duration::from_millis(50), round, 50)).await;
+            }
+        }
+        Err(Fault::Invoke { function: one.function.name.to_owned(), cause })
+    }
+
+    fn envelope(&self, run: &RunId, frames: Vec<Frame>, objects: CloudSet, task: Task) -> Envelope {
+        Envelope { definition: self.definition.hash, run: run.clone(), objects, frames, task }
+    }
+
+    fn function_at(&self, call: &Call) -> Result<&'static FunctionDef, Fault> {
+        self.definition
+            .node(call.node)
+            .and_then(|node| self.definition.function_of(node))
+            .ok_or_else(|| Fault::Poison(format!("there is no call site {}", call.node)))
+    }
+}
+
+impl Call {
+    /// Where the call's instance is.
+    pub(crate) fn instance(&self, envelope: &Envelope) -> Instance {
+        Instance {
+            run: envelope.run.clone(),
+            frames: envelope.frames.clone(),
+            node: self.node,
+            turns: self.turns.clone(),
+            objects: envelope.objects,
+        }
+    }
+
+    /// For logs: where the call is, without its values.
+    pub(crate) fn place(&self, frames: &[Frame]) -> String {
+        format!("{}{:?}", self.node, path(frames, &self.turns))
+    }
+}

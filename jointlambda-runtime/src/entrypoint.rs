@@ -1,0 +1,225 @@
+//! What a function does when an envelope arrives. The whole protocol reads here.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    future::{Either, join_all, select},
+};
+
+use crate::{
+    backend::{Delivery, Handler},
+    commit::{Instance, Settled},
+    definition::{FunctionDef, NodeDef, NodeKind},
+    envelope::{Arrived, Call, Continuation, Ended, Envelope, Failure, Frame, Task, Value, Vars},
+    error::Fault,
+    id::RunId,
+    machine::{Input, Machine, Outcome},
+    retry,
+    runtime::Runtime,
+};
+
+#[async_trait]
+impl Handler for Runtime {
+    async fn handle(&self, _function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
+        let envelope = Envelope::decode(&wire, self.definition)?;
+        match &envelope.task {
+            Task::Call(call) => self.call(&envelope, call, delivery).await,
+            Task::Relay(relay) => {
+                let relay = relay.clone();
+                self.relay(envelope, relay).await
+            }
+        }
+    }
+
+    async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
+        match Envelope::decode(&wire, self.definition) {
+            Ok(envelope) => match &envelope.task {
+                Task::Call(call) => self.fail(&envelope, call, attempts, cause).await,
+                Task::Relay(_) => self.fail_run(&envelope.run, function, attempts, cause).await,
+            },
+            Err(_) => match Envelope::run_of(&wire) {
+                Some(run) => self.fail_run(&run, function, attempts, cause).await,
+                None => {
+                    tracing::error!(function, cause, "dropped an envelope that names no run");
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+impl Runtime {
+    /// Runs an instance: at most one outcome is committed, and that one is dispatched.
+    async fn call(&self, envelope: &Envelope, call: &Call, delivery: Delivery) -> Result<(), Fault> {
+        let (node, function) = self.callee(call)?;
+        let mut instance = call.instance(envelope);
+        let settled = match self.run_unless_settled(&instance, node, function, call, delivery).await? {
+            // Another copy has committed. It may have died right then, so we go on in its place;
+            // but once the run has ended there is nothing left to go on with.
+            Found::Settled(settled) => {
+                if self.has_ended(&instance.run).await? {
+                    return Ok(());
+                }
+                settled
+            }
+            Found::Fresh(outcome, frames, vars) => {
+                let input = Input::One(outcome.value);
+                let machine = Machine::new(self.definition, self.code, node.resume, input)
+                    .with_context(&frames, call.turns.clone(), vars);
+                let mut continuation = self.guard(node.name, || machine.run())?;
+                self.fit(&instance.run, &instance.frames, &mut continuation, &mut instance.objects).await?;
+                self.commit(&instance, node, continuation).await?
+            }
+        };
+        self.go_on(instance, settled).await
+    }
+
+    /// Runs the user function and reads the home row at the same time. When the row is there the
+    /// user function is dropped, wherever it is.
+    async fn run_unless_settled(
+        &self,
+        instance: &Instance,
+        node: &NodeDef,
+        function: &'static FunctionDef,
+        call: &Call,
+        delivery: Delivery,
+    ) -> Result<Found, Fault> {
+        let read = self.settled(instance, node);
+        let run = async {
+            let args = self.fetch(&instance.run, &call.args).await?;
+            let (outcome, loaded, _) = futures_util::join!(
+                self.execute(node, function, &args, delivery),
+                self.load(&instance.run, node.resume, &instance.frames, call.vars.clone()),
+                self.warm(node),
+            );
+            let (frames, vars) = loaded?;
+            Ok(Found::Fresh(outcome?, frames, vars))
+        };
+        if function.dedupe_before {
+            return match read.await? {
+                Some(settled) => Ok(Found::Settled(settled)),
+                None => run.await,
+            };
+        }
+        futures_util::pin_mut!(read, run);
+        match select(read, run).await {
+            Either::Left((Ok(Some(settled)), _)) => Ok(Found::Settled(settled)),
+            // Without a row, or without an answer: the commit will decide.
+            Either::Left((_, run)) => run.await,
+            Either::Right((found, _)) => found,
+        }
+    }
+
+    /// Runs the user function, again after an `Err` if it has `retry(…)`.
+    async fn execute(
+        &self,
+        node: &NodeDef,
+        function: &FunctionDef,
+        args: &[u8],
+        delivery: Delivery,
+    ) -> Result<Outcome, Fault> {
+        let NodeKind::Call { function: index } = node.kind else {
+            return Err(Fault::Poison(format!("`{}` is no call", node.name)));
+        };
+        let start = self.code.functions[usize::from(index)];
+        let limit = Duration::from_millis(function.timeout_ms).min(delivery.remaining);
+        let timeout = || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
+        let all = async {
+            let mut attempt = 1;
+            loop {
+                let user = AssertUnwindSafe(start(args)?).catch_unwind().await;
+                let outcome = user.map_err(|panic| panicked(function.name, &*panic))?;
+                if !outcome.is_err || attempt >= function.retry.attempts {
+                    return Ok(outcome);
+                }
+                tokio::time::sleep(retry::wait(&function.retry, attempt)).await;
+                attempt += 1;
+            }
+        };
+        tokio::time::timeout(limit, all).await.map_err(|_| timeout())?
+    }
+
+    /// Fetches the stored variables that the glue will read.
+    pub(crate) async fn load(
+        &self,
+        run: &RunId,
+        state: u16,
+        frames: &[Frame],
+        mut vars: Vars,
+    ) -> Result<(Vec<Frame>, Vars), Fault> {
+        let mut frames = frames.to_vec();
+        let reads = self.code.reads.get(usize::from(state)).copied().unwrap_or(&[]);
+        let all = frames.iter_mut().flat_map(|frame| frame.vars.iter_mut()).chain(vars.iter_mut());
+        for (index, value) in all {
+            if matches!(value, Value::Stored(_)) && reads.contains(index) {
+                *value = Value::Inline(self.fetch(run, value).await?);
+            }
+        }
+        Ok((frames, vars))
+    }
+
+    /// Opens connections to the clouds of the successors, while the user function runs.
+    async fn warm(&self, node: &NodeDef) {
+        let nexts = node.next.iter().filter_map(|&next| self.definition.node(next));
+        let mut clouds: Vec<_> = nexts.map(|next| self.definition.home_of(next)).collect();
+        clouds.sort_unstable();
+        clouds.dedup();
+        join_all(clouds.into_iter().filter_map(|cloud| self.cloud(cloud).ok()).map(|cloud| cloud.functions.warm()))
+            .await;
+    }
+
+    /// Runs glue; a panic in it is the function's fault, not the process's.
+    pub(crate) fn guard(
+        &self,
+        at: &str,
+        glue: impl FnOnce() -> Result<Continuation, Fault>,
+    ) -> Result<Continuation, Fault> {
+        catch_unwind(AssertUnwindSafe(glue)).map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
+    }
+
+    /// The platform gave up on an instance: unless it has an outcome, failure is its outcome, and
+    /// the run's.
+    async fn fail(&self, envelope: &Envelope, call: &Call, attempts: u32, cause: String) -> Result<(), Fault> {
+        let (node, _) = self.callee(call)?;
+        let instance = call.instance(envelope);
+        let failure = instance.failure(node, cause, attempts);
+        match self.commit_failure(&instance, node, failure).await? {
+            Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects }) => {
+                self.end(&instance.run, Arrived { ended, objects: objects | instance.objects }).await
+            }
+            settled => self.go_on(instance, settled).await,
+        }
+    }
+
+    async fn fail_run(&self, run: &RunId, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {
+        let failure = Failure { at: at.to_owned(), path: Vec::new(), cause, attempts };
+        self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
+    }
+
+    fn callee(&self, call: &Call) -> Result<(&'static NodeDef, &'static FunctionDef), Fault> {
+        let node = self.definition.node(call.node);
+        node.and_then(|node| Some((node, self.definition.function_of(node)?)))
+            .ok_or_else(|| Fault::Poison(format!("there is no call site {}", call.place(&[]))))
+    }
+}
+
+enum Found {
+    Settled(Settled),
+    Fresh(Outcome, Vec<Frame>, Vars),
+}
+
+fn panicked(function: &str, panic: &(dyn Any + Send)) -> Fault {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with no message".to_owned());
+    Fault::Panic { function: function.to_owned(), message }
+}

@@ -1,0 +1,406 @@
+//! What travels between functions, and what a row holds: the continuation, its frames, its values.
+//!
+//! An envelope is one version byte and a MessagePack body. It is untrusted input: it is bounded
+//! before it is decoded, and every index in it is checked against the definition.
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+};
+use std::fmt;
+
+use crate::{
+    codec,
+    definition::{CloudIndex, Definition, NodeIndex, NodeKind},
+    error::Fault,
+    id::{Digest, RowKey, RunId},
+};
+
+/// The version of the wire format; a function refuses any other.
+pub const WIRE_VERSION: u8 = 1;
+
+/// How deep fan-outs may be nested in an envelope.
+pub const MAX_DEPTH: usize = 32;
+
+/// How many nested loops may surround a node, per fan-out.
+const MAX_LOOPS: usize = 32;
+
+/// A set of clouds, one bit each.
+pub type CloudSet = u64;
+
+/// A message to a function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The hash of the definition that the sender was built with.
+    pub definition: u64,
+    /// The run.
+    pub run: RunId,
+    /// The clouds that hold objects of this run, as far as the sender knows.
+    pub objects: CloudSet,
+    /// The fan-outs around the instance, outermost first.
+    pub frames: Vec<Frame>,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What an envelope asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Task {
+    /// Run an instance.
+    #[serde(rename = "c")]
+    Call(Call),
+    /// Start a part of a wide fan-out.
+    #[serde(rename = "r")]
+    Relay(Relay),
+}
+
+/// What follows a committed outcome, relative to the frames around it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Continuation {
+    /// Call a function.
+    #[serde(rename = "c")]
+    Call(Call),
+    /// Start branches that end in one fan-in.
+    #[serde(rename = "f")]
+    Fork(Fork),
+    /// End the innermost branch, or the run, with a value.
+    #[serde(rename = "r")]
+    Return(Value),
+}
+
+/// A call of a function at a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The call site.
+    pub node: NodeIndex,
+    /// The counters of the loops around it, since the innermost fan-out.
+    pub turns: Vec<u32>,
+    /// The arguments, as one encoded tuple.
+    pub args: Value,
+    /// The variables that a later node still needs.
+    pub vars: Vars,
+}
+
+/// A fan-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The fan-in where its branches end.
+    pub join: NodeIndex,
+    /// The counters of the loops around it, since the innermost fan-out.
+    pub turns: Vec<u32>,
+    /// The variables that branches, or the code after the join, still need.
+    pub vars: Vars,
+    /// What each branch begins with.
+    pub branches: Vec<Continuation>,
+}
+
+/// A part of a fan-out: the branches from `first` on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relay {
+    /// The fan-out's frame, with the index of the part's first branch.
+    pub frame: Frame,
+    /// The encoded list of the part's continuations.
+    pub branches: Value,
+}
+
+/// One branch of a fan-out, as seen from inside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The fan-in where the branch ends.
+    pub join: NodeIndex,
+    /// The counters of the loops around the fan-out.
+    pub turns: Vec<u32>,
+    /// Which branch.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+    /// The fan-out's variables.
+    pub vars: Vars,
+}
+
+/// Encoded variables, by the index that the macro gave them.
+pub type Vars = Vec<(u16, Value)>;
+
+/// A value: in place, or stored.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// The encoded value.
+    Inline(Bytes),
+    /// Where the encoded value is.
+    Stored(Stored),
+}
+
+/// Where a stored value is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Whose store.
+    pub cloud: CloudIndex,
+    /// Which of its stores.
+    pub place: Place,
+    /// What names it.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+/// Which store holds a value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Place {
+    /// A row of its own, which expires with the others.
+    #[serde(rename = "r")]
+    Row,
+    /// An object that goes when the run ends.
+    #[serde(rename = "o")]
+    Object,
+    /// An object that outlives the run's end: its result.
+    #[serde(rename = "x")]
+    Result,
+}
+
+impl Value {
+    /// The bytes that the value adds to an envelope or row.
+    pub fn wire_len(&self) -> usize {
+        match self {
+            Value::Inline(bytes) => bytes.len() + 5,
+            Value::Stored(_) => 32,
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    /// Never prints the value itself: it is the user's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Inline(bytes) => write!(f, "{} bytes", bytes.len()),
+            Value::Stored(stored) => fmt::Debug::fmt(stored, f),
+        }
+    }
+}
+
+// As bytes or as a list, without a tag.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Inline(bytes) => serializer.serialize_bytes(bytes),
+            Value::Stored(stored) => stored.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes, or where they are stored")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Value, E> {
+                Ok(Value::Inline(Bytes::copy_from_slice(bytes)))
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Value, E> {
+                Ok(Value::Inline(Bytes::from(bytes)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
+                Stored::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Value::Stored)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// How an instance, a branch or a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ended {
+    /// With a value, which may be an `Err` of the user's.
+    #[serde(rename = "r")]
+    Returned(Value),
+    /// Not at all: the platform gave up.
+    #[serde(rename = "f")]
+    Failed(Failure),
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The function, or the node, where it failed.
+    pub at: String,
+    /// The branch indexes and loop counters around it, outermost first.
+    pub path: Vec<u32>,
+    /// What went wrong, of the last attempt.
+    pub cause: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.at)?;
+        if !self.path.is_empty() {
+            write!(f, "{:?}", self.path)?;
+        }
+        write!(f, " failed after {} attempt{}: {}", self.attempts, if self.attempts == 1 { "" } else { "s" }, self.cause)
+    }
+}
+
+/// What a slot of a join row, or the end of a run row, holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrived {
+    /// How the branch or run ended.
+    pub ended: Ended,
+    /// The clouds that hold objects of the run, as far as the branch knows.
+    pub objects: CloudSet,
+}
+
+/// The body of an instance's row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Committed {
+    /// The continuation, in place.
+    #[serde(rename = "n")]
+    Next {
+        /// What follows.
+        continuation: Continuation,
+        /// The clouds that hold objects of the run.
+        objects: CloudSet,
+    },
+    /// The continuation is stored elsewhere.
+    #[serde(rename = "s")]
+    Stored {
+        /// The encoded continuation.
+        value: Value,
+        /// The clouds that hold objects of the run.
+        objects: CloudSet,
+    },
+    /// The instance failed for good.
+    #[serde(rename = "f")]
+    Failed(Failure),
+}
+
+impl Envelope {
+    /// Encodes the envelope for the wire.
+    pub fn encode(&self) -> Bytes {
+        let mut wire = Vec::with_capacity(256);
+        wire.push(WIRE_VERSION);
+        rmp_serde::encode::write(&mut wire, self).expect("the protocol's own structures can be encoded");
+        Bytes::from(wire)
+    }
+
+    /// Decodes an envelope and checks it against `definition`.
+    ///
+    /// # Errors
+    /// [`Fault::Poison`] for another wire version, another definition, or an envelope that no
+    /// function of this definition can have sent. Delivering it again cannot help.
+    pub fn decode(wire: &[u8], definition: &Definition) -> Result<Self, Fault> {
+        let poison = |why: String| Fault::Poison(format!("refused an envelope: {why}"));
+        match wire.first() {
+            Some(&WIRE_VERSION) => {}
+            Some(other) => return Err(poison(format!("wire version {other}, this build speaks {WIRE_VERSION}"))),
+            None => return Err(poison("it is empty".to_owned())),
+        }
+        let envelope: Envelope =
+            codec::unpack(&wire[1..], "an envelope").map_err(|fault| poison(fault.to_string()))?;
+        if envelope.definition != definition.hash {
+            return Err(poison(format!(
+                "it was sent by another version of the workflow (definition {:016x}, this build has {:016x})",
+                envelope.definition, definition.hash
+            )));
+        }
+        envelope.check(definition).map_err(|why| poison(why.to_owned()))?;
+        Ok(envelope)
+    }
+
+    /// The run that an envelope names, even if it was sent by another version of the workflow.
+    pub fn run_of(wire: &[u8]) -> Option<RunId> {
+        let (&WIRE_VERSION, body) = wire.split_first()? else { return None };
+        codec::unpack::<Envelope>(body, "an envelope").ok().map(|envelope| envelope.run)
+    }
+
+    fn check(&self, definition: &Definition) -> Result<(), &'static str> {
+        if self.frames.len() > MAX_DEPTH {
+            return Err("its fan-outs are nested too deep");
+        }
+        for frame in &self.frames {
+            frame.check(definition)?;
+        }
+        match &self.task {
+            Task::Call(call) => call.check(definition),
+            Task::Relay(relay) => relay.frame.check(definition),
+        }
+    }
+}
+
+impl Frame {
+    fn check(&self, definition: &Definition) -> Result<(), &'static str> {
+        let node = definition.node(self.join).ok_or("it names an unknown fan-in")?;
+        if !matches!(node.kind, NodeKind::Join { .. }) {
+            return Err("it names a call where a fan-in belongs");
+        }
+        if self.index >= self.of || self.of > definition.max_branches || self.turns.len() > MAX_LOOPS {
+            return Err("a branch index or loop counter is out of range");
+        }
+        Ok(())
+    }
+}
+
+impl Call {
+    /// Whether the call can come from `definition`.
+    pub(crate) fn check(&self, definition: &Definition) -> Result<(), &'static str> {
+        let node = definition.node(self.node).ok_or("it names an unknown call site")?;
+        if !matches!(node.kind, NodeKind::Call { .. }) {
+            return Err("it names a fan-in where a call belongs");
+        }
+        if self.turns.len() > MAX_LOOPS {
+            return Err("it is inside too many loops");
+        }
+        Ok(())
+    }
+}
+
+/// The branch indexes and loop counters around a node, outermost first.
+pub(crate) fn path(frames: &[Frame], turns: &[u32]) -> Vec<u32> {
+    let mut path = Vec::with_capacity(frames.len() * 2 + turns.len());
+    for frame in frames {
+        path.extend_from_slice(&frame.turns);
+        path.push(frame.index);
+    }
+    path.extend_from_slice(turns);
+    path
+}
+
+/// The key of an instance's row.
+pub(crate) fn instance_key(run: &RunId, frames: &[Frame], node: NodeIndex, turns: &[u32]) -> RowKey {
+    RowKey::instance(run, node, &path(frames, turns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Envelope {
+        Envelope {
+            definition: 7,
+            run: RunId::derive("w", "k"),
+            objects: 0,
+            frames: vec![Frame { join: 1, turns: vec![2], index: 3, of: 5, vars: vec![(9, Value::Inline(Bytes::from_static(b"abc")))] }],
+            task: Task::Call(Call {
+                node: 0,
+                turns: vec![],
+                args: Value::Stored(Stored { cloud: 1, place: Place::Object, digest: Digest::of(b"x"), len: 70_000 }),
+                vars: vec![],
+            }),
+        }
+    }
+
+    #[test]
+    fn an_envelope_comes_back() {
+        let wire = sample().encode();
+        assert_eq!(codec::unpack::<Envelope>(&wire[1..], "it").unwrap(), sample());
+    }
+
+    #[test]
+    fn debug_output_never_shows_a_value() {
+        let text = format!("{:?}", sample());
+        assert!(text.contains("3 bytes") && !text.contains("abc"), "{text}");
+    }
+}

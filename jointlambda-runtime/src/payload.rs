@@ -1,0 +1,274 @@
+//! Where a value is kept: in place while it is small, else stored once, by size and by price.
+//!
+//! Stored values are named by their content, so two copies of a function that store the same
+//! value store it once, and two that disagree do not mix: the committed row says which counts.
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use crate::{
+    backend::{NewRow, StoreError},
+    codec,
+    definition::CloudIndex,
+    envelope::{CloudSet, Continuation, Frame, Place, Stored, Value, Vars},
+    error::Fault,
+    id::{Digest, ObjectKey, RowKey, RunId},
+    provider::Prices,
+    retry,
+    runtime::Runtime,
+};
+
+/// What an envelope needs beside its values.
+const ENVELOPE_OVERHEAD: usize = 1024;
+/// The bytes of variables that every branch of a fan-out carries in place.
+const SHARED_INLINE: usize = 1024;
+/// A variable of a fan-out below this size is never worth a store of its own.
+const SHARED_SMALL: usize = 128;
+/// No row of ours grows beyond this, whatever the provider allows.
+pub(crate) const ROW_INLINE_MAX: usize = 48 * 1024;
+
+/// The size from which an object is cheaper than a row: the price of a put and a get, in bytes
+/// of row.
+pub(crate) fn row_bound(prices: &Prices) -> usize {
+    let object = prices.object_puts_per_million + prices.object_gets_per_million;
+    let per_unit = prices.table_writes_per_million
+        + prices.table_reads_per_million * prices.write_unit_bytes as f64 / prices.read_unit_bytes as f64;
+    ((object / per_unit) as usize * prices.write_unit_bytes).min(ROW_INLINE_MAX)
+}
+
+/// Whether outputs of `len` bytes are cheaper in the slots of a join row of `slots` slots than in
+/// a row each. An update is billed by the size of the whole row, so a row that fills up slot by
+/// slot costs the square of its size.
+pub(crate) fn fits_slot(prices: &Prices, len: usize, slots: usize) -> bool {
+    if len * slots > ROW_INLINE_MAX {
+        return false;
+    }
+    let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
+    let n = slots as f64;
+    let average_row = (len + 12) * slots.div_ceil(2);
+    let inline = n * units(average_row, prices.write_unit_bytes) * prices.table_writes_per_million;
+    let apart = n
+        * ((1.0 + units(len, prices.write_unit_bytes)) * prices.table_writes_per_million
+            + units(len, prices.read_unit_bytes) * prices.table_reads_per_million);
+    inline <= apart
+}
+
+impl Runtime {
+    /// The bytes of a value, wherever they are.
+    pub(crate) async fn fetch(&self, run: &RunId, value: &Value) -> Result<Bytes, Fault> {
+        let stored = match value {
+            Value::Inline(bytes) => return Ok(bytes.clone()),
+            Value::Stored(stored) => stored,
+        };
+        let cloud = self.cloud(stored.cloud)?;
+        let bytes = match stored.place {
+            Place::Row => {
+                let key = RowKey::value(run, &stored.digest);
+                retry::store(|| cloud.table.get(&key)).await?.and_then(|row| row.body)
+            }
+            Place::Object | Place::Result => {
+                let key = object_key(run, stored);
+                retry::store(|| cloud.objects.get(&key)).await?
+            }
+        };
+        match bytes {
+            Some(bytes) if Digest::of(&bytes) == stored.digest => Ok(bytes),
+            Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
+            None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
+        }
+    }
+
+    /// Stores the bytes of a value in `cloud`, unless they are there.
+    pub(crate) async fn store(
+        &self,
+        run: &RunId,
+        bytes: Bytes,
+        cloud: CloudIndex,
+        place: Place,
+    ) -> Result<Value, Fault> {
+        let len = u32::try_from(bytes.len()).map_err(|_| Fault::Bound("a value is over 4 GB".to_owned()))?;
+        let stored = Stored { cloud, place, digest: Digest::of(&bytes), len };
+        let to = self.cloud(cloud)?;
+        match place {
+            Place::Row => {
+                let key = RowKey::value(run, &stored.digest);
+                let row = NewRow { body: bytes, check_at: None, expires_at: self.expires_at(&*to.table) };
+                retry::store(|| to.table.create(&key, row.clone())).await?;
+            }
+            Place::Object | Place::Result => {
+                let key = object_key(run, &stored);
+                retry::store(|| to.objects.put(&key, bytes.clone())).await?;
+            }
+        }
+        Ok(Value::Stored(stored))
+    }
+
+    /// Stores what is too large of a continuation, so that every envelope it leads to fits the
+    /// limit of every cloud that may receive it. Adds the clouds used to `objects`.
+    pub(crate) async fn fit(
+        &self,
+        run: &RunId,
+        frames: &[Frame],
+        continuation: &mut Continuation,
+        objects: &mut CloudSet,
+    ) -> Result<(), Fault> {
+        let mut large = Vec::new();
+        let around = frames.iter().map(|frame| vars_len(&frame.vars) + 24).sum();
+        self.find_large(frames.is_empty(), around, continuation, &mut large);
+        if large.is_empty() {
+            return Ok(());
+        }
+        // The same variable may be in many branches: it is stored once.
+        let stored = try_join_all(large.iter().map(|large| {
+            let Value::Inline(bytes) = &*large.value else { unreachable!("only values in place are stored") };
+            self.store(run, bytes.clone(), large.cloud, large.place)
+        }))
+        .await?;
+        for (large, stored) in large.into_iter().zip(stored) {
+            if large.place == Place::Object {
+                *objects |= 1 << large.cloud;
+            }
+            *large.value = stored;
+        }
+        Ok(())
+    }
+
+    fn find_large<'a>(
+        &self,
+        at_root: bool,
+        around: usize,
+        continuation: &'a mut Continuation,
+        large: &mut Vec<Large<'a>>,
+    ) {
+        match continuation {
+            Continuation::Call(call) => {
+                let Some(function) = self.definition.node(call.node).and_then(|n| self.definition.function_of(n))
+                else {
+                    return;
+                };
+                let limit = function
+                    .placements()
+                    .map(|cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes)
+                    .min()
+                    .unwrap_or(0)
+                    .saturating_sub(ENVELOPE_OVERHEAD + around);
+                let values = std::iter::once(&mut call.args).chain(call.vars.iter_mut().map(|(_, value)| value));
+                take_largest(values.collect(), limit, 0, function.on, large);
+            }
+            Continuation::Fork(fork) => {
+                let cloud = self.majority(&fork.branches);
+                let around = around + 24 + SHARED_INLINE;
+                let vars = fork.vars.iter_mut().map(|(_, value)| value).collect();
+                take_largest(vars, SHARED_INLINE, SHARED_SMALL, cloud, large);
+                for branch in &mut fork.branches {
+                    self.find_large(false, around, branch, large);
+                }
+            }
+            Continuation::Return(value) => {
+                let home = self.definition.home;
+                if at_root && value.wire_len() > row_bound(self.prices(home)) && matches!(value, Value::Inline(_)) {
+                    large.push(Large { value, cloud: home, place: Place::Result });
+                }
+            }
+        }
+    }
+
+    /// The cloud where most branches begin; the first of them when several are equal.
+    fn majority(&self, branches: &[Continuation]) -> CloudIndex {
+        let mut votes = vec![0_usize; self.definition.clouds.len()];
+        for branch in branches {
+            if let Some(cloud) = self.begins_on(branch) {
+                votes[usize::from(cloud)] += 1;
+            }
+        }
+        let most = votes.iter().copied().max().unwrap_or(0);
+        votes.iter().position(|&count| count == most).unwrap_or(0) as CloudIndex
+    }
+
+    fn begins_on(&self, continuation: &Continuation) -> Option<CloudIndex> {
+        match continuation {
+            Continuation::Call(call) => self.definition.node(call.node).map(|node| self.definition.home_of(node)),
+            Continuation::Fork(fork) => fork.branches.first().and_then(|branch| self.begins_on(branch)),
+            Continuation::Return(_) => None,
+        }
+    }
+
+    /// The body of a row, stored as an object when it is too large for a row.
+    pub(crate) async fn body<T: serde::Serialize>(
+        &self,
+        run: &RunId,
+        home: CloudIndex,
+        content: &T,
+    ) -> Result<(Bytes, Option<Value>), Fault> {
+        let body = codec::pack(content);
+        if body.len() <= row_bound(self.prices(home)) {
+            return Ok((body, None));
+        }
+        let value = self.store(run, body, home, Place::Object).await?;
+        Ok((Bytes::new(), Some(value)))
+    }
+}
+
+/// A value to be stored, and where.
+struct Large<'a> {
+    value: &'a mut Value,
+    cloud: CloudIndex,
+    place: Place,
+}
+
+/// Picks the largest values, those over `small` bytes, until the rest fits `limit`.
+fn take_largest<'a>(
+    mut values: Vec<&'a mut Value>,
+    limit: usize,
+    small: usize,
+    cloud: CloudIndex,
+    large: &mut Vec<Large<'a>>,
+) {
+    let mut total: usize = values.iter().map(|value| value.wire_len()).sum();
+    if total <= limit {
+        return;
+    }
+    values.sort_by_key(|value| std::cmp::Reverse(value.wire_len()));
+    for value in values {
+        if total <= limit || value.wire_len() <= small {
+            break;
+        }
+        if matches!(value, Value::Inline(_)) {
+            total -= value.wire_len();
+            large.push(Large { value, cloud, place: Place::Object });
+            total += 32;
+        }
+    }
+}
+
+fn vars_len(vars: &Vars) -> usize {
+    vars.iter().map(|(_, value)| value.wire_len() + 3).sum()
+}
+
+fn object_key(run: &RunId, stored: &Stored) -> ObjectKey {
+    match stored.place {
+        Place::Result => ObjectKey::result(run, &stored.digest),
+        _ => ObjectKey::new(run, &stored.digest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Provider;
+
+    #[test]
+    fn slots_hold_tiny_outputs_or_few_branches() {
+        let prices = Provider::Aws.prices();
+        assert!(fits_slot(prices, 16, 32));
+        assert!(fits_slot(prices, 900, 2));
+        assert!(!fits_slot(prices, 900, 32));
+        assert!(!fits_slot(prices, 100_000, 1));
+    }
+
+    #[test]
+    fn rows_hold_what_objects_would_cost_more_for() {
+        assert_eq!(row_bound(Provider::Aws.prices()), 8 * 1024);
+        assert!(row_bound(Provider::Aliyun.prices()) <= ROW_INLINE_MAX);
+    }
+}
