@@ -1,0 +1,101 @@
+//! The checked model of a workflow: what lowering and expansion work on.
+//!
+//! Data only. Everything in it has passed `validate`, names are resolved to indices, defaults are
+//! filled in; whatever keeps tokens keeps the user's spans. Must not hold what could be invalid.
+
+use proc_macro2::Ident;
+use syn::{Block, LitStr, Pat, Signature, Type, Visibility};
+
+/// A whole `workflow!`: clouds and functions in source order.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) clouds: Vec<Cloud>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) workflow: Workflow,
+}
+
+/// `const AWS: Cloud = Cloud::aws("region");`
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    pub(crate) ident: Ident,
+    pub(crate) provider: Provider,
+    pub(crate) region: LitStr,
+}
+
+/// A provider that clouds can be declared of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provider {
+    Aws,
+    Aliyun,
+}
+
+/// A `#[function]`.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) ident: Ident,
+    /// The first line of the doc comment; empty when there is none.
+    pub(crate) doc: String,
+    pub(crate) sig: Signature,
+    pub(crate) params: Vec<Param>,
+    /// `()` when the signature gives none.
+    pub(crate) output: Type,
+    pub(crate) placement: Placement,
+}
+
+/// One parameter; never `self`.
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) pat: Pat,
+    pub(crate) ty: Type,
+}
+
+/// Where a function runs and what it needs. Clouds are indices into [`Model::clouds`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub(crate) on: usize,
+    /// In order of preference; never contains `on`, nor a cloud twice.
+    pub(crate) failover: Vec<usize>,
+    pub(crate) memory_mb: u32,
+    pub(crate) timeout_ms: u64,
+    /// 0 leaves the choice to the provider.
+    pub(crate) cpu_milli: u32,
+    /// 0 for none.
+    pub(crate) gpu_gb: u32,
+    pub(crate) retry: Retry,
+    /// `dedupe = before`.
+    pub(crate) dedupe_before: bool,
+}
+
+/// `retry(attempts, backoff, jitter)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retry {
+    /// 1 means that nothing is tried again.
+    pub(crate) attempts: u32,
+    pub(crate) backoff_ms: u64,
+    /// 0 to 100.
+    pub(crate) jitter_percent: u8,
+}
+
+/// The `#[workflow]` function.
+#[derive(Debug)]
+pub(crate) struct Workflow {
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    /// The name in CamelCase, with the span of the name: the generated type.
+    pub(crate) type_ident: Ident,
+    /// The first line of the doc comment; empty when there is none.
+    pub(crate) doc: String,
+    pub(crate) sig: Signature,
+    pub(crate) params: Vec<Param>,
+    /// `()` when the signature gives none.
+    pub(crate) output: Type,
+    /// The body, to lower. What is emitted are the user's own tokens, never this.
+    pub(crate) body: Block,
+    /// `home = …`, an index into [`Model::clouds`].
+    pub(crate) home: Option<usize>,
+    pub(crate) max_turns: u32,
+    pub(crate) max_branches: u32,
+    /// The text that the definition's hash is taken of: the clouds, the workflow function, and
+    /// every function's signature and placement. Doc comments and function bodies are not in it.
+    pub(crate) hash_input: String,
+}
