@@ -1,0 +1,113 @@
+//! A valid model and its lowered body → tokens. Cannot fail: whatever can be wrong was refused.
+//!
+//! The expansion is data plus a few lines per function: the static definition, one closure per
+//! function that decodes its arguments, and one function with all the glue.
+
+mod glue;
+mod rewrite;
+mod tables;
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Type, spanned::Spanned};
+
+use crate::{
+    lower::Lowered,
+    model::{Function, Model},
+};
+
+/// What is emitted beside the user's items.
+pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
+    let glue = glue::Glue::new(model, lowered);
+    let workflow_type = expand_type(model);
+    let checks = expand_checks(model);
+    let functions = model.functions.iter().map(expand_function);
+    let definition = tables::expand_definition(model, lowered);
+    let (glue_fn, reads, vars) = (glue.expand(), glue.expand_reads(), glue.expand_var_names());
+    let implementation = expand_impl(model);
+    quote! {
+        #workflow_type
+        #[automatically_derived]
+        const _: () = {
+            use ::jointlambda::private;
+            #checks
+            static DEFINITION: private::Definition = #definition;
+            static CODE: private::Code = private::Code {
+                glue,
+                functions: &[#(#functions),*],
+                reads: #reads,
+                vars: #vars,
+            };
+            #glue_fn
+            #implementation
+        };
+    }
+}
+
+fn expand_type(model: &Model) -> TokenStream {
+    let workflow = &model.workflow;
+    let (vis, ident) = (&workflow.vis, &workflow.type_ident);
+    let doc = format!("The workflow [`{}`] to deploy, start and draw.", workflow.ident);
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Copy, Debug)]
+        #vis struct #ident;
+    }
+}
+
+/// What every function takes and returns must be able to travel; said at the type itself.
+fn expand_checks(model: &Model) -> TokenStream {
+    let functions = model.functions.iter().flat_map(|f| f.params.iter().map(|p| &p.ty).chain([&f.output]));
+    let workflow = &model.workflow;
+    let types = workflow.params.iter().map(|p| &p.ty).chain([&workflow.output]).chain(functions);
+    let mut seen = BTreeSet::new();
+    let checks = types.filter(|ty| seen.insert(ty.to_token_stream().to_string())).map(|ty| {
+        quote_spanned!(ty.span()=> private::travels::<#ty>();)
+    });
+    quote! {
+        #[allow(unused, clippy::all)]
+        fn travel() { #(#checks)* }
+    }
+}
+
+/// Decodes the arguments of a function and calls it.
+fn expand_function(function: &Function) -> TokenStream {
+    let (ident, output) = (&function.ident, &function.output);
+    let types: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
+    let args: Vec<_> = (0..types.len()).map(|i| quote::format_ident!("a{i}")).collect();
+    quote_spanned! {ident.span()=>
+        |args| private::start(args, |(#(#args,)*): (#(#types,)*)| #ident(#(#args),*), {
+            #[allow(unused)]
+            use private::NeverErr as _;
+            private::Probe::<#output>::new().is_err()
+        })
+    }
+}
+
+fn expand_impl(model: &Model) -> TokenStream {
+    let workflow = &model.workflow;
+    let (ident, function, output) = (&workflow.type_ident, &workflow.ident, &workflow.output);
+    let types: Vec<_> = workflow.params.iter().map(|param| &param.ty).collect();
+    let args: Vec<_> = (0..types.len()).map(|i| quote::format_ident!("a{i}")).collect();
+    let (input, pattern) = match (&types[..], &args[..]) {
+        ([ty], [arg]) => (quote!(#ty), quote!(#arg)),
+        _ => (quote!((#(#types,)*)), quote!((#(#args,)*))),
+    };
+    quote! {
+        impl private::Workflow for #ident {
+            type Input = #input;
+            type Output = #output;
+            fn definition() -> &'static private::Definition {
+                &DEFINITION
+            }
+            fn code() -> &'static private::Code {
+                &CODE
+            }
+            fn plain(#pattern: #input) -> private::LocalBoxFuture<'static, #output> {
+                ::std::boxed::Box::pin(#function(#(#args),*))
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The static definition: data only.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{
+    lower::{Lowered, Node, NodeKind, Outline},
+    model::{Function, Model},
+};
+
+/// The `Definition` of a workflow.
+pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream {
+    let workflow = &model.workflow;
+    let name = workflow.ident.to_string();
+    let hash = fnv1a(&workflow.hash_input);
+    let params = workflow.params.iter().map(|param| match &param.pat {
+        syn::Pat::Ident(pat) => pat.ident.to_string(),
+        _ => String::new(),
+    });
+    let home = index(home(model, lowered));
+    let clouds = model.clouds.iter().map(|cloud| {
+        let (ident, name) = (&cloud.ident, cloud.ident.to_string());
+        quote!(private::CloudDef { name: #name, cloud: #ident })
+    });
+    let functions = model.functions.iter().map(expand_function);
+    let nodes = lowered.nodes.iter().map(expand_node);
+    let first = lowered.first.iter().map(|&node| index(node));
+    let outline = expand_outline(&lowered.outline);
+    let (max_turns, max_branches) = (workflow.max_turns, workflow.max_branches);
+    quote! {
+        private::Definition {
+            name: #name,
+            hash: #hash,
+            params: &[#(#params),*],
+            home: #home,
+            clouds: &[#(#clouds),*],
+            functions: &[#(#functions),*],
+            nodes: &[#(#nodes),*],
+            first: &[#(#first),*],
+            outline: #outline,
+            max_turns: #max_turns,
+            max_branches: #max_branches,
+        }
+    }
+}
+
+/// The cloud of the run rows: as asked for, or where the first function runs.
+fn home(model: &Model, lowered: &Lowered) -> usize {
+    let first = lowered.nodes.iter().find_map(|node| match node.kind {
+        NodeKind::Call { function } => Some(model.functions[function].placement.on),
+        NodeKind::Join { .. } => None,
+    });
+    model.workflow.home.or(first).unwrap_or(0)
+}
+
+fn expand_function(function: &Function) -> TokenStream {
+    let placement = &function.placement;
+    let (name, doc) = (function.ident.to_string(), &function.doc);
+    let on = index(placement.on);
+    let failover = placement.failover.iter().map(|&cloud| index(cloud));
+    let (memory_mb, timeout_ms) = (placement.memory_mb, placement.timeout_ms);
+    let (cpu_milli, gpu_gb, dedupe_before) = (placement.cpu_milli, placement.gpu_gb, placement.dedupe_before);
+    let (attempts, backoff_ms) = (placement.retry.attempts, placement.retry.backoff_ms);
+    let jitter_percent = placement.retry.jitter_percent;
+    quote! {
+        private::FunctionDef {
+            name: #name,
+            doc: #doc,
+            on: #on,
+            failover: &[#(#failover),*],
+            memory_mb: #memory_mb,
+            timeout_ms: #timeout_ms,
+            cpu_milli: #cpu_milli,
+            gpu_gb: #gpu_gb,
+            retry: private::RetryDef {
+                attempts: #attempts,
+                backoff_ms: #backoff_ms,
+                jitter_percent: #jitter_percent,
+            },
+            dedupe_before: #dedupe_before,
+        }
+    }
+}
+
+fn expand_node(node: &Node) -> TokenStream {
+    let (name, resume, tail, pure) = (&node.name, index(node.resume), node.tail, node.pure);
+    let next = node.next.iter().map(|&next| index(next));
+    let kind = match node.kind {
+        NodeKind::Call { function } => {
+            let function = index(function);
+            quote!(Call { function: #function })
+        }
+        NodeKind::Join { home, branches } => {
+            let home = index(home);
+            let branches = match branches {
+                Some(count) => {
+                    let count = count as u32;
+                    quote!(::core::option::Option::Some(#count))
+                }
+                None => quote!(::core::option::Option::None),
+            };
+            quote!(Join { home: #home, branches: #branches })
+        }
+    };
+    quote! {
+        private::NodeDef {
+            name: #name,
+            kind: private::NodeKind::#kind,
+            resume: #resume,
+            tail: #tail,
+            pure: #pure,
+            next: &[#(#next),*],
+        }
+    }
+}
+
+fn expand_outline(outline: &[Outline]) -> TokenStream {
+    let parts = outline.iter().map(|part| match part {
+        Outline::Call(node) => {
+            let node = index(*node);
+            quote!(private::Outline::Call { node: #node })
+        }
+        Outline::Map { node, over, body } => {
+            let (node, body) = (index(*node), expand_outline(body));
+            quote!(private::Outline::Map { node: #node, over: #over, body: #body })
+        }
+        Outline::Join { node, branches } => {
+            let (node, branches) = (index(*node), branches.iter().map(|branch| expand_outline(branch)));
+            quote!(private::Outline::Join { node: #node, branches: &[#(#branches),*] })
+        }
+        Outline::Choice { on, arms } => {
+            let arms = arms.iter().map(|(label, body)| {
+                let body = expand_outline(body);
+                quote!((#label, #body))
+            });
+            quote!(private::Outline::Choice { on: #on, arms: &[#(#arms),*] })
+        }
+        Outline::Loop { head, body } => {
+            let body = expand_outline(body);
+            quote!(private::Outline::Loop { head: #head, body: #body })
+        }
+        Outline::Return => quote!(private::Outline::Return),
+    });
+    quote!(&[#(#parts),*])
+}
+
+/// An index as the tables hold it. A workflow with more than 65,535 call sites does not compile
+/// in reasonable time, so the bound is not reached.
+pub(super) fn index(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+/// FNV-1a, 64 bits: stable across compilers, unlike `std`'s hasher.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

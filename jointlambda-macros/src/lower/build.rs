@@ -1,0 +1,662 @@
+//! Control flow around calls → states. Glue without calls stays as written, whatever it is.
+//!
+//! The builder walks the body in source order with a cursor, the sequence that is being filled. A
+//! call ends the sequence and opens a state for its outcome; arms that meet again open a merge;
+//! loops have a state for their head and one for their exit. An expression with a call in it is
+//! taken apart: what is evaluated before the call goes into temporaries.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, Span};
+use quote::format_ident;
+use syn::{
+    Block, Expr, ExprBreak, ExprCall, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Local, Pat, Stmt, parse_quote,
+    spanned::Spanned,
+};
+
+use super::{
+    JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId, State,
+    StateId, Target, Turns, Var, VarId, mentions::Names, rules, unwrapped,
+};
+use crate::model::Model;
+
+mod operands;
+mod suspends;
+
+use operands::compact;
+use suspends::{JumpMarker, suspends};
+
+/// Builds the machine of a body whose names are unique.
+pub(super) fn build(model: &Model, params: Vec<Pat>, body: &Block, vars: Vec<Var>) -> Lowered {
+    let mut builder = Builder {
+        model,
+        names: Names::new(&vars),
+        out: Lowered { vars, ..Lowered::default() },
+        cursor: None,
+        region: 0,
+        loops: Vec::new(),
+        names_used: BTreeMap::new(),
+        outline: Vec::new(),
+        temporaries: 0,
+    };
+    builder.out.regions.push(Region { parent: None, output: Some(model.workflow.output.clone()) });
+    let start = builder.new_state();
+    builder.open(start);
+    for pat in &params {
+        builder.declare(pat);
+    }
+    let types = model.workflow.params.iter().map(|param| &param.ty);
+    let (pat, ty) = match &params[..] {
+        [one] => (one.clone(), model.workflow.params[0].ty.clone()),
+        _ => (parse_quote!((#(#params,)*)), parse_quote!((#(#types,)*))),
+    };
+    builder.push(Op::Outcome { pat, ty: Box::new(ty) });
+    builder.block(body, Dest::Return);
+    builder.out.outline = builder.outline;
+    builder.out
+}
+
+/// What becomes of a value.
+#[derive(Clone, Copy)]
+enum Dest {
+    Discard,
+    Var(VarId),
+    /// It is what the region returns.
+    Return,
+}
+
+/// A loop, or a labelled block, that has become states.
+struct Loop {
+    label: Option<String>,
+    /// `None` for a labelled block.
+    head: Option<StateId>,
+    exit: StateId,
+    exit_used: bool,
+    /// How many loops are around it.
+    depth: usize,
+    value: Option<VarId>,
+}
+
+struct Builder<'a> {
+    model: &'a Model,
+    names: Names,
+    out: Lowered,
+    /// Where the next operation goes; `None` where nothing can get to.
+    cursor: Option<SeqId>,
+    region: RegionId,
+    loops: Vec<Loop>,
+    names_used: BTreeMap<String, usize>,
+    outline: Vec<Outline>,
+    temporaries: usize,
+}
+
+impl Builder<'_> {
+    fn new_seq(&mut self) -> SeqId {
+        self.out.seqs.push(Seq { ops: Vec::new(), region: self.region });
+        self.out.seqs.len() - 1
+    }
+
+    fn new_state(&mut self) -> StateId {
+        let seq = self.new_seq();
+        self.out.states.push(State { seq, region: self.region, live_in: Default::default() });
+        self.out.states.len() - 1
+    }
+
+    /// Goes on in a new state, from here on in source order.
+    fn open(&mut self, state: StateId) {
+        self.out.order.push(state);
+        self.cursor = Some(self.out.states[state].seq);
+    }
+
+    fn push(&mut self, op: Op) {
+        if let Some(seq) = self.cursor {
+            self.out.seqs[seq].ops.push(op);
+        }
+    }
+
+    /// Pushes the operation that ends the sequence.
+    fn leave(&mut self, op: Op) {
+        self.push(op);
+        self.cursor = None;
+    }
+
+    fn goto(&mut self, target: Target) {
+        self.leave(Op::Goto(target));
+    }
+
+    /// Goes on where the arms meet again.
+    fn merge(&mut self, ends: &[Option<SeqId>]) {
+        let open: Vec<SeqId> = ends.iter().copied().flatten().collect();
+        self.cursor = match open[..] {
+            [] => None,
+            [only] => Some(only),
+            _ => {
+                let state = self.new_state();
+                for end in open {
+                    self.cursor = Some(end);
+                    self.goto(Target { state, turns: Turns::Keep });
+                }
+                self.open(state);
+                return;
+            }
+        };
+    }
+
+    /// Notes the region of what a pattern, or a condition, binds.
+    fn declare(&mut self, pat: &Pat) {
+        for id in self.names.of_pat(pat).binds {
+            self.out.vars[id].region = self.region;
+        }
+    }
+
+    fn temporary(&mut self, span: Span) -> VarId {
+        self.temporaries += 1;
+        let ident = Ident::new(&format!("__t{}", self.temporaries), span.resolved_at(Span::mixed_site()));
+        self.out.vars.push(Var {
+            ident,
+            mutable: false,
+            ty: None,
+            region: self.region,
+            borrows: false,
+            user: None,
+        });
+        self.out.vars.len() - 1
+    }
+
+    fn path(&self, var: VarId) -> Expr {
+        let ident = &self.out.vars[var].ident;
+        parse_quote!(#ident)
+    }
+
+    /// `let VAR = EXPR;`
+    fn assign(&mut self, var: VarId, expr: Expr) {
+        let ident = self.out.vars[var].ident.clone();
+        let mutable = self.out.vars[var].mutable.then(|| quote::quote!(mut));
+        self.push(Op::Glue(parse_quote!(let #mutable #ident = #expr;)));
+    }
+
+    /// Glue as written, with the jumps out of it marked.
+    fn glue(&mut self, expr: &Expr) -> Expr {
+        let mut expr = expr.clone();
+        if !self.loops.is_empty() {
+            let mut marker = JumpMarker { builder: self, inner: Vec::new() };
+            syn::visit_mut::VisitMut::visit_expr_mut(&mut marker, &mut expr);
+        }
+        expr
+    }
+
+    fn node(&mut self, name: &str, kind: NodeKind) -> NodeId {
+        let count = self.names_used.entry(name.to_owned()).or_default();
+        *count += 1;
+        let name = if *count == 1 { name.to_owned() } else { format!("{name}#{count}") };
+        self.out.nodes.push(Node { name, kind, resume: 0, tail: false, pure: false, next: Vec::new() });
+        self.out.nodes.len() - 1
+    }
+
+    fn block(&mut self, block: &Block, dest: Dest) {
+        for (i, stmt) in block.stmts.iter().enumerate() {
+            match stmt {
+                Stmt::Expr(expr, None) if i + 1 == block.stmts.len() => return self.expr(expr, dest),
+                stmt => self.stmt(stmt),
+            }
+        }
+        if self.cursor.is_some() {
+            self.deliver_unit(dest, block.brace_token.span.close());
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Item(item) => self.out.items.push(item.clone()),
+            Stmt::Local(local) => self.local(local),
+            Stmt::Expr(expr, _) => self.expr(expr, Dest::Discard),
+            Stmt::Macro(_) => unreachable!("`rules` has made expressions of them"),
+        }
+    }
+
+    fn local(&mut self, local: &Local) {
+        let mut local = local.clone();
+        let Some(init) = &mut local.init else {
+            self.declare(&local.pat);
+            return self.push(Op::Glue(Stmt::Local(local)));
+        };
+        *init.expr = if suspends(&init.expr) { self.value(&init.expr) } else { self.glue(&init.expr) };
+        match &mut init.diverge {
+            Some((_, diverge)) if suspends(diverge) => {
+                let (scrutinee, otherwise) = ((*init.expr).clone(), diverge.clone());
+                let (found, other) = (self.new_seq(), self.new_seq());
+                let pat = without_type(&local.pat);
+                self.leave(Op::Match { scrutinee, arms: vec![(pat.clone(), found), (parse_quote!(_), other)] });
+                self.cursor = Some(other);
+                self.expr(&otherwise, Dest::Discard);
+                self.cursor = Some(found);
+                self.declare(&pat);
+                return;
+            }
+            Some((_, diverge)) => **diverge = self.glue(diverge),
+            None => {}
+        }
+        self.declare(&local.pat);
+        self.push(Op::Glue(Stmt::Local(local)));
+    }
+
+    /// Lowers an expression whose value goes to `dest`.
+    fn expr(&mut self, expr: &Expr, dest: Dest) {
+        match unwrapped(expr) {
+            Expr::Return(returned) => {
+                self.outline_return(dest);
+                match &returned.expr {
+                    Some(value) => self.expr(value, Dest::Return),
+                    None => self.deliver_unit(Dest::Return, returned.return_token.span),
+                }
+            }
+            Expr::Break(jump) if self.jump_of_break(jump).is_some() => self.break_(jump),
+            Expr::Continue(jump) => match self.find_loop(jump.label.as_ref(), true) {
+                Some(at) => {
+                    let target = self.next_turn(at);
+                    self.goto(target);
+                }
+                None => self.deliver(expr.clone(), dest),
+            },
+            plain if !suspends(plain) => {
+                let glue = self.glue(expr);
+                self.deliver(glue, dest);
+            }
+            Expr::If(branch) => self.if_(branch, dest),
+            Expr::Match(branch) => self.match_(branch, dest),
+            Expr::Block(block) if block.label.is_none() => self.block(&block.block, dest),
+            Expr::Block(block) => {
+                let label = block.label.as_ref().map(|label| label.name.ident.to_string());
+                let value = self.loop_value(dest, block.span());
+                self.enter(label, None, value);
+                self.block(&block.block, value.map_or(Dest::Discard, Dest::Var));
+                let (exit, depth) = self.innermost();
+                if self.cursor.is_some() {
+                    self.loops.last_mut().expect("it was entered").exit_used = true;
+                    self.goto(Target { state: exit, turns: Turns::Leave(depth) });
+                }
+                self.exit(dest, block.span());
+            }
+            Expr::Loop(looped) => self.loop_(looped, dest),
+            Expr::While(looped) => self.while_(looped, dest),
+            Expr::ForLoop(looped) => self.for_(looped, dest),
+            other => {
+                let value = self.value(other);
+                self.deliver(value, dest);
+            }
+        }
+    }
+
+    fn outline_return(&mut self, dest: Dest) {
+        if !matches!(dest, Dest::Return) {
+            self.outline.push(Outline::Return);
+        }
+    }
+
+    fn deliver(&mut self, expr: Expr, dest: Dest) {
+        match dest {
+            Dest::Discard => self.push(Op::Glue(Stmt::Expr(expr, Some(Default::default())))),
+            Dest::Var(var) => self.assign(var, expr),
+            Dest::Return => self.leave(Op::Return(expr)),
+        }
+    }
+
+    fn deliver_unit(&mut self, dest: Dest, span: Span) {
+        if !matches!(dest, Dest::Discard) {
+            let unit = quote::quote_spanned!(span=> ());
+            self.deliver(parse_quote!(#unit), dest);
+        }
+    }
+
+    /// A condition, with its `let`s.
+    fn condition(&mut self, cond: &Expr) -> Expr {
+        let cond = match cond {
+            Expr::Let(binding) if suspends(&binding.expr) => {
+                let mut binding = binding.clone();
+                *binding.expr = self.value(&binding.expr);
+                Expr::Let(binding)
+            }
+            other if suspends(other) => self.value(other),
+            other => self.glue(other),
+        };
+        for id in self.names.of_expr(&cond).binds {
+            self.out.vars[id].region = self.region;
+        }
+        cond
+    }
+
+    fn if_(&mut self, branch: &ExprIf, dest: Dest) {
+        let on = compact(&branch.cond);
+        let cond = self.condition(&branch.cond);
+        let (then, otherwise) = (self.new_seq(), self.new_seq());
+        self.leave(Op::If { cond, then, otherwise });
+        let outline = std::mem::take(&mut self.outline);
+        self.cursor = Some(then);
+        self.block(&branch.then_branch, dest);
+        let then_end = self.cursor;
+        let mut arms = vec![("then".to_owned(), std::mem::take(&mut self.outline))];
+        self.cursor = Some(otherwise);
+        match &branch.else_branch {
+            Some((_, other)) => self.expr(other, dest),
+            None => self.deliver_unit(dest, branch.if_token.span),
+        }
+        if branch.else_branch.is_some() {
+            arms.push(("else".to_owned(), std::mem::take(&mut self.outline)));
+        }
+        self.outline = outline;
+        // `else if` is one choice with more arms, not a choice in a choice.
+        if let Some((_, nested)) = arms.get_mut(1)
+            && let ([Outline::Choice { on, .. }], Some((_, other))) = (&nested[..], &branch.else_branch)
+            && matches!(&**other, Expr::If(_))
+        {
+            let label = format!("else if {on}");
+            let Some(Outline::Choice { arms: more, .. }) = nested.pop() else { unreachable!("matched above") };
+            arms.pop();
+            arms.extend(more.into_iter().enumerate().map(|(i, (name, body))| if i == 0 { (label.clone(), body) } else { (name, body) }));
+        }
+        self.outline.push(Outline::Choice { on: format!("if {on}"), arms });
+        self.merge(&[then_end, self.cursor]);
+    }
+
+    fn match_(&mut self, branch: &ExprMatch, dest: Dest) {
+        let on = format!("match {}", compact(&branch.expr));
+        let scrutinee = if suspends(&branch.expr) { self.value(&branch.expr) } else { self.glue(&branch.expr) };
+        let seqs: Vec<SeqId> = branch.arms.iter().map(|_| self.new_seq()).collect();
+        let pats = branch.arms.iter().map(|arm| {
+            let mut pat = arm.pat.clone();
+            if let Pat::Guard(guard) = &mut pat {
+                *guard.guard = self.glue(&guard.guard);
+            }
+            pat
+        });
+        let arms = pats.collect::<Vec<_>>().into_iter().zip(seqs.iter().copied()).collect();
+        self.leave(Op::Match { scrutinee, arms });
+        let outline = std::mem::take(&mut self.outline);
+        let (mut ends, mut drawn) = (Vec::new(), Vec::new());
+        for (arm, &seq) in branch.arms.iter().zip(&seqs) {
+            self.cursor = Some(seq);
+            self.declare(&arm.pat);
+            self.expr(&arm.body, dest);
+            ends.push(self.cursor);
+            drawn.push((compact(&arm.pat), std::mem::take(&mut self.outline)));
+        }
+        self.outline = outline;
+        self.outline.push(Outline::Choice { on, arms: drawn });
+        self.merge(&ends);
+    }
+
+    fn depth(&self) -> usize {
+        self.loops.iter().filter(|l| l.head.is_some()).count()
+    }
+
+    /// The variable that `break value` assigns.
+    fn loop_value(&mut self, dest: Dest, span: Span) -> Option<VarId> {
+        match dest {
+            Dest::Discard => None,
+            Dest::Var(var) => Some(var),
+            Dest::Return => Some(self.temporary(span)),
+        }
+    }
+
+    fn enter(&mut self, label: Option<String>, head: Option<StateId>, value: Option<VarId>) {
+        let (depth, exit) = (self.depth(), self.new_state());
+        self.loops.push(Loop { label, head, exit, exit_used: false, depth, value });
+    }
+
+    fn innermost(&self) -> (StateId, usize) {
+        let innermost = self.loops.last().expect("a loop was entered");
+        (innermost.exit, innermost.depth)
+    }
+
+    /// Goes on after the innermost loop.
+    fn exit(&mut self, dest: Dest, span: Span) {
+        let left = self.loops.pop().expect("a loop was entered");
+        if !left.exit_used {
+            self.cursor = None;
+            return;
+        }
+        self.open(left.exit);
+        match (dest, left.value) {
+            (Dest::Return, Some(value)) => {
+                let value = self.path(value);
+                self.deliver(value, Dest::Return);
+            }
+            (Dest::Return, None) => self.deliver_unit(dest, span),
+            _ => {}
+        }
+    }
+
+    /// Begins a loop: the cursor is at its head.
+    fn begin_loop(&mut self, label: &Option<syn::Label>, value: Option<VarId>) {
+        let head = self.new_state();
+        self.goto(Target { state: head, turns: Turns::Enter(self.depth()) });
+        self.open(head);
+        let label = label.as_ref().map(|label| label.name.ident.to_string());
+        self.enter(label, Some(head), value);
+    }
+
+    /// The body of a loop, and the way back to its head.
+    fn loop_body(&mut self, body: &Block, drawn_head: String) {
+        let outline = std::mem::take(&mut self.outline);
+        self.block(body, Dest::Discard);
+        let drawn = std::mem::replace(&mut self.outline, outline);
+        self.outline.push(Outline::Loop { head: drawn_head, body: drawn });
+        if self.cursor.is_some() {
+            let target = self.next_turn(self.loops.len() - 1);
+            self.goto(target);
+        }
+    }
+
+    fn next_turn(&self, at: usize) -> Target {
+        let Loop { head, depth, .. } = &self.loops[at];
+        Target { state: head.expect("only loops are continued"), turns: Turns::Next(*depth) }
+    }
+
+    fn loop_(&mut self, looped: &ExprLoop, dest: Dest) {
+        let value = self.loop_value(dest, looped.loop_token.span);
+        self.begin_loop(&looped.label, value);
+        self.loop_body(&looped.body, "loop".to_owned());
+        self.exit(dest, looped.loop_token.span);
+    }
+
+    fn while_(&mut self, looped: &ExprWhile, dest: Dest) {
+        self.begin_loop(&looped.label, None);
+        let outline = std::mem::take(&mut self.outline);
+        let cond = self.condition(&looped.cond);
+        let in_head = std::mem::replace(&mut self.outline, outline);
+        self.loop_on(cond, &looped.body, format!("while {}", compact(&looped.cond)), in_head);
+        self.exit(dest, looped.while_token.span);
+        self.loop_unit(dest, looped.while_token.span);
+    }
+
+    fn for_(&mut self, looped: &ExprForLoop, dest: Dest) {
+        let head = format!("for {} in {}", compact(&looped.pat), compact(&looped.expr));
+        let items = if suspends(&looped.expr) { self.value(&looped.expr) } else { self.glue(&looped.expr) };
+        let each = self.temporary(looped.expr.span());
+        self.out.vars[each].mutable = true;
+        let how = match unwrapped(&items) {
+            Expr::Range(range) => match (&range.start, &range.limits, &range.end) {
+                (Some(_), syn::RangeLimits::HalfOpen(_), _) => "each_in_range",
+                (Some(_), syn::RangeLimits::Closed(_), Some(_)) => "each_in_closed_range",
+                _ => "each",
+            },
+            _ => "each",
+        };
+        let how = format_ident!("{how}");
+        let max = self.model.workflow.max_turns;
+        let args = if how == "each" { quote::quote!(#items, #max) } else { quote::quote!(#items) };
+        self.assign(each, parse_quote!(::jointlambda::private::#how(#args)));
+        self.begin_loop(&looped.label, None);
+        let (pat, each) = (&looped.pat, self.path(each));
+        let cond: Expr = parse_quote!(let ::core::option::Option::Some(#pat) = ::jointlambda::private::next(&mut #each));
+        self.declare(pat);
+        self.loop_on(cond, &looped.body, head, Vec::new());
+        self.exit(dest, looped.for_token.span);
+        self.loop_unit(dest, looped.for_token.span);
+    }
+
+    fn loop_on(&mut self, cond: Expr, body: &Block, head: String, in_head: Vec<Outline>) {
+        let (then, otherwise) = (self.new_seq(), self.new_seq());
+        self.leave(Op::If { cond, then, otherwise });
+        let (exit, depth) = self.innermost();
+        self.loops.last_mut().expect("a loop was entered").exit_used = true;
+        self.cursor = Some(otherwise);
+        self.goto(Target { state: exit, turns: Turns::Leave(depth) });
+        self.cursor = Some(then);
+        self.loop_body(body, head);
+        if let Some(Outline::Loop { body, .. }) = self.outline.last_mut() {
+            body.splice(0..0, in_head);
+        }
+    }
+
+    /// The value of a `while` or `for`.
+    fn loop_unit(&mut self, dest: Dest, span: Span) {
+        if matches!(dest, Dest::Var(_)) {
+            self.deliver_unit(dest, span);
+        }
+    }
+
+    /// The lowered loop that a `break` or `continue` is for.
+    fn find_loop(&self, label: Option<&syn::Lifetime>, continues: bool) -> Option<usize> {
+        self.loops.iter().rposition(|l| match label {
+            Some(label) => l.label.as_deref() == Some(&*label.ident.to_string()),
+            None => l.head.is_some() || (continues && l.head.is_some()),
+        })
+    }
+
+    fn jump_of_break(&self, jump: &ExprBreak) -> Option<(usize, Target)> {
+        let at = self.find_loop(jump.label.as_ref(), false)?;
+        let Loop { exit, depth, .. } = &self.loops[at];
+        Some((at, Target { state: *exit, turns: Turns::Leave(*depth) }))
+    }
+
+    fn break_(&mut self, jump: &ExprBreak) {
+        let Some((at, target)) = self.jump_of_break(jump) else { return };
+        self.loops[at].exit_used |= self.cursor.is_some();
+        if let Some(value) = &jump.expr {
+            let dest = self.loops[at].value.map_or(Dest::Discard, Dest::Var);
+            self.expr(value, dest);
+        } else if let Some(var) = self.loops[at].value {
+            self.deliver_unit(Dest::Var(var), jump.break_token.span);
+        }
+        self.goto(target);
+    }
+
+    /// What stands for a jump in the midst of glue.
+    fn mark(&mut self, target: Target, value: Option<(VarId, Expr)>) -> Expr {
+        self.out.jumps.push(Jump { target, value });
+        let (id, marker) = (self.out.jumps.len() - 1, format_ident!("{JUMP}"));
+        parse_quote!(#marker!(#id))
+    }
+
+    /// Waits for a call, a `fan_out`, or a `join!`; gives its value.
+    fn awaited(&mut self, call: &ExprCall) -> Expr {
+        if let Some(fallible) = rules::is_join(call) {
+            return self.join(call, fallible);
+        }
+        if let Some(fallible) = rules::is_fan_out(&call.func) {
+            return self.fan_out(call, fallible);
+        }
+        let Some(function) = super::path_ident(&call.func)
+            .and_then(|ident| self.model.functions.iter().position(|function| function.ident == *ident))
+        else {
+            unreachable!("`rules` has refused every other call")
+        };
+        let args = self.operands(call.args.iter().cloned().collect());
+        let name = self.model.functions[function].ident.to_string();
+        let node = self.node(&name, NodeKind::Call { function });
+        self.outline.push(Outline::Call(node));
+        let resume = self.new_state();
+        self.out.nodes[node].resume = resume;
+        let reachable = self.cursor.is_some();
+        self.leave(Op::Call { node, function, args, resume });
+        if reachable {
+            self.open(resume);
+        }
+        let outcome = self.temporary(call.func.span());
+        let (pat, ty) = (self.path(outcome), self.model.functions[function].output.clone());
+        self.push(Op::Outcome { pat: parse_quote!(#pat), ty: Box::new(ty) });
+        self.path(outcome)
+    }
+
+    fn fan_out(&mut self, call: &ExprCall, fallible: bool) -> Expr {
+        let (Some(items), Some(Expr::Closure(closure))) = (call.args.first(), call.args.get(1)) else {
+            unreachable!("`rules` has checked the arguments")
+        };
+        let over_text = compact(items);
+        let items = if suspends(items) { self.value(items) } else { self.glue(items) };
+        let node = self.node("map", NodeKind::Join { home: 0, branches: None });
+        let output = match &closure.output {
+            syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
+            syn::ReturnType::Default => None,
+        };
+        let pat = closure.inputs[0].clone();
+        let (region, branch, body) = self.branch(output, |this| {
+            this.declare(&pat);
+            this.expr(&closure.body, Dest::Return);
+        });
+        self.outline.push(Outline::Map { node, over: over_text, body });
+        let over = Over::Items { items: Box::new(items), pat: Box::new(pat), branch };
+        self.fork(node, over, Outcomes::Map { region, fallible }, call.func.span())
+    }
+
+    fn join(&mut self, call: &ExprCall, fallible: bool) -> Expr {
+        let node = self.node("join", NodeKind::Join { home: 0, branches: Some(call.args.len()) });
+        let (mut regions, mut branches, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+        for branch in &call.args {
+            let (region, seq, body) = self.branch(None, |this| match branch {
+                Expr::Async(block) => this.block(&block.block, Dest::Return),
+                Expr::Call(call) => {
+                    let value = this.awaited(call);
+                    this.deliver(value, Dest::Return);
+                }
+                _ => unreachable!("`rules` has checked the branches"),
+            });
+            regions.push(region);
+            branches.push(seq);
+            drawn.push(body);
+        }
+        self.outline.push(Outline::Join { node, branches: drawn });
+        self.fork(node, Over::Branches(branches), Outcomes::Tuple { regions, fallible }, call.func.span())
+    }
+
+    /// Lowers the body of a branch, in a region of its own.
+    fn branch(
+        &mut self,
+        output: Option<syn::Type>,
+        body: impl FnOnce(&mut Self),
+    ) -> (RegionId, SeqId, Vec<Outline>) {
+        self.out.regions.push(Region { parent: Some(self.region), output });
+        let region = self.out.regions.len() - 1;
+        let around = (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));
+        self.region = region;
+        let seq = self.new_seq();
+        self.cursor = Some(seq);
+        body(self);
+        let drawn = std::mem::take(&mut self.outline);
+        (self.cursor, self.region, self.loops, self.outline) = around;
+        (region, seq, drawn)
+    }
+
+    fn fork(&mut self, node: NodeId, over: Over, from: Outcomes, span: Span) -> Expr {
+        let resume = self.new_state();
+        self.out.nodes[node].resume = resume;
+        let reachable = self.cursor.is_some();
+        self.leave(Op::Fork { node, over, resume });
+        if reachable {
+            self.open(resume);
+        }
+        let var = self.temporary(span);
+        self.push(Op::Branches { var, from });
+        self.path(var)
+    }
+}
+
+/// A pattern without the type annotation of its `let`.
+fn without_type(pat: &Pat) -> Pat {
+    match pat {
+        Pat::Type(typed) => (*typed.pat).clone(),
+        other => other.clone(),
+    }
+}
+

@@ -1,0 +1,568 @@
+//! What only this crate can refuse in the body of the workflow function, all errors at once.
+//!
+//! One small check per forbidden thing; whatever rustc says better is left to rustc, which sees
+//! the same body as a plain function. On the way, macros with calls in them are parsed into their
+//! arguments, so that later passes see expressions only.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, Block, Expr, ExprAsync, ExprAwait, ExprCall, ExprClosure, ExprMacro, Item, Local, Stmt, Token,
+    parse::Parser as _,
+    punctuated::Punctuated,
+    spanned::Spanned,
+    visit_mut::{self, VisitMut},
+};
+
+use super::{Lowered, Op, Over, Var, VarSet, mentions::Names, unwrapped};
+use crate::{diagnostics::Diagnostics, model::Model};
+
+/// Checks the body, and parses the macros in it that hold calls.
+pub(super) fn check(model: &Model, body: &mut Block, diagnostics: &mut Diagnostics) {
+    let mut checker = Checker { model, diagnostics, place: Place::Workflow };
+    checker.visit_block_mut(body);
+}
+
+/// The name of a construct that is called and awaited.
+pub(super) fn is_fan_out(expr: &Expr) -> Option<bool> {
+    let Expr::Path(path) = unwrapped(expr) else { return None };
+    match path.path.segments.last()?.ident.to_string().as_str() {
+        "fan_out" => Some(false),
+        "try_fan_out" => Some(true),
+        _ => None,
+    }
+}
+
+/// `join!` (false) or `try_join!` (true), parsed: a call whose function is the bare macro.
+pub(super) fn is_join(call: &ExprCall) -> Option<bool> {
+    let Expr::Macro(ExprMacro { mac, .. }) = &*call.func else { return None };
+    match mac.path.segments.last()?.ident.to_string().as_str() {
+        "join" => Some(false),
+        "try_join" => Some(true),
+        _ => None,
+    }
+}
+
+/// Where in the workflow function an expression is.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Where calls belong.
+    Workflow,
+    /// In a closure or an `async` block that is no branch.
+    Inside(&'static str),
+}
+
+struct Checker<'a> {
+    model: &'a Model,
+    diagnostics: &'a mut Diagnostics,
+    place: Place,
+}
+
+impl Checker<'_> {
+    fn error(&mut self, at: &impl ToTokens, message: impl AsRef<str>) {
+        self.diagnostics.error(at, message.as_ref());
+    }
+
+    fn within(&mut self, place: Place, inner: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.place, place);
+        inner(self);
+        self.place = before;
+    }
+
+    fn function(&self, callee: &Expr) -> Option<usize> {
+        let ident = super::path_ident(callee)?;
+        self.model.functions.iter().position(|function| function.ident == *ident)
+    }
+
+    fn declared(&self) -> String {
+        let names: Vec<_> = self.model.functions.iter().map(|function| format!("`{}`", function.ident)).collect();
+        names.join(", ")
+    }
+
+    /// What is awaited, or stands as a branch of `join!`.
+    fn future(&mut self, base: &mut Expr, at: &dyn ToTokens) {
+        let expr = match base {
+            Expr::Paren(paren) => return self.future(&mut paren.expr, at),
+            Expr::Group(group) => return self.future(&mut group.expr, at),
+            other => other,
+        };
+        let Expr::Call(call) = expr else {
+            self.not_a_call(expr);
+            return;
+        };
+        if self.function(&call.func).is_some() {
+            for arg in &mut call.args {
+                self.visit_expr_mut(arg);
+            }
+        } else if let Some(fallible) = is_fan_out(&call.func) {
+            self.fan_out(call, fallible);
+        } else {
+            self.not_declared(call);
+        }
+    }
+
+    fn not_a_call(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Macro(mac) if mac.mac.path.segments.last().is_some_and(|s| s.ident == "join" || s.ident == "try_join") => {
+                let name = mac.mac.path.to_token_stream();
+                self.error(expr, format!("`{name}!` waits by itself\nhelp: remove the `.await`"));
+            }
+            Expr::Macro(_) => self.visit_expr_mut(expr),
+            Expr::Async(_) => self.error(
+                &expr,
+                "an `async` block is a branch only inside `join!` or `try_join!`\nhelp: write its calls here, one after another",
+            ),
+            Expr::MethodCall(call) => {
+                let method = call.method.clone();
+                self.error(
+                    &method,
+                    format!(
+                        "a workflow waits for its functions only, not for a method\nhelp: move the call of `{method}` into a `#[function]` and call that"
+                    ),
+                );
+            }
+            _ => {
+                let declared = self.declared();
+                self.error(
+                    &expr,
+                    format!(
+                        "a workflow waits for its functions only, called where they are awaited\nhelp: write `name(…).await` with one of {declared}, or `fan_out(…).await`"
+                    ),
+                );
+            }
+        }
+    }
+
+    fn not_declared(&mut self, call: &mut ExprCall) {
+        let callee = call.func.to_token_stream().to_string().replace(' ', "");
+        let name = callee.rsplit("::").next().unwrap_or(&callee).to_owned();
+        if self.refused(&call.func.clone(), &name) {
+            return;
+        }
+        if callee == self.model.workflow.ident.to_string() {
+            self.error(&call.func, "a workflow does not call itself\nhelp: use `loop`, `while` or `for` around its calls");
+            return;
+        }
+        let declared = self.declared();
+        let near = self.model.functions.iter().map(|f| f.ident.to_string()).find(|f| distance(f, &name) <= 2);
+        let fix = match near {
+            Some(near) => format!("did you mean `{near}`? The declared functions are {declared}"),
+            None => format!(
+                "declare `async fn {name}` in this block with `#[function]`, or call one of {declared}"
+            ),
+        };
+        self.error(&call.func, format!("`{name}` is not a function of this workflow\nhelp: {fix}"));
+    }
+
+    /// The constructs that the language does not have; whether an error was reported.
+    fn refused(&mut self, at: &Expr, name: &str) -> bool {
+        let message = match name {
+            "spawn" | "spawn_blocking" | "spawn_local" => {
+                "a workflow does not spawn\nhelp: run branches with `join!` or `fan_out`; spawn inside a `#[function]` if you must"
+            }
+            "block_on" => {
+                "the code between calls does not wait\nhelp: move what waits into a `#[function]` and `.await` it"
+            }
+            "sleep" | "sleep_until" | "sleep_ms" => {
+                "`sleep` between calls is not supported yet\nhelp: wait inside a `#[function]`, within its timeout"
+            }
+            "first_ok" => "`first_ok` is not supported yet\nhelp: use `fan_out` and pick from its results",
+            _ => return false,
+        };
+        self.error(at, message);
+        true
+    }
+
+    fn fan_out(&mut self, call: &mut ExprCall, fallible: bool) {
+        let name = if fallible { "try_fan_out" } else { "fan_out" };
+        let count = call.args.len();
+        if count != 2 {
+            self.error(
+                &call.func,
+                format!("`{name}` takes a list and an `async` closure, not {count} argument{}\nhelp: write `{name}(list, async |item| …).await`", if count == 1 { "" } else { "s" }),
+            );
+            return;
+        }
+        self.visit_expr_mut(&mut call.args[0]);
+        match &mut call.args[1] {
+            Expr::Closure(closure) if closure.asyncness.is_some() => {
+                if closure.inputs.len() != 1 {
+                    self.error(
+                        closure,
+                        format!("a branch of `{name}` takes one element\nhelp: write `async |item| …`; destructure with `async |(a, b)| …`"),
+                    );
+                }
+                self.visit_expr_mut(&mut closure.body);
+            }
+            Expr::Closure(closure) => {
+                let at = closure.inputs_begin;
+                self.error(&at, format!("a branch of `{name}` is an `async` closure\nhelp: write `async |item| …`"));
+            }
+            other => {
+                let other = other.clone();
+                self.error(
+                    &other,
+                    format!("a branch of `{name}` is written in place\nhelp: write `async |item| …` with the calls in it"),
+                );
+            }
+        }
+    }
+
+    /// A call of `join!` or `try_join!`, parsed.
+    fn join(&mut self, call: &mut ExprCall) {
+        let count = call.args.len();
+        if count == 0 || count > 12 {
+            self.error(&call.func, format!("`join!` and `try_join!` take 1 to 12 branches, not {count}\nhelp: for more, use `fan_out` over a list"));
+        }
+        for branch in &mut call.args {
+            match branch {
+                Expr::Async(block) => self.visit_block_mut(&mut block.block),
+                Expr::Await(awaited) => {
+                    let at = awaited.await_token;
+                    self.error(&at, "a branch of `join!` is not awaited by itself\nhelp: remove the `.await`");
+                }
+                Expr::Call(inner) if self.function(&inner.func).is_some() || is_fan_out(&inner.func).is_some() => {
+                    let at = inner.clone();
+                    self.future(branch, &at);
+                }
+                other => {
+                    let other = other.clone();
+                    self.error(&other, "a branch of `join!` is a call of a function or an `async` block\nhelp: write `async { … }` around it");
+                }
+            }
+        }
+    }
+
+    fn attributes(&mut self, attrs: &[Attribute]) {
+        for attr in attrs {
+            if attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr") {
+                self.error(
+                    attr,
+                    "the body of a workflow is the same in every build\nhelp: put `#[cfg]` inside a `#[function]`, or choose at run time with `if`",
+                );
+            }
+        }
+    }
+
+    /// A macro in the body: parsed when it holds calls or jumps, left alone otherwise.
+    fn parse_macro(&mut self, expr: &mut Expr) {
+        let Expr::Macro(ExprMacro { mac, attrs }) = expr else { return };
+        let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
+        match name.as_str() {
+            "select" => {
+                self.error(&mac.path, "a workflow does not `select!`: every branch that starts ends\nhelp: use `join!`, and choose with `match` afterwards");
+                return;
+            }
+            "race" => {
+                self.error(&mac.path, "`race!` is not supported yet\nhelp: use `join!`, and choose with `match` afterwards");
+                return;
+            }
+            _ => {}
+        }
+        let is_join = name == "join" || name == "try_join";
+        if !is_join && !has_control(mac.tokens.clone(), self.model) {
+            return;
+        }
+        let parsed = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone());
+        match parsed {
+            Ok(args) => {
+                let mut bare = mac.clone();
+                bare.tokens = TokenStream::new();
+                let func = Expr::Macro(ExprMacro { attrs: Vec::new(), mac: bare });
+                *expr = Expr::Call(ExprCall {
+                    attrs: attrs.clone(),
+                    func: Box::new(func),
+                    paren_token: syn::token::Paren(mac.path.span()),
+                    args,
+                });
+            }
+            Err(_) => {
+                let path = mac.path.clone();
+                self.error(
+                    &path,
+                    format!("calls, `?`, `return` and `break` inside `{name}!` cannot be followed\nhelp: put the value in a `let` before the macro"),
+                );
+            }
+        }
+    }
+}
+
+/// Whether tokens hold something that leaves the glue.
+fn has_control(tokens: TokenStream, model: &Model) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => {
+            ["await", "return", "break", "continue"].iter().any(|word| ident == word)
+                || model.functions.iter().any(|function| function.ident == ident)
+        }
+        TokenTree::Punct(punct) => punct.as_char() == '?',
+        TokenTree::Group(group) => has_control(group.stream(), model),
+        // `{:?}` is in a literal.
+        TokenTree::Literal(_) => false,
+    })
+}
+
+/// How many letters two names differ by, roughly.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
+impl VisitMut for Checker<'_> {
+    fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        // A macro statement is an expression statement to us.
+        if let Stmt::Macro(mac) = stmt {
+            let expr = Expr::Macro(ExprMacro { attrs: mac.attrs.clone(), mac: mac.mac.clone() });
+            *stmt = Stmt::Expr(expr, mac.semi_token);
+        }
+        visit_mut::visit_stmt_mut(self, stmt);
+    }
+
+    fn visit_local_mut(&mut self, local: &mut Local) {
+        self.attributes(&local.attrs);
+        visit_mut::visit_local_mut(self, local);
+    }
+
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        self.parse_macro(expr);
+        match expr {
+            Expr::Await(awaited) => self.await_expr(awaited),
+            Expr::Async(block) => self.async_block(block),
+            Expr::Closure(closure) => self.closure(closure),
+            Expr::Call(call) if is_join(call).is_some() => {
+                if let Place::Inside(place) = self.place {
+                    self.error(&call.func, no_calls_in(place));
+                }
+                self.join(call);
+            }
+            Expr::Call(call) => self.call_expr(call),
+            Expr::Match(matched) => {
+                self.visit_expr_mut(&mut matched.expr);
+                for arm in &mut matched.arms {
+                    self.attributes(&arm.attrs);
+                    if let syn::Pat::Guard(guard) = &mut arm.pat {
+                        self.within(Place::Inside("a match guard"), |this| this.visit_expr_mut(&mut guard.guard));
+                    }
+                    self.visit_expr_mut(&mut arm.body);
+                }
+            }
+            Expr::Unsafe(block) => {
+                self.within(Place::Inside("an `unsafe` block"), |this| this.visit_block_mut(&mut block.block));
+            }
+            Expr::Const(block) => {
+                self.within(Place::Inside("a `const` block"), |this| this.visit_block_mut(&mut block.block));
+            }
+            Expr::If(branch) => {
+                self.chain(&branch.cond);
+                visit_mut::visit_expr_mut(self, expr);
+            }
+            Expr::While(branch) => {
+                self.chain(&branch.cond);
+                visit_mut::visit_expr_mut(self, expr);
+            }
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
+fn no_calls_in(place: &str) -> String {
+    format!(
+        "functions cannot be called in {place}\nhelp: call before it, in a `let`; for one branch per element use `fan_out(list, async |item| …)`"
+    )
+}
+
+impl Checker<'_> {
+    fn await_expr(&mut self, awaited: &mut ExprAwait) {
+        if let Place::Inside(place) = self.place {
+            self.error(&awaited.await_token, no_calls_in(place));
+            return;
+        }
+        let at = awaited.await_token;
+        self.future(&mut awaited.base, &at);
+    }
+
+    fn async_block(&mut self, block: &mut ExprAsync) {
+        self.within(Place::Inside("an `async` block that is no branch of `join!`"), |this| {
+            this.visit_block_mut(&mut block.block);
+        });
+    }
+
+    fn closure(&mut self, closure: &mut ExprClosure) {
+        let place = if closure.asyncness.is_some() { "an `async` closure outside `fan_out`" } else { "a closure" };
+        self.within(Place::Inside(place), |this| this.visit_expr_mut(&mut closure.body));
+    }
+
+    /// A call that nothing awaits.
+    fn call_expr(&mut self, call: &mut ExprCall) {
+        if let (Some(function), Place::Workflow) = (self.function(&call.func), self.place) {
+            let name = self.model.functions[function].ident.clone();
+            self.error(
+                &call.func,
+                format!("the call of `{name}` is not awaited\nhelp: write `{name}(…).await`, or run it beside others with `join!`"),
+            );
+        } else if self.function(&call.func).is_some() {
+            if let Place::Inside(place) = self.place {
+                self.error(&call.func, no_calls_in(place));
+            }
+        } else if let Some(fallible) = is_fan_out(&call.func) {
+            let name = if fallible { "try_fan_out" } else { "fan_out" };
+            self.error(&call.func, format!("`{name}` is not awaited\nhelp: write `{name}(…).await`"));
+        } else if let Expr::Path(path) = &*call.func {
+            let name = path.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
+            let path = call.func.clone();
+            let known = matches!(&*name, "spawn" | "spawn_blocking" | "spawn_local" | "block_on" | "first_ok")
+                || (name == "sleep" && path.to_token_stream().to_string().contains("thread"));
+            if known && self.refused(&path, &name) {
+                return;
+            }
+        }
+        for arg in &mut call.args {
+            self.visit_expr_mut(arg);
+        }
+        self.visit_expr_mut(&mut call.func);
+    }
+
+    /// `if let … && call().await`: the call would have to come in the middle of the condition.
+    fn chain(&mut self, cond: &Expr) {
+        if let (true, Some(at)) = (is_let_chain(cond), first_await(cond)) {
+            self.error(&at, "a call cannot stand in a chain of `let` conditions\nhelp: call before the `if`, in a `let`, or nest two `if`s");
+        }
+    }
+}
+
+fn is_let_chain(cond: &Expr) -> bool {
+    match cond {
+        Expr::Binary(binary) if matches!(binary.op, syn::BinOp::And(_)) => {
+            fn has_let(expr: &Expr) -> bool {
+                match expr {
+                    Expr::Let(_) => true,
+                    Expr::Binary(binary) => has_let(&binary.left) || has_let(&binary.right),
+                    _ => false,
+                }
+            }
+            has_let(cond)
+        }
+        _ => false,
+    }
+}
+
+fn first_await(expr: &Expr) -> Option<Token![await]> {
+    struct First(Option<Token![await]>);
+    impl<'ast> syn::visit::Visit<'ast> for First {
+        fn visit_expr_await(&mut self, awaited: &'ast ExprAwait) {
+            self.0.get_or_insert(awaited.await_token);
+        }
+    }
+    let mut first = First(None);
+    syn::visit::Visit::visit_expr(&mut first, expr);
+    first.0
+}
+
+/// What needs liveness: borrows that would travel, and branches that change what is outside.
+pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
+    let mut travels = VarSet::new();
+    for state in lowered.order.iter().map(|&id| &lowered.states[id]) {
+        travels.extend(state.live_in.iter().copied());
+    }
+    for &id in &travels {
+        let Var { ident, borrows, user, .. } = &lowered.vars[id];
+        if let (true, Some(name)) = (*borrows, user) {
+            diagnostics.error(
+                ident,
+                &format!("`{name}` borrows, and would live across a call: a borrow cannot travel\nhelp: make it owned (`.clone()`, `.to_owned()`), or use it before the next call only"),
+            );
+        }
+    }
+    let names = Names::new(&lowered.vars);
+    for seq in &lowered.seqs {
+        for op in &seq.ops {
+            let changed: Vec<Ident> = match op {
+                Op::Glue(stmt) => Changes::of(&names, |c| syn::visit::Visit::visit_stmt(c, stmt)),
+                Op::Return(expr) | Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } => {
+                    Changes::of(&names, |c| syn::visit::Visit::visit_expr(c, expr))
+                }
+                Op::Call { args, .. } => {
+                    Changes::of(&names, |c| args.iter().for_each(|arg| syn::visit::Visit::visit_expr(c, arg)))
+                }
+                Op::Fork { over: Over::Items { items, .. }, .. } => {
+                    Changes::of(&names, |c| syn::visit::Visit::visit_expr(c, items))
+                }
+                _ => Vec::new(),
+            };
+            for ident in changed {
+                let var = names.find(&ident.to_string()).map(|id| &lowered.vars[id]);
+                if let Some(Var { region, user: Some(name), .. }) = var
+                    && *region != seq.region
+                {
+                    diagnostics.error(
+                        &ident,
+                        &format!("a branch cannot change `{name}`, which is declared outside of it: each branch runs on its own\nhelp: return the value from the branch, and combine after the join"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The variables that a piece of glue visibly changes.
+struct Changes<'a> {
+    names: &'a Names,
+    found: Vec<Ident>,
+}
+
+impl<'a> Changes<'a> {
+    fn of(names: &'a Names, visit: impl FnOnce(&mut Self)) -> Vec<Ident> {
+        let mut changes = Changes { names, found: Vec::new() };
+        visit(&mut changes);
+        changes.found
+    }
+
+    fn place(&mut self, expr: &Expr) {
+        match unwrapped(expr) {
+            Expr::Field(field) => self.place(&field.base),
+            Expr::Index(index) => self.place(&index.expr),
+            other => {
+                if let Some(ident) = super::path_ident(other).filter(|i| self.names.find(&i.to_string()).is_some()) {
+                    self.found.push(ident.clone());
+                }
+            }
+        }
+    }
+}
+
+impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
+    fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
+        self.place(&assign.left);
+        syn::visit::visit_expr_assign(self, assign);
+    }
+
+    fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
+        use syn::BinOp::*;
+        if matches!(
+            binary.op,
+            AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_) | BitXorAssign(_)
+                | BitAndAssign(_) | BitOrAssign(_) | ShlAssign(_) | ShrAssign(_)
+        ) {
+            self.place(&binary.left);
+        }
+        syn::visit::visit_expr_binary(self, binary);
+    }
+
+    fn visit_expr_reference(&mut self, reference: &'ast syn::ExprReference) {
+        if reference.mutability.is_some() {
+            self.place(&reference.expr);
+        }
+        syn::visit::visit_expr_reference(self, reference);
+    }
+}
