@@ -72,11 +72,8 @@ const FUNCTION: &[Key] = &[
     key("dedupe", "dedupe = before"),
 ];
 
-const RETRY: &[Key] = &[
-    key("attempts", "attempts = 3"),
-    key("backoff", "backoff = \"200ms\""),
-    key("jitter", "jitter = 20"),
-];
+const RETRY: &[Key] =
+    &[key("attempts", "attempts = 3"), key("backoff", "backoff = \"200ms\""), key("jitter", "jitter = 20")];
 
 const WORKFLOW: &[Key] = &[
     key("home", "home = AWS"),
@@ -171,7 +168,8 @@ fn entries(
             _ => {
                 let at: TokenStream = tokens.iter().cloned().collect();
                 let options = suggest::all_of(keys.iter().map(|key| key.name));
-                diagnostics.error(&at, format!("`{owner}` takes keys\nhelp: the keys are {options}"));
+                diagnostics
+                    .error(&at, format!("`{owner}` takes `key = value`\nhelp: the keys are {options}"));
                 continue;
             }
         };
@@ -209,8 +207,10 @@ fn known(
 ) -> Option<&'static Key> {
     let found = keys.iter().find(|key| word == key.name);
     if found.is_none() && owner == "#[function]" && word == "batch" {
-        diagnostics
-            .error(word, "batch is not supported yet\nhelp: remove it; the function is called once per value");
+        diagnostics.error(
+            word,
+            "batch is not supported yet\nhelp: remove it; the function is called once per value",
+        );
     } else if found.is_none() {
         let names = || keys.iter().map(|key| key.name);
         let guess = suggest::did_you_mean(&word.to_string(), names());

@@ -18,6 +18,7 @@ mod parse;
 mod provider;
 mod resolve;
 mod scan;
+mod source;
 mod suggest;
 mod validate;
 mod value;
@@ -93,7 +94,7 @@ fn expand_items(input: TokenStream, mut diagnostics: Diagnostics) -> TokenStream
         .and_then(|model| lower::lower(&model, &mut diagnostics).map(|lowered| (model, lowered)));
     match lowered {
         Some((model, lowered)) if diagnostics.is_empty() => {
-            let items = source.items.iter().map(parse::Item::tokens);
+            let items = source.items.iter().map(source::Item::tokens);
             let generated = expand::expand(&model, &lowered);
             quote! { #(#items)* #generated }
         }

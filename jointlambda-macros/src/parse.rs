@@ -3,7 +3,7 @@
 //! Bodies stay groups of tokens, and every item keeps the tokens that are emitted for it, minus
 //! our own attributes. Must not check anything but syntax: rules are in `validate`.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Expr, ExprLit, Lit, LitStr, Signature, Token, Type, Visibility,
@@ -11,144 +11,12 @@ use syn::{
 };
 
 use crate::{
-    attr::{self, FunctionArgs, WorkflowArgs},
+    attr,
     diagnostics::Diagnostics,
     model::Provider,
     scan::{self, Head, RawItem},
+    source::{BrokenItem, BrokenKind, CloudItem, FnItem, Item, OtherItem, Role, Source},
 };
-
-/// The content of a `workflow!`, in source order.
-pub(crate) struct Source {
-    pub(crate) items: Vec<Item>,
-}
-
-pub(crate) enum Item {
-    Cloud(CloudItem),
-    Function(Box<FnItem>),
-    /// Anything that passes through untouched.
-    Other(OtherItem),
-    /// One of our items whose syntax rustc refuses, and reports.
-    Broken(BrokenItem),
-}
-
-/// `const NAME: Cloud = …;`
-pub(crate) struct CloudItem {
-    pub(crate) ident: Ident,
-    /// `None` when the initialiser is not one of the two forms; that is reported already.
-    pub(crate) value: Option<(Provider, LitStr)>,
-    pub(crate) cfg: Option<TokenStream>,
-    pub(crate) tokens: TokenStream,
-    /// Whether rustc, too, would refuse the initialiser: for which type it then stands in.
-    pub(crate) stand_in: Option<Box<Type>>,
-}
-
-/// A function with one of our attributes.
-pub(crate) struct FnItem {
-    pub(crate) role: Role,
-    /// The word `function` or `workflow` of the attribute.
-    pub(crate) marker: Ident,
-    pub(crate) doc: String,
-    pub(crate) vis: Visibility,
-    pub(crate) sig: Signature,
-    /// `None` for `async fn f();`, which rustc reports.
-    pub(crate) body: Option<Group>,
-    pub(crate) cfg: Option<TokenStream>,
-    pub(crate) tokens: TokenStream,
-}
-
-pub(crate) enum Role {
-    Function(FunctionArgs),
-    Workflow(WorkflowArgs),
-}
-
-pub(crate) struct OtherItem {
-    /// The name of a `struct`, `enum`, `union`, `type` or `trait`.
-    pub(crate) type_ident: Option<Ident>,
-    /// The name of an `async fn` without an attribute.
-    pub(crate) async_fn: Option<Ident>,
-    pub(crate) tokens: TokenStream,
-}
-
-pub(crate) struct BrokenItem {
-    pub(crate) kind: BrokenKind,
-    /// The name, as far as it is typed.
-    pub(crate) ident: Option<Ident>,
-    pub(crate) tokens: TokenStream,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BrokenKind {
-    Cloud,
-    Function,
-    Workflow,
-}
-
-impl Source {
-    pub(crate) fn clouds(&self) -> impl Iterator<Item = &CloudItem> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Cloud(cloud) => Some(cloud),
-            _ => None,
-        })
-    }
-
-    /// Functions and workflows.
-    pub(crate) fn fns(&self) -> impl Iterator<Item = &FnItem> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Function(function) => Some(&**function),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn functions(&self) -> impl Iterator<Item = (&FnItem, &FunctionArgs)> {
-        self.fns().filter_map(|item| match &item.role {
-            Role::Function(args) => Some((item, args)),
-            Role::Workflow(_) => None,
-        })
-    }
-
-    pub(crate) fn workflows(&self) -> impl Iterator<Item = (&FnItem, &WorkflowArgs)> {
-        self.fns().filter_map(|item| match &item.role {
-            Role::Workflow(args) => Some((item, args)),
-            Role::Function(_) => None,
-        })
-    }
-
-    pub(crate) fn others(&self) -> impl Iterator<Item = &OtherItem> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Other(other) => Some(other),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn broken(&self, kind: BrokenKind) -> impl Iterator<Item = &BrokenItem> {
-        self.items.iter().filter_map(move |item| match item {
-            Item::Broken(broken) if broken.kind == kind => Some(broken),
-            _ => None,
-        })
-    }
-}
-
-impl Item {
-    /// What the user wrote, minus our attributes.
-    pub(crate) fn tokens(&self) -> &TokenStream {
-        match self {
-            Item::Cloud(item) => &item.tokens,
-            Item::Function(item) => &item.tokens,
-            Item::Other(item) => &item.tokens,
-            Item::Broken(item) => &item.tokens,
-        }
-    }
-}
-
-impl FnItem {
-    /// The attribute in prose.
-    pub(crate) fn role_name(&self) -> &'static str {
-        match self.role {
-            Role::Function(_) => "a `#[function]`",
-            Role::Workflow(_) => "a `#[workflow]`",
-        }
-    }
-}
 
 pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Source {
     let items = scan::split(tokens).into_iter().map(|raw| item(raw, diagnostics)).collect();
@@ -180,29 +48,33 @@ fn other(raw: RawItem) -> Item {
     Item::Other(OtherItem { type_ident, async_fn, tokens: raw.to_token_stream() })
 }
 
-/// Removes `#[function]` and `#[workflow]` from the item's attributes and parses the first.
+/// Removes `#[function]` and `#[workflow]` from the item's attributes and parses them. Of one too
+/// many the workflow counts: that it is missing would be a second message for one mistake.
 fn take_markers(raw: &mut RawItem, diagnostics: &mut Diagnostics) -> Option<(Ident, Role)> {
     let mut taken: Option<(Ident, Role)> = None;
     raw.attributes.retain(|attribute| {
         let Some(marker) = attribute.name().filter(|name| name == "function" || name == "workflow") else {
             return true;
         };
-        if let Some((first, _)) = &taken {
+        let again = taken.as_ref().map(|(first, _)| first);
+        if let Some(first) = again {
             let rule = if *first == marker {
                 format!("`#[{marker}]` is given twice\nhelp: keep one, with all its keys")
             } else {
                 "a function is either a `#[function]` or the `#[workflow]`\nhelp: keep one of the two".into()
             };
             diagnostics.error(&marker, rule);
-            return false;
         }
+        let counts = again.is_none_or(|first| first == "function" && marker == "workflow");
         let args = arguments(&marker, attribute.content.stream(), diagnostics);
         let role = if marker == "function" {
             Role::Function(attr::function(args, diagnostics))
         } else {
             Role::Workflow(attr::workflow(args, diagnostics))
         };
-        taken = Some((marker, role));
+        if counts {
+            taken = Some((marker, role));
+        }
         false
     });
     taken
@@ -246,6 +118,7 @@ fn function(raw: RawItem, marker: Ident, role: Role, diagnostics: &mut Diagnosti
                 vis,
                 sig,
                 body: body.cloned(),
+                attributes: raw.attributes.iter().map(ToTokens::to_token_stream).collect(),
                 cfg: cfg(&raw),
                 tokens,
             }))
@@ -278,7 +151,8 @@ fn constant(raw: RawItem, diagnostics: &mut Diagnostics) -> Item {
     let Ok((ident, ty, rest)) = head.parse2(raw.rest.iter().cloned().collect()) else {
         return other(raw);
     };
-    if !matches!(&ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Cloud")) {
+    if !matches!(&ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Cloud"))
+    {
         return other(raw);
     }
     let tokens = raw.to_token_stream();
@@ -304,7 +178,8 @@ const CLOUD_FORMS: &str =
 /// one of its own.
 fn cloud_value(value: &Expr, diagnostics: &mut Diagnostics) -> (Option<(Provider, LitStr)>, bool) {
     let Some((constructor, region)) = constructor(value) else {
-        diagnostics.error(value, format!("a cloud is declared with a provider and its region\n{CLOUD_FORMS}"));
+        diagnostics
+            .error(value, format!("a cloud is declared with a provider and its region\n{CLOUD_FORMS}"));
         return (None, false);
     };
     let provider = if constructor == "aws" {
@@ -320,7 +195,9 @@ fn cloud_value(value: &Expr, diagnostics: &mut Diagnostics) -> (Option<(Provider
         [region] => {
             diagnostics.error(
                 *region,
-                format!("a region is a string literal: the definition is made at compile time\n{CLOUD_FORMS}"),
+                format!(
+                    "a region is a string literal: the definition is made at compile time\n{CLOUD_FORMS}"
+                ),
             );
             (None, !matches!(region, Expr::Path(_) | Expr::Call(_) | Expr::Macro(_)))
         }
@@ -357,46 +234,9 @@ fn cfg(raw: &RawItem) -> Option<TokenStream> {
     cfg.map(|attribute| attribute.content.stream())
 }
 
-/// The name in CamelCase: the type that stands for the workflow.
-pub(crate) fn camel_case(ident: &Ident) -> Ident {
-    let name = ident.to_string();
-    let words = name.trim_start_matches("r#").split('_');
-    let mut camel = String::new();
-    for word in words {
-        let mut letters = word.chars();
-        camel.extend(letters.next().into_iter().flat_map(char::to_uppercase));
-        camel.extend(letters);
-    }
-    if camel == "Self" || !camel.starts_with(|first: char| first.is_alphabetic()) {
-        camel = format!("Workflow{camel}");
-    }
-    Ident::new(&camel, ident.span())
-}
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn camel(name: &str) -> String {
-        camel_case(&syn::parse_str::<Ident>(name).unwrap()).to_string()
-    }
-
-    #[test]
-    fn the_type_is_the_name_in_camel_case() {
-        assert_eq!(camel("video_analytics"), "VideoAnalytics");
-        assert_eq!(camel("step2_done"), "Step2Done");
-        assert_eq!(camel("_hidden__name_"), "HiddenName");
-        assert_eq!(camel("r#match"), "Match");
-        assert_eq!(camel("écoute"), "Écoute");
-    }
-
-    #[test]
-    fn a_name_that_gives_no_type_name_gets_a_prefix() {
-        assert_eq!(camel("_1"), "Workflow1");
-        assert_eq!(camel("__"), "Workflow");
-        assert_eq!(camel("self_"), "WorkflowSelf");
-    }
 
     #[test]
     fn the_doc_is_the_first_line_that_says_something() {

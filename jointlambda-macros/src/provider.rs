@@ -27,8 +27,8 @@ pub(crate) struct Range {
 pub(crate) enum Cpu {
     /// In proportion to memory: one for so many MB.
     WithMemory { mb_per_cpu: u32 },
-    /// By choice, with memory between so many MB for each vCPU.
-    Chosen { milli: Range, min_mb_per_cpu: u32, max_mb_per_cpu: u32 },
+    /// By choice, with least and most memory for each vCPU.
+    Chosen { milli: Range, gb_per_cpu: (u32, u32) },
 }
 
 impl Provider {
@@ -45,11 +45,7 @@ impl Provider {
                 service: "Function Compute",
                 memory_mb: Range { min: 128, max: 32_768, step: 64 },
                 timeout_s: 86_400,
-                cpu: Cpu::Chosen {
-                    milli: Range { min: 50, max: 16_000, step: 50 },
-                    min_mb_per_cpu: 1_024,
-                    max_mb_per_cpu: 4_096,
-                },
+                cpu: Cpu::Chosen { milli: Range { min: 50, max: 16_000, step: 50 }, gb_per_cpu: (1, 4) },
                 gpu: true,
             },
         }

@@ -11,7 +11,7 @@ use syn::{Block, FnArg, ReturnType, Signature, Type, parse_quote};
 use crate::{
     attr::{FunctionArgs, WorkflowArgs},
     model::{Cloud, Function, Model, Param, Placement, Retry, Workflow},
-    parse::{FnItem, Source, camel_case},
+    source::{CloudItem, FnItem, Source, camel_case},
     value::Given,
 };
 
@@ -43,12 +43,17 @@ pub(crate) fn resolve(source: &Source) -> Option<Model> {
     Some(Model { clouds, functions, workflow })
 }
 
-fn cloud(item: &crate::parse::CloudItem) -> Option<Cloud> {
+fn cloud(item: &CloudItem) -> Option<Cloud> {
     let (provider, region) = item.value.clone()?;
     Some(Cloud { ident: item.ident.clone(), provider, region })
 }
 
-fn workflow(item: &FnItem, args: &WorkflowArgs, clouds: &[Cloud], functions: &[Function]) -> Option<Workflow> {
+fn workflow(
+    item: &FnItem,
+    args: &WorkflowArgs,
+    clouds: &[Cloud],
+    functions: &[Function],
+) -> Option<Workflow> {
     let body: Block = syn::parse2(item.body.to_token_stream()).ok()?;
     Some(Workflow {
         vis: item.vis.clone(),
@@ -81,7 +86,9 @@ fn placement(args: &FunctionArgs, clouds: &[Cloud]) -> Option<Placement> {
         retry: Retry {
             attempts: value(retry.attempts).unwrap_or(1),
             backoff_ms: value(retry.backoff_ms).unwrap_or(DEFAULT_BACKOFF_MS),
-            jitter_percent: value(retry.jitter_percent).and_then(|percent| percent.try_into().ok()).unwrap_or(0),
+            jitter_percent: value(retry.jitter_percent)
+                .and_then(|percent| percent.try_into().ok())
+                .unwrap_or(0),
         },
         dedupe_before: args.dedupe_before,
     })

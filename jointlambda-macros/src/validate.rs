@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span};
 
 use crate::{
     diagnostics::Diagnostics,
-    parse::{BrokenKind, Source, camel_case},
+    source::{BrokenKind, Source, camel_case},
     suggest,
 };
 
@@ -59,8 +59,10 @@ fn one_workflow(source: &Source, diagnostics: &mut Diagnostics) {
 
 fn distinct_clouds(source: &Source, diagnostics: &mut Diagnostics) {
     for (name, _) in repeated(source.clouds().map(|cloud| &cloud.ident)) {
-        diagnostics
-            .error(name, format!("two clouds are named `{name}`\nhelp: rename one, or remove it if it is the same"));
+        diagnostics.error(
+            name,
+            format!("two clouds are named `{name}`\nhelp: rename one, or remove it if it is the same"),
+        );
     }
 }
 
@@ -154,17 +156,25 @@ fn bounds(source: &Source, diagnostics: &mut Diagnostics) {
             if let Some(bound) = bound.filter(|bound| bound.value == 0) {
                 diagnostics.error(
                     bound.span,
-                    format!("`{key}` is 0, so that nothing could run\nhelp: write at least 1, or remove the key"),
+                    format!(
+                        "`{key}` is 0, so that nothing could run\nhelp: write at least 1, or remove the key"
+                    ),
                 );
             }
         }
     }
 }
 
-/// The declared clouds, half-typed ones included.
+/// The declared clouds, each name once, half-typed ones included.
 fn cloud_names(source: &Source) -> Vec<&Ident> {
     let broken = source.broken(BrokenKind::Cloud).filter_map(|item| item.ident.as_ref());
-    source.clouds().map(|cloud| &cloud.ident).chain(broken).collect()
+    let mut names: Vec<&Ident> = Vec::new();
+    for name in source.clouds().map(|cloud| &cloud.ident).chain(broken) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// Reports a name that is no declared cloud.
@@ -173,12 +183,13 @@ fn known_cloud(name: &Ident, source: &Source, diagnostics: &mut Diagnostics) -> 
     let known = names.contains(&name);
     if !known {
         let guess = suggest::did_you_mean(&name.to_string(), &names);
-        let options = suggest::one_of(&names);
+        let (verb, options) =
+            (if names.len() == 1 { "cloud is" } else { "clouds are" }, suggest::all_of(&names));
         diagnostics.error(
             name,
             format!(
                 "unknown cloud `{name}`\n\
-                 help: {guess}use {options}, or declare it: `const {name}: Cloud = Cloud::aws(\"ap-northeast-1\");`"
+                 help: {guess}the {verb} {options}; `const {name}: Cloud = Cloud::aws(\"…\");` declares another"
             ),
         );
     }

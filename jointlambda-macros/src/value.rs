@@ -123,7 +123,9 @@ mod tests {
         assert_eq!(duration(&token("\"90s\"")), Some(90_000));
         assert_eq!(duration(&token("\"15m\"")), Some(900_000));
         assert_eq!(duration(&token("\"0s\"")), Some(0));
-        for wrong in ["\"\"", "\"90\"", "\"s\"", "\"1.5s\"", "\"-1s\"", "\"1 s\"", "\"1h\"", "\"5S\"", "90", "x"] {
+        for wrong in
+            ["\"\"", "\"90\"", "\"s\"", "\"1.5s\"", "\"-1s\"", "\"1 s\"", "\"1h\"", "\"5S\"", "90", "x"]
+        {
             assert_eq!(duration(&token(wrong)), None, "{wrong}");
         }
         assert_eq!(duration(&token("\"18446744073709551615m\"")), None, "overflow");

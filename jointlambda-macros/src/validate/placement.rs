@@ -8,9 +8,9 @@ use crate::{
     attr::{CloudName, FunctionArgs},
     diagnostics::Diagnostics,
     model::Provider,
-    parse::{FnItem, Source},
     provider::{Cpu, Limits},
     resolve::DEFAULT_MEMORY_MB,
+    source::{FnItem, Source},
     suggest,
     validate::{cloud_names, known_cloud},
     value::Given,
@@ -22,7 +22,7 @@ pub(super) fn validate(source: &Source, diagnostics: &mut Diagnostics) {
     for (item, args) in source.functions() {
         placed(item, args, source, diagnostics);
         known_failover(args, source, diagnostics);
-        no_failover_to_itself(args, diagnostics);
+        no_failover_to_itself(args, source, diagnostics);
         distinct_failover(args, diagnostics);
         for site in sites(args, source) {
             memory(args, &site, diagnostics);
@@ -54,12 +54,7 @@ impl Site<'_> {
 
 /// The function's clouds, one per provider: the same limit is not reported twice.
 fn sites<'a>(args: &'a FunctionArgs, source: &'a Source) -> Vec<Site<'a>> {
-    let on = match &args.on {
-        CloudName::Named(name) => Some(name),
-        CloudName::Absent => only_cloud(source),
-        CloudName::Wrong => None,
-    };
-    let named = on.map(|name| (name, None)).into_iter();
+    let named = on(args, source).map(|name| (name, None)).into_iter();
     let named = named.chain(args.failover.iter().map(|name| (name, Some(name))));
     let mut providers: Vec<Provider> = Vec::new();
     let mut sites = Vec::new();
@@ -72,6 +67,15 @@ fn sites<'a>(args: &'a FunctionArgs, source: &'a Source) -> Vec<Site<'a>> {
         }
     }
     sites
+}
+
+/// The cloud that the function is on, named or the only one.
+fn on<'a>(args: &'a FunctionArgs, source: &'a Source) -> Option<&'a Ident> {
+    match &args.on {
+        CloudName::Named(name) => Some(name),
+        CloudName::Absent => only_cloud(source),
+        CloudName::Wrong => None,
+    }
 }
 
 fn only_cloud(source: &Source) -> Option<&Ident> {
@@ -107,8 +111,8 @@ fn known_failover(args: &FunctionArgs, source: &Source, diagnostics: &mut Diagno
     }
 }
 
-fn no_failover_to_itself(args: &FunctionArgs, diagnostics: &mut Diagnostics) {
-    for name in args.failover.iter().filter(|name| Some(*name) == args.on.ident()) {
+fn no_failover_to_itself(args: &FunctionArgs, source: &Source, diagnostics: &mut Diagnostics) {
+    for name in args.failover.iter().filter(|name| Some(*name) == on(args, source)) {
         diagnostics.error(
             name,
             format!("the function is on `{name}` already, so that it cannot fail over to it\nhelp: remove it from `failover`"),
@@ -172,45 +176,53 @@ fn some_timeout(args: &FunctionArgs, diagnostics: &mut Diagnostics) {
 fn cpu(args: &FunctionArgs, site: &Site<'_>, diagnostics: &mut Diagnostics) {
     let Some(cpu) = args.cpu_milli.filter(|cpu| cpu.value > 0) else { return };
     let memory_mb = args.memory_mb.map_or(DEFAULT_MEMORY_MB, |memory| memory.value);
-    if !site.limits.memory_mb.contains(memory_mb) {
-        return;
-    }
     match &site.limits.cpu {
-        Cpu::WithMemory { mb_per_cpu } => {
-            cpu_with_memory(cpu, memory_mb, *mb_per_cpu, site, diagnostics);
-        }
-        Cpu::Chosen { milli, min_mb_per_cpu, max_mb_per_cpu } => {
+        // Memory that is wrong is reported; what goes with it cannot be said.
+        _ if !site.limits.memory_mb.contains(memory_mb) => {}
+        Cpu::WithMemory { mb_per_cpu } => cpu_with_memory(cpu, memory_mb, *mb_per_cpu, site, diagnostics),
+        Cpu::Chosen { milli, .. } if !milli.contains(cpu.value) || cpu.value % milli.step != 0 => {
+            let (asked, step) = (vcpus(cpu.value), vcpus(milli.step));
+            let (min, max) = (vcpus(milli.min), vcpus(milli.max));
             let place = site.place();
-            if !milli.contains(cpu.value) || cpu.value % milli.step != 0 {
-                let (min, max, step) = (vcpus(milli.min), vcpus(milli.max), vcpus(milli.step));
-                diagnostics.error(
-                    cpu.span,
-                    format!(
-                        "{place} does not offer {} vCPU\nhelp: write {min} to {max}, in steps of {step}",
-                        vcpus(cpu.value)
-                    ),
-                );
-                return;
-            }
-            let (least, most) = (scaled(*min_mb_per_cpu, cpu.value), scaled(*max_mb_per_cpu, cpu.value));
-            if !(least..=most).contains(&u64::from(memory_mb)) {
-                let least = least.next_multiple_of(u64::from(site.limits.memory_mb.step));
-                diagnostics.error(
-                    cpu.span,
-                    format!(
-                        "{place} gives each vCPU 1 to 4 GB of memory: {} vCPU do not go with {memory_mb} MB\n\
-                         help: write `memory = {least}` to `memory = {most}`, or another `cpu`",
-                        vcpus(cpu.value),
-                        least = least.max(u64::from(site.limits.memory_mb.min)),
-                        most = most.min(u64::from(site.limits.memory_mb.max)) / u64::from(site.limits.memory_mb.step)
-                            * u64::from(site.limits.memory_mb.step),
-                    ),
-                );
-            }
+            diagnostics.error(
+                cpu.span,
+                format!(
+                    "{place} does not offer {asked} vCPU\nhelp: write {min} to {max}, in steps of {step}"
+                ),
+            );
         }
+        Cpu::Chosen { gb_per_cpu, .. } => cpu_beside_memory(cpu, memory_mb, *gb_per_cpu, site, diagnostics),
     }
 }
 
+/// Memory and vCPUs are chosen apart, but only so far apart.
+fn cpu_beside_memory(
+    cpu: Given<u32>,
+    memory_mb: u32,
+    (least_gb, most_gb): (u32, u32),
+    site: &Site<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let (least_mb, most_mb) = (scaled(least_gb * 1024, cpu.value), scaled(most_gb * 1024, cpu.value));
+    if (least_mb..=most_mb).contains(&u64::from(memory_mb)) {
+        return;
+    }
+    let range = &site.limits.memory_mb;
+    let step = u64::from(range.step);
+    let least_mb = least_mb.next_multiple_of(step).max(range.min.into());
+    let most_mb = (most_mb / step * step).min(range.max.into());
+    diagnostics.error(
+        cpu.span,
+        format!(
+            "{} gives each vCPU {least_gb} to {most_gb} GB of memory: {} vCPU do not go with {memory_mb} MB\n\
+             help: write `memory = {least_mb}` to `memory = {most_mb}`, or another `cpu`",
+            site.place(),
+            vcpus(cpu.value)
+        ),
+    );
+}
+
+/// More vCPUs come with more memory only.
 fn cpu_with_memory(
     cpu: Given<u32>,
     memory_mb: u32,

@@ -10,10 +10,10 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::{diagnostics::Diagnostics, parse::FnItem};
+use crate::{diagnostics::Diagnostics, source::FnItem};
 
-/// `join!` and the tuples of parameters end here.
-pub(crate) const MAX_PARAMS: usize = 12;
+/// Beyond it a struct reads better, and the standard traits for tuples end.
+const MAX_PARAMS: usize = 12;
 
 pub(super) fn validate(item: &FnItem, diagnostics: &mut Diagnostics) {
     is_async(item, diagnostics);
@@ -31,7 +31,7 @@ fn is_async(item: &FnItem, diagnostics: &mut Diagnostics) {
     if item.sig.asyncness.is_none() && item.sig.constness.is_none() {
         diagnostics.error(
             &item.sig.fn_token,
-            format!("{} is `async`\nhelp: write `async fn {}`", item.role_name(), item.sig.ident),
+            format!("{} must be `async`\nhelp: write `async fn {}`", item.role_name(), item.sig.ident),
         );
     }
 }
@@ -81,7 +81,9 @@ fn not_generic(item: &FnItem, diagnostics: &mut Diagnostics) {
     } else if !generics.params.is_empty() {
         diagnostics.error(
             &generics.params,
-            format!("{role} cannot be generic: it is deployed once, with one type\nhelp: write the concrete type"),
+            format!(
+                "{role} cannot be generic: it is deployed once, with one type\nhelp: write the concrete type"
+            ),
         );
     } else if let Some(clause) = &generics.where_clause {
         diagnostics.error(
@@ -105,10 +107,8 @@ fn no_receiver(item: &FnItem, diagnostics: &mut Diagnostics) {
 
 fn not_variadic(item: &FnItem, diagnostics: &mut Diagnostics) {
     if let Some(variadic) = &item.sig.variadic {
-        diagnostics.error(
-            &variadic.dots,
-            format!("{} cannot be variadic\nhelp: take a `Vec`", item.role_name()),
-        );
+        diagnostics
+            .error(&variadic.dots, format!("{} cannot be variadic\nhelp: take a `Vec`", item.role_name()));
     }
 }
 

@@ -5,7 +5,7 @@ jointlambda::workflow! {
 
     #[workflow]
     async fn twice(x: u32) -> u32 {
-        x
+        double(double(x).await).await
     }
 
     #[function]

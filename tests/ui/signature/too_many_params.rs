@@ -9,8 +9,23 @@ jointlambda::workflow! {
     }
 
     #[function]
-    async fn double(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32, h: u32, i: u32, j: u32, k: u32, l: u32, m: u32, n: u32) -> u32 {
-        a
+    async fn double(
+        _a: u32,
+        _b: u32,
+        _c: u32,
+        _d: u32,
+        _e: u32,
+        _f: u32,
+        _g: u32,
+        _h: u32,
+        _i: u32,
+        _j: u32,
+        _k: u32,
+        _l: u32,
+        _m: u32,
+        _n: u32,
+    ) -> u32 {
+        2
     }
 }
 
