@@ -1,6 +1,6 @@
 //! Serverless workflows in ordinary Rust, across clouds, with no orchestrator.
 
-pub use jointlambda_macros::workflow;
+pub use jointlambda_macros::{workflow, workflow_mod};
 pub use jointlambda_runtime::*;
 
 /// What a workflow's file needs: `use jointlambda::prelude::*;`.

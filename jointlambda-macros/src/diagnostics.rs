@@ -77,12 +77,6 @@ impl Diagnostics {
     pub(crate) fn into_errors(mut self) -> Vec<TokenStream> {
         std::mem::take(&mut self.errors).into_iter().map(Diagnostic::into_tokens).collect()
     }
-
-    /// All errors as items.
-    #[cfg_attr(not(test), allow(dead_code))]
-    pub(crate) fn into_tokens(self) -> TokenStream {
-        self.into_errors().into_iter().collect()
-    }
 }
 
 impl Drop for Diagnostics {

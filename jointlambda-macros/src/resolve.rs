@@ -1,0 +1,141 @@
+//! Valid source → model: names become indices, defaults are filled in.
+//!
+//! Must not report: whatever can be wrong is found by `validate`, which runs first.
+
+use std::fmt::Write;
+
+use proc_macro2::Ident;
+use quote::ToTokens;
+use syn::{Block, FnArg, ReturnType, Signature, Type, parse_quote};
+
+use crate::{
+    attr::{FunctionArgs, WorkflowArgs},
+    model::{Cloud, Function, Model, Param, Placement, Retry, Workflow},
+    source::{CloudItem, FnItem, Source, camel_case},
+    value::Given,
+};
+
+pub(crate) const DEFAULT_MEMORY_MB: u32 = 512;
+const DEFAULT_TIMEOUT_MS: u64 = 60_000;
+const DEFAULT_BACKOFF_MS: u64 = 100;
+const DEFAULT_MAX_TURNS: u32 = 10_000;
+const DEFAULT_MAX_BRANCHES: u32 = 100_000;
+
+/// The model of a source without errors; `None` when the workflow's body is half typed, which
+/// rustc reports.
+pub(crate) fn resolve(source: &Source) -> Option<Model> {
+    let clouds = source.clouds().map(cloud).collect::<Option<Vec<_>>>()?;
+    let functions = source
+        .functions()
+        .map(|(item, args)| {
+            Some(Function {
+                ident: item.sig.ident.clone(),
+                doc: item.doc.clone(),
+                sig: item.sig.clone(),
+                params: params(&item.sig),
+                output: output(&item.sig),
+                placement: placement(args, &clouds)?,
+            })
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let (item, args) = source.workflows().next()?;
+    let workflow = workflow(item, args, &clouds, &functions)?;
+    Some(Model { clouds, functions, workflow })
+}
+
+fn cloud(item: &CloudItem) -> Option<Cloud> {
+    let (provider, region) = item.value.clone()?;
+    Some(Cloud { ident: item.ident.clone(), provider, region })
+}
+
+fn workflow(
+    item: &FnItem,
+    args: &WorkflowArgs,
+    clouds: &[Cloud],
+    functions: &[Function],
+) -> Option<Workflow> {
+    let body: Block = syn::parse2(item.body.to_token_stream()).ok()?;
+    Some(Workflow {
+        vis: item.vis.clone(),
+        ident: item.sig.ident.clone(),
+        type_ident: camel_case(&item.sig.ident),
+        doc: item.doc.clone(),
+        sig: item.sig.clone(),
+        params: params(&item.sig),
+        output: output(&item.sig),
+        hash_input: hash_input(&item.sig, &body, clouds, functions),
+        body,
+        home: args.home.ident().and_then(|name| index(name, clouds)),
+        max_turns: value(args.max_turns).unwrap_or(DEFAULT_MAX_TURNS),
+        max_branches: value(args.max_branches).unwrap_or(DEFAULT_MAX_BRANCHES),
+    })
+}
+
+fn placement(args: &FunctionArgs, clouds: &[Cloud]) -> Option<Placement> {
+    let retry = &args.retry;
+    Some(Placement {
+        on: match args.on.ident() {
+            Some(name) => index(name, clouds)?,
+            None => 0,
+        },
+        failover: args.failover.iter().map(|name| index(name, clouds)).collect::<Option<_>>()?,
+        memory_mb: value(args.memory_mb).unwrap_or(DEFAULT_MEMORY_MB),
+        timeout_ms: value(args.timeout_ms).unwrap_or(DEFAULT_TIMEOUT_MS),
+        cpu_milli: value(args.cpu_milli).unwrap_or(0),
+        gpu_gb: value(args.gpu_gb).unwrap_or(0),
+        retry: Retry {
+            attempts: value(retry.attempts).unwrap_or(1),
+            backoff_ms: value(retry.backoff_ms).unwrap_or(DEFAULT_BACKOFF_MS),
+            jitter_percent: value(retry.jitter_percent)
+                .and_then(|percent| percent.try_into().ok())
+                .unwrap_or(0),
+        },
+        dedupe_before: args.dedupe_before,
+    })
+}
+
+fn params(sig: &Signature) -> Vec<Param> {
+    let typed = sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(param) => Some(param),
+        FnArg::Receiver(_) => None,
+    });
+    typed.map(|param| Param { pat: (*param.pat).clone(), ty: (*param.ty).clone() }).collect()
+}
+
+fn output(sig: &Signature) -> Type {
+    match &sig.output {
+        ReturnType::Default => parse_quote!(()),
+        ReturnType::Type(_, ty) => (**ty).clone(),
+    }
+}
+
+fn index(name: &Ident, clouds: &[Cloud]) -> Option<usize> {
+    clouds.iter().position(|cloud| cloud.ident == *name)
+}
+
+fn value<T>(given: Option<Given<T>>) -> Option<T> {
+    given.map(|given| given.value)
+}
+
+/// One line each for the clouds, the workflow function and the functions. Numbers, not what the
+/// user typed, so that `"1m"` and `"60s"` are the same definition.
+fn hash_input(sig: &Signature, body: &Block, clouds: &[Cloud], functions: &[Function]) -> String {
+    let mut text = String::new();
+    for cloud in clouds {
+        let Cloud { ident, provider, region } = cloud;
+        _ = writeln!(text, "cloud {ident} {provider:?} {}", region.value());
+    }
+    _ = writeln!(text, "workflow {} {}", sig.to_token_stream(), body.to_token_stream());
+    for Function { sig, placement, .. } in functions {
+        let Placement { on, failover, memory_mb, timeout_ms, cpu_milli, gpu_gb, retry, dedupe_before } =
+            placement;
+        let Retry { attempts, backoff_ms, jitter_percent } = retry;
+        _ = writeln!(
+            text,
+            "function {} on {on} failover {failover:?} memory {memory_mb} timeout {timeout_ms} cpu {cpu_milli} \
+             gpu {gpu_gb} retry {attempts} {backoff_ms} {jitter_percent} dedupe_before {dedupe_before}",
+            sig.to_token_stream()
+        );
+    }
+    text
+}

@@ -1,0 +1,18 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+
+    #[function]
+    #[workflow]
+    async fn triple(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

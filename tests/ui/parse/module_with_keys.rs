@@ -1,0 +1,20 @@
+use jointlambda::prelude::*;
+
+#[jointlambda::workflow_mod(home = AWS)]
+mod twice {
+    use super::*;
+
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    pub async fn twice(x: u32) -> u32 {
+        double(double(x).await).await
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+    const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+    #[workflow]
+    async fn twice(x: u32) -> u32 {
+        double(double(x).await).await
+    }
+
+    #[function(on = AWS, failover = [ALI, AWS])]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}
