@@ -10,7 +10,7 @@
 use std::{any::Any, marker::PhantomData};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -43,7 +43,7 @@ pub trait Workflow: Send + Sync + 'static {
     /// Its code.
     fn code() -> &'static Code;
     /// Runs the workflow function itself, as ordinary Rust in this process.
-    fn plain(input: Self::Input) -> BoxFuture<'static, Self::Output>;
+    fn plain(input: Self::Input) -> LocalBoxFuture<'static, Self::Output>;
 }
 
 /// The code that goes with a [`Definition`].

@@ -1,4 +1,78 @@
 //! Everything that generated code may name. Not for users: it changes without notice.
 
-pub use crate::plain::AllOk;
-pub use futures_util::join;
+mod each;
+mod residual;
+
+use std::{any::Any, future::Future, marker::PhantomData};
+
+pub use futures_util::{future::LocalBoxFuture, join};
+
+pub use crate::{
+    definition::{CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
+    error::Fault,
+    machine::{Code, Machine, Outcome, Step, Travel, Var, Workflow},
+    plain::AllOk,
+};
+pub use each::{Each, EachInClosedRange, each, each_in_closed_range, each_in_range, next};
+pub use residual::{FromResidual, Try};
+
+use crate::codec;
+
+/// Holds a type to the rule for what travels.
+pub fn travels<T: Travel>() {}
+
+/// Decodes the arguments of a function and starts it.
+pub fn start<A, R, F>(
+    args: &[u8],
+    function: impl FnOnce(A) -> F,
+    is_err: fn(&R) -> bool,
+) -> Result<futures_util::future::BoxFuture<'static, Outcome>, Fault>
+where
+    A: serde::de::DeserializeOwned,
+    R: Any + Send,
+    F: Future<Output = R> + Send + 'static,
+{
+    let future = function(codec::decode(args, "the arguments of a call")?);
+    Ok(Box::pin(async move {
+        let value = future.await;
+        Outcome { is_err: is_err(&value), value: Box::new(value) }
+    }))
+}
+
+/// The values of a `try_fan_out`, or the first error in branch order.
+pub fn all_ok<T, E>(outcomes: Vec<Result<T, E>>) -> Result<Vec<T>, E> {
+    outcomes.into_iter().collect()
+}
+
+/// Tells a `Result` from other types: the inherent method is found before that of [`NeverErr`].
+pub struct Probe<T>(PhantomData<fn() -> T>);
+
+impl<T> Probe<T> {
+    /// A probe of the type.
+    pub const fn new() -> Self {
+        Probe(PhantomData)
+    }
+}
+
+impl<T> Default for Probe<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, E> Probe<Result<T, E>> {
+    /// Whether a value is an `Err`.
+    pub const fn is_err(&self) -> fn(&Result<T, E>) -> bool {
+        Result::is_err
+    }
+}
+
+/// What all other types get.
+pub trait NeverErr<T> {
+    /// Never.
+    fn is_err(&self) -> fn(&T) -> bool {
+        |_| false
+    }
+}
+
+impl<T> NeverErr<T> for Probe<T> {}

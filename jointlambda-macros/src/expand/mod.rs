@@ -53,7 +53,7 @@ fn expand_type(model: &Model) -> TokenStream {
     quote! {
         #[doc = #doc]
         #[derive(Clone, Copy, Debug)]
-        #vis struct #ident;
+        #vis struct #ident {}
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 
 /// Fills in what is live at the beginning of every state.
 pub(super) fn analyse(lowered: &mut Lowered) {
-    let names = Names::new(&lowered.vars);
+    let names = lowered.names();
     loop {
         let mut changed = false;
         for &state in lowered.order.iter().rev() {

@@ -207,6 +207,13 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
     diagnostics.is_empty().then_some(lowered)
 }
 
+impl Lowered {
+    /// The variables by name.
+    fn names(&self) -> mentions::Names {
+        mentions::Names::new(&self.vars)
+    }
+}
+
 /// The identifier of a single-segment path.
 pub(crate) fn path_ident(expr: &Expr) -> Option<&Ident> {
     match expr {

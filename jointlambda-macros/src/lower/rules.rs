@@ -484,7 +484,7 @@ pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
             );
         }
     }
-    let names = Names::new(&lowered.vars);
+    let names = lowered.names();
     for seq in &lowered.seqs {
         for op in &seq.ops {
             let changed: Vec<Ident> = match op {

@@ -1,7 +1,7 @@
 //! Which expressions have calls in them, and which jumps leave glue for a lowered loop.
 
 use syn::{
-    Block, Expr, ExprAsync, ExprAwait, ExprCall, ExprClosure, Item, Label,
+    Expr, ExprAsync, ExprAwait, ExprCall, ExprClosure, Item, Label,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
