@@ -4,6 +4,8 @@
 //! implementation. Only the modules below this one touch a network, a disk or a clock.
 
 #[cfg(feature = "local")]
+pub mod conformance;
+#[cfg(feature = "local")]
 pub mod local;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

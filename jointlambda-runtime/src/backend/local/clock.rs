@@ -53,7 +53,7 @@ impl Clock {
 /// use jointlambda_runtime::backend::local::virtual_time;
 ///
 /// let day = Duration::from_secs(24 * 60 * 60);
-/// virtual_time(1, tokio::time::sleep(day)); // takes no time
+/// virtual_time(1, async { tokio::time::sleep(day).await }); // takes no time
 /// ```
 ///
 /// # Panics

@@ -10,7 +10,9 @@ mod clock;
 mod cloud;
 mod config;
 mod cost;
+mod disk;
 mod function;
+mod layout;
 mod meter;
 mod objects;
 mod profile;
@@ -37,6 +39,7 @@ pub use self::{
         OpenError, Storage,
     },
     cost::{Cost, CostItem},
+    disk::{MAX_GROUP, MAX_WAITING_WRITES, STORE_FILE},
     function::MAX_FUNCTIONS,
     meter::{CloudUsage, Usage},
     profile::{Profile, UnknownProfile},
@@ -48,6 +51,7 @@ pub use self::{
 };
 use self::{
     cloud::{Clouds, LocalCloud},
+    disk::Disk,
     function::Catalogue,
     meter::Meter,
     queue::Queue,
@@ -59,7 +63,8 @@ use self::{
 use super::{Backend, Handler, StoreError};
 
 /// The embedded clouds of a process, and their owner: when it is dropped, they accept no more
-/// events and forget those that wait.
+/// events, forget those that wait, and close their store. Events are kept in memory only; after a
+/// restart it is for a sweep to find the runs that they belonged to.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -92,8 +97,12 @@ impl LocalClouds {
         let clock = config.epoch_ms.map_or_else(Clock::of_day, Clock::starting_at);
         let recorder = Recorder::new(config.timeline_spans);
         let mut list = Vec::with_capacity(config.clouds.len());
+        let disk = open_disk(&config)?;
         for (index, cloud) in config.clouds.into_iter().enumerate() {
-            let store = Store::in_memory(cloud.provider);
+            let store = match &disk {
+                Some(disk) => Store::Disk { disk: disk.clone(), cloud: index },
+                None => Store::in_memory(cloud.provider),
+            };
             let profile = cloud.profile.unwrap_or(config.profile);
             let seed = config.seed.wrapping_add(index as u64);
             list.push(local_cloud(cloud, store, profile, seed));
@@ -218,8 +227,15 @@ impl Drop for LocalClouds {
         self.clouds.close();
         for cloud in &self.clouds.list {
             cloud.set_handler(None);
+            cloud.store.close();
         }
     }
+}
+
+fn open_disk(config: &Config) -> Result<Option<Arc<Disk>>, OpenError> {
+    let Storage::Disk(directory) = &config.storage else { return Ok(None) };
+    let clouds: Vec<_> = config.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.provider)).collect();
+    Ok(Some(Arc::new(Disk::open(directory, &clouds)?)))
 }
 
 fn check(config: &Config) -> Result<(), OpenError> {

@@ -167,11 +167,11 @@ impl Table for View {
         Ok(arrived.answer)
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
         let (cloud, half) = (self.cloud(), self.half_table());
         queue::sleep(half).await;
         count(&cloud.meter.table_queries, 1);
-        let keys = cloud.store.due(now, limit)?;
+        let keys = cloud.store.due(until, limit, self.now())?;
         let bytes = keys.iter().map(|key| key.as_str().len()).sum();
         cloud.meter.read(cloud.provider.prices(), bytes);
         self.answered(bytes);
