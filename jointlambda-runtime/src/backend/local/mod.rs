@@ -213,22 +213,28 @@ impl LocalClouds {
         Ok(removed)
     }
 
-    /// Accepts no more events, forgets those that wait, and returns when those that run have
-    /// ended. Bound it by a timeout where a function may never end.
-    pub async fn shutdown(self) {
+    /// Accepts no more events, forgets those that wait, and when those that run have ended,
+    /// detaches the handlers and closes the store. Bound it by a timeout where a function may
+    /// never end.
+    pub async fn shutdown(&self) {
         self.clouds.close();
         self.clouds.idle().await;
+        self.detach();
     }
-}
 
-impl Drop for LocalClouds {
-    /// Handlers hold backends, and backends hold the clouds: detaching them breaks the circle.
-    fn drop(&mut self) {
-        self.clouds.close();
+    /// Handlers hold backends, and backends hold the clouds: this breaks the circle.
+    fn detach(&self) {
         for cloud in &self.clouds.list {
             cloud.set_handler(None);
             cloud.store.close();
         }
+    }
+}
+
+impl Drop for LocalClouds {
+    fn drop(&mut self) {
+        self.clouds.close();
+        self.detach();
     }
 }
 
