@@ -9,6 +9,8 @@ mod commit;
 pub mod definition;
 mod dispatch;
 mod entrypoint;
+#[cfg(feature = "local")]
+pub mod embedded;
 pub mod envelope;
 pub mod error;
 pub mod id;

@@ -3,6 +3,11 @@
 //! Each trait's documentation is its contract, which `conformance.rs` checks on every
 //! implementation. Only the modules below this one touch a network, a disk or a clock.
 
+#[cfg(feature = "local")]
+pub mod conformance;
+#[cfg(feature = "local")]
+pub mod local;
+
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,0 +1,352 @@
+//! The contract of [`Table`](crate::backend::Table).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+
+use super::{CALLERS, Check, Subject, Verdict, checks, concurrently, ensure};
+use crate::{
+    backend::{Arrival, Created, NewRow, Row, StoreError},
+    id::RowKey,
+};
+
+/// Every clause of the contract of a table.
+pub fn table() -> Vec<Check> {
+    checks![
+        a_row_that_was_not_created_is_not_there,
+        a_created_row_is_read_as_it_was_written,
+        the_first_of_many_creators_wins_and_all_see_its_row,
+        a_body_may_be_empty_or_binary,
+        a_row_made_by_arrivals_has_no_body_until_one_is_created,
+        a_created_row_takes_arrivals,
+        an_arrival_is_idempotent_and_its_slot_never_changes,
+        one_of_many_arrivals_fills_the_last_slot,
+        one_of_many_copies_of_an_arrival_is_fresh,
+        a_full_row_says_so_on_every_retry,
+        slots_may_be_empty_binary_and_far_apart,
+        rows_read_together_come_in_the_order_of_their_keys,
+        rows_with_similar_keys_are_apart,
+        a_body_over_the_limit_is_refused,
+        an_arrival_over_the_limit_is_refused_without_change,
+        due_rows_come_earliest_first,
+        a_full_row_leaves_the_run_index,
+        a_waiter_sees_the_change_it_waits_for,
+        a_wait_without_a_change_ends,
+    ]
+}
+
+impl Subject {
+    fn fresh_key(&self) -> RowKey {
+        RowKey::run(&self.fresh_run())
+    }
+
+    fn row(&self, body: impl Into<Bytes>) -> NewRow {
+        NewRow { body: body.into(), check_at: None, expires_at: self.expiry() }
+    }
+
+    fn arrival(&self, slot: u32, of: u32, value: impl Into<Bytes>) -> Arrival {
+        Arrival { slot, of, value: value.into(), expires_at: self.expiry() }
+    }
+
+    /// The largest body that a row without slots has room for.
+    fn largest_body(&self, key: &RowKey) -> usize {
+        self.backend.provider.limits().row_bytes - key.as_str().len() - self.slack_bytes
+    }
+}
+
+/// A row without its times, which stores may round.
+fn content(row: Option<Row>) -> Option<(Option<Bytes>, BTreeMap<u32, Bytes>)> {
+    row.map(|row| (row.body, row.slots))
+}
+
+async fn a_row_that_was_not_created_is_not_there(subject: &Subject) -> Verdict {
+    let found = subject.backend.table.get(&subject.fresh_key()).await?;
+    ensure!(found.is_none(), "found {found:?}");
+    Ok(())
+}
+
+async fn a_created_row_is_read_as_it_was_written(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let check_at = Some(table.now() + 60_000);
+    let row = NewRow { check_at, ..subject.row("outcome") };
+    let created = table.create(&key, row.clone()).await?;
+    ensure!(created == Created::New, "the first creator got {created:?}");
+    let found = table.get(&key).await?;
+    let expected = Row { body: Some(row.body), slots: BTreeMap::new(), check_at, expires_at: row.expires_at };
+    ensure!(found.as_ref() == Some(&expected), "wrote {expected:?}, read {found:?}");
+    Ok(())
+}
+
+async fn the_first_of_many_creators_wins_and_all_see_its_row(subject: &Subject) -> Verdict {
+    let key = subject.fresh_key();
+    let created = concurrently(CALLERS, |caller| {
+        let (table, key, row) = (subject.backend.table.clone(), key.clone(), subject.row(caller.to_string()));
+        async move { table.create(&key, row).await }
+    })
+    .await?;
+    let winners: Vec<usize> = (0..created.len()).filter(|&i| created[i] == Created::New).collect();
+    ensure!(winners.len() == 1, "{} creators were told that the row is theirs", winners.len());
+    let body = Bytes::from(winners[0].to_string());
+    for answer in &created {
+        let Created::Exists(row) = answer else { continue };
+        ensure!(row.body.as_ref() == Some(&body), "{body:?} won, a loser saw {row:?}");
+    }
+    let found = subject.backend.table.get(&key).await?;
+    ensure!(content(found.clone()) == Some((Some(body), BTreeMap::new())), "then read {found:?}");
+    Ok(())
+}
+
+async fn a_body_may_be_empty_or_binary(subject: &Subject) -> Verdict {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    for body in [Bytes::new(), Bytes::from(every_byte)] {
+        let (table, key) = (&subject.backend.table, subject.fresh_key());
+        table.create(&key, subject.row(body.clone())).await?;
+        let again = table.create(&key, subject.row("another")).await?;
+        let Created::Exists(row) = again else {
+            ensure!(false, "a row with {body:?} was not seen as there");
+            continue;
+        };
+        ensure!(row.body.as_ref() == Some(&body), "wrote {body:?}, read {:?}", row.body);
+    }
+    Ok(())
+}
+
+async fn a_row_made_by_arrivals_has_no_body_until_one_is_created(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    table.arrive(&key, subject.arrival(0, 2, "a")).await?;
+    let slots = BTreeMap::from([(0, Bytes::from("a"))]);
+    let before = content(table.get(&key).await?);
+    ensure!(before == Some((None, slots.clone())), "arrivals alone made {before:?}");
+    let created = table.create(&key, subject.row("body")).await?;
+    ensure!(created == Created::New, "no body was there, but the creator got {created:?}");
+    let after = content(table.get(&key).await?);
+    ensure!(after == Some((Some("body".into()), slots)), "creation left {after:?}");
+    let again = table.create(&key, subject.row("other")).await?;
+    ensure!(matches!(again, Created::Exists(_)), "a second creator got {again:?}");
+    Ok(())
+}
+
+async fn a_created_row_takes_arrivals(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    table.create(&key, subject.row("body")).await?;
+    let arrived = table.arrive(&key, subject.arrival(3, 2, "c")).await?;
+    ensure!(arrived.fresh && arrived.filled == 1, "the first arrival got {arrived:?}");
+    let found = content(table.get(&key).await?);
+    let slots = BTreeMap::from([(3, Bytes::from("c"))]);
+    ensure!(found == Some((Some("body".into()), slots)), "then read {found:?}");
+    Ok(())
+}
+
+async fn an_arrival_is_idempotent_and_its_slot_never_changes(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    for (slot, value, fresh, filled) in [(1, "one", true, 1), (1, "uno", false, 1), (2, "two", true, 2)] {
+        let arrived = table.arrive(&key, subject.arrival(slot, 4, value)).await?;
+        let as_expected = arrived.fresh == fresh && arrived.filled == filled;
+        ensure!(as_expected, "arrival of {value} got {arrived:?}, not {fresh} and {filled}");
+    }
+    let found = content(table.get(&key).await?);
+    let slots = BTreeMap::from([(1, Bytes::from("one")), (2, Bytes::from("two"))]);
+    ensure!(found == Some((None, slots)), "then read {found:?}");
+    Ok(())
+}
+
+async fn one_of_many_arrivals_fills_the_last_slot(subject: &Subject) -> Verdict {
+    let key = subject.fresh_key();
+    let arrived = concurrently(CALLERS, |caller| {
+        let arrival = subject.arrival(caller, CALLERS, caller.to_string());
+        let (table, key) = (subject.backend.table.clone(), key.clone());
+        async move { table.arrive(&key, arrival).await }
+    })
+    .await?;
+    let mut counts: Vec<u32> = arrived.iter().map(|arrived| arrived.filled).collect();
+    counts.sort_unstable();
+    ensure!(arrived.iter().all(|arrived| arrived.fresh), "a slot filled once was not fresh");
+    ensure!(counts.iter().copied().eq(1..=CALLERS), "the counts were {counts:?}");
+    let slots: BTreeMap<u32, Bytes> = (0..CALLERS).map(|slot| (slot, slot.to_string().into())).collect();
+    let found = content(subject.backend.table.get(&key).await?);
+    ensure!(found == Some((None, slots.clone())), "then read {found:?}");
+    for row in arrived.into_iter().filter_map(|arrived| arrived.row) {
+        ensure!(row.slots == slots, "the full row was returned as {row:?}");
+    }
+    Ok(())
+}
+
+async fn one_of_many_copies_of_an_arrival_is_fresh(subject: &Subject) -> Verdict {
+    let key = subject.fresh_key();
+    let arrived = concurrently(CALLERS, |caller| {
+        let arrival = subject.arrival(5, 2, caller.to_string());
+        let (table, key) = (subject.backend.table.clone(), key.clone());
+        async move { table.arrive(&key, arrival).await }
+    })
+    .await?;
+    let fresh: Vec<usize> = (0..arrived.len()).filter(|&i| arrived[i].fresh).collect();
+    ensure!(fresh.len() == 1, "{} of the copies were fresh", fresh.len());
+    ensure!(arrived.iter().all(|arrived| arrived.filled == 1), "the counts were not all 1");
+    let found = content(subject.backend.table.get(&key).await?);
+    let slots = BTreeMap::from([(5, Bytes::from(fresh[0].to_string()))]);
+    ensure!(found == Some((None, slots)), "copy {} was fresh, then read {found:?}", fresh[0]);
+    Ok(())
+}
+
+async fn a_full_row_says_so_on_every_retry(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    table.arrive(&key, subject.arrival(0, 2, "a")).await?;
+    table.arrive(&key, subject.arrival(1, 2, "b")).await?;
+    for slot in [0, 1, 1] {
+        let arrived = table.arrive(&key, subject.arrival(slot, 2, "late")).await?;
+        ensure!(!arrived.fresh && arrived.filled == 2, "a retry of slot {slot} got {arrived:?}");
+        let row = arrived.row.or(table.get(&key).await?);
+        let slots = BTreeMap::from([(0, Bytes::from("a")), (1, Bytes::from("b"))]);
+        ensure!(content(row.clone()) == Some((None, slots)), "the full row was {row:?}");
+    }
+    Ok(())
+}
+
+async fn slots_may_be_empty_binary_and_far_apart(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let slots =
+        BTreeMap::from([(0, Bytes::new()), (70_000, Bytes::from(vec![0, 255, 0])), (u32::MAX, "x".into())]);
+    for (&slot, value) in &slots {
+        let arrived = table.arrive(&key, subject.arrival(slot, 9, value.clone())).await?;
+        ensure!(arrived.fresh, "slot {slot} was not fresh");
+        let again = table.arrive(&key, subject.arrival(slot, 9, "other")).await?;
+        ensure!(!again.fresh, "slot {slot} was filled twice");
+    }
+    let found = content(table.get(&key).await?);
+    ensure!(found == Some((None, slots)), "then read {found:?}");
+    Ok(())
+}
+
+async fn rows_read_together_come_in_the_order_of_their_keys(subject: &Subject) -> Verdict {
+    let table = &subject.backend.table;
+    let keys: Vec<RowKey> = (0..130).map(|_| subject.fresh_key()).collect();
+    for (i, key) in keys.iter().enumerate().filter(|(i, _)| i % 3 != 0) {
+        table.create(key, subject.row(i.to_string())).await?;
+    }
+    let rows = table.get_many(&keys).await?;
+    ensure!(rows.len() == keys.len(), "asked for {} rows, got {}", keys.len(), rows.len());
+    for (i, row) in rows.into_iter().enumerate() {
+        let expected = (i % 3 != 0).then(|| Bytes::from(i.to_string()));
+        let body = row.and_then(|row| row.body);
+        ensure!(body == expected, "row {i} was {body:?}, not {expected:?}");
+    }
+    ensure!(table.get_many(&[]).await?.is_empty(), "no keys gave rows");
+    Ok(())
+}
+
+async fn rows_with_similar_keys_are_apart(subject: &Subject) -> Verdict {
+    let (table, run) = (&subject.backend.table, subject.fresh_run());
+    let keys = [
+        RowKey::run(&run),
+        RowKey::instance(&run, 1, &[]),
+        RowKey::instance(&run, 1, &[1]),
+        RowKey::instance(&run, 1, &[1, 1]),
+        RowKey::instance(&run, 11, &[1]),
+        RowKey::join(&run, 1, &[1], 0, 0),
+    ];
+    for (i, key) in keys.iter().enumerate() {
+        let created = table.create(key, subject.row(i.to_string())).await?;
+        ensure!(created == Created::New, "{key} was there: {created:?}");
+        table.arrive(key, subject.arrival(i as u32, 9, "")).await?;
+    }
+    for (i, key) in keys.iter().enumerate() {
+        let found = content(table.get(key).await?);
+        let slots = BTreeMap::from([(i as u32, Bytes::new())]);
+        ensure!(found == Some((Some(i.to_string().into()), slots)), "{key} was {found:?}");
+    }
+    Ok(())
+}
+
+async fn a_body_over_the_limit_is_refused(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let limit = subject.backend.provider.limits().row_bytes;
+    let too_long = vec![7; limit + 1 - key.as_str().len()];
+    let refused = table.create(&key, subject.row(too_long)).await;
+    ensure!(matches!(refused, Err(StoreError::TooLarge { .. })), "one byte too many: {refused:?}");
+    ensure!(table.get(&key).await?.is_none(), "the refused row is there");
+    let body = Bytes::from(vec![7; subject.largest_body(&key)]);
+    let created = table.create(&key, subject.row(body.clone())).await?;
+    ensure!(created == Created::New, "a row at the limit got {created:?}");
+    let found = content(table.get(&key).await?);
+    ensure!(found == Some((Some(body), BTreeMap::new())), "a row at the limit reads differently");
+    Ok(())
+}
+
+async fn an_arrival_over_the_limit_is_refused_without_change(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let body = Bytes::from(vec![7; subject.largest_body(&key) - 1000]);
+    table.create(&key, subject.row(body.clone())).await?;
+    let refused = table.arrive(&key, subject.arrival(0, 2, vec![1; 1001])).await;
+    ensure!(matches!(refused, Err(StoreError::TooLarge { .. })), "it got {refused:?}");
+    let found = content(table.get(&key).await?);
+    ensure!(found == Some((Some(body), BTreeMap::new())), "a refused arrival changed the row");
+    let arrived = table.arrive(&key, subject.arrival(0, 2, "small")).await?;
+    ensure!(arrived.fresh && arrived.filled == 1, "the slot was not free afterwards: {arrived:?}");
+    Ok(())
+}
+
+async fn due_rows_come_earliest_first(subject: &Subject) -> Verdict {
+    let (table, now) = (&subject.backend.table, subject.backend.table.now());
+    let keys: Vec<RowKey> = (0..5).map(|_| subject.fresh_key()).collect();
+    for (key, after_ms) in keys.iter().zip([3000, 1000, 2000, 9000]) {
+        let row = NewRow { check_at: Some(now + after_ms), ..subject.row("run") };
+        table.create(key, row).await?;
+    }
+    table.create(&keys[4], subject.row("not in the index")).await?;
+    let due = table.due(now + 3000, usize::MAX).await?;
+    let ours: Vec<&RowKey> = due.iter().filter(|key| keys.contains(key)).collect();
+    ensure!(ours == [&keys[1], &keys[2], &keys[0]], "{ours:?} were due of {keys:?}");
+    let early: Vec<_> = table.due(now + 999, usize::MAX).await?;
+    ensure!(!early.iter().any(|key| keys.contains(key)), "a row was due too early");
+    let two = table.due(now + 3000, 2).await?;
+    ensure!(two.len() == 2 && two[..] == due[..2], "the first two of {due:?} were {two:?}");
+    Ok(())
+}
+
+async fn a_full_row_leaves_the_run_index(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let until = table.now() + 1000;
+    let row = NewRow { check_at: Some(until), ..subject.row("run") };
+    table.create(&key, row).await?;
+    for (slot, is_due) in [(0, true), (1, false)] {
+        table.arrive(&key, subject.arrival(slot, 2, "end")).await?;
+        let due = table.due(until, usize::MAX).await?;
+        ensure!(due.contains(&key) == is_due, "after slot {slot} of 2 the row is due: {}", !is_due);
+        let check_at = table.get(&key).await?.and_then(|row| row.check_at);
+        ensure!(check_at.is_some() == is_due, "after slot {slot} of 2 the row has {check_at:?}");
+    }
+    Ok(())
+}
+
+async fn a_waiter_sees_the_change_it_waits_for(subject: &Subject) -> Verdict {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let (table, key) = (subject.backend.table.clone(), subject.fresh_key());
+    let waiter = tokio::spawn({
+        let (table, key) = (table.clone(), key.clone());
+        async move {
+            let mut looks = 0;
+            while table.get(&key).await?.is_none() {
+                table.changed(&key).await;
+                looks += 1;
+            }
+            Ok::<u32, StoreError>(looks)
+        }
+    });
+    tokio::task::yield_now().await;
+    table.create(&key, subject.row("at last")).await?;
+    let waited = tokio::time::timeout(PATIENCE, waiter).await;
+    ensure!(waited.is_ok(), "it was not seen");
+    if let Ok(looks) = waited {
+        looks??;
+    }
+    Ok(())
+}
+
+async fn a_wait_without_a_change_ends(subject: &Subject) -> Verdict {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    table.get(&key).await?;
+    let waited = tokio::time::timeout(PATIENCE, table.changed(&key)).await;
+    ensure!(waited.is_ok(), "it did not");
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! How rows and objects lie in the store's file, and what an operation does to them there.
+//!
+//! Each cloud has four tables: the head of a row together with its body, its slots one by one (an
+//! arrival writes a head and a slot, however many there are), the run index, and the objects.
+
+use bytes::Bytes;
+use redb::{
+    ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
+
+use super::{
+    row::{self, Head},
+    table::Outcome,
+};
+use crate::{
+    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError, Timestamp},
+    id::{ObjectKey, RowKey, RunId},
+    provider::Provider,
+};
+
+type Slot<'a> = (&'a str, u32);
+type Check<'a> = (Timestamp, &'a str);
+
+/// What the tables of a cloud are called.
+pub(super) struct Names {
+    rows: String,
+    slots: String,
+    index: String,
+    objects: String,
+}
+
+impl Names {
+    pub(super) fn of(cloud: &str) -> Self {
+        Names {
+            rows: format!("{cloud}/rows"),
+            slots: format!("{cloud}/slots"),
+            index: format!("{cloud}/index"),
+            objects: format!("{cloud}/objects"),
+        }
+    }
+
+    fn rows(&self) -> TableDefinition<'_, &'static str, &'static [u8]> {
+        TableDefinition::new(&self.rows)
+    }
+
+    fn slots(&self) -> TableDefinition<'_, Slot<'static>, &'static [u8]> {
+        TableDefinition::new(&self.slots)
+    }
+
+    fn index(&self) -> TableDefinition<'_, Check<'static>, ()> {
+        TableDefinition::new(&self.index)
+    }
+
+    fn objects(&self) -> TableDefinition<'_, &'static str, &'static [u8]> {
+        TableDefinition::new(&self.objects)
+    }
+}
+
+/// Why an operation inside a transaction did not happen.
+pub(super) enum Refusal {
+    /// It is not allowed; the others of the group go on.
+    Store(StoreError),
+    /// The file failed; the whole group is undone.
+    Disk(redb::Error),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Refusal::Store(error)
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Refusal::Disk(error.into())
+    }
+}
+
+impl From<TableError> for Refusal {
+    fn from(error: TableError) -> Self {
+        Refusal::Disk(error.into())
+    }
+}
+
+/// One cloud's tables inside a write transaction.
+pub(super) struct CloudTables<'txn> {
+    provider: Provider,
+    rows: Table<'txn, &'static str, &'static [u8]>,
+    slots: Table<'txn, Slot<'static>, &'static [u8]>,
+    index: Table<'txn, Check<'static>, ()>,
+    objects: Table<'txn, &'static str, &'static [u8]>,
+}
+
+impl<'txn> CloudTables<'txn> {
+    pub(super) fn open(
+        transaction: &'txn WriteTransaction,
+        names: &Names,
+        provider: Provider,
+    ) -> Result<Self, TableError> {
+        Ok(CloudTables {
+            provider,
+            rows: transaction.open_table(names.rows())?,
+            slots: transaction.open_table(names.slots())?,
+            index: transaction.open_table(names.index())?,
+            objects: transaction.open_table(names.objects())?,
+        })
+    }
+
+    pub(super) fn create(
+        &mut self,
+        key: &RowKey,
+        row: &NewRow,
+        now: Timestamp,
+    ) -> Result<Outcome<Created>, Refusal> {
+        let found = self.find(key, now)?;
+        let Some(head) = row::create(self.provider, key, found.as_ref(), row)? else {
+            let stored = read_row(&self.rows, &self.slots, key, now)?;
+            let (head, row) = stored.expect("only a row that is there stays as it is");
+            let answer = Created::Exists(row);
+            return Ok(Outcome { answer, row_bytes: head.bytes, changed: false, indexed: false });
+        };
+        self.rows.insert(key.as_str(), encode(&head, &row.body).as_slice())?;
+        let indexed = self.reindex(key, None, head.check_at)?;
+        Ok(Outcome { answer: Created::New, row_bytes: head.bytes, changed: true, indexed })
+    }
+
+    pub(super) fn arrive(
+        &mut self,
+        key: &RowKey,
+        arrival: &Arrival,
+        now: Timestamp,
+    ) -> Result<Outcome<Arrived>, Refusal> {
+        let found = self.find(key, now)?;
+        let taken = found.is_some() && self.slots.get((key.as_str(), arrival.slot))?.is_some();
+        let head = row::arrive(self.provider, key, found.as_ref(), taken, arrival)?;
+        if !taken {
+            self.slots.insert((key.as_str(), arrival.slot), &*arrival.value)?;
+        }
+        let changed = found != Some(head);
+        if changed {
+            let body = self.rows.get(key.as_str())?.map(|stored| body_of(stored.value()));
+            self.rows.insert(key.as_str(), encode(&head, &body.unwrap_or_default()).as_slice())?;
+        }
+        let indexed = self.reindex(key, found.and_then(|head| head.check_at), head.check_at)?;
+        let row = if head.filled >= arrival.of && row::returned_when_full(self.provider) {
+            read_row(&self.rows, &self.slots, key, now)?.map(|(_, row)| row)
+        } else {
+            None
+        };
+        let answer = Arrived { fresh: !taken, filled: head.filled, row };
+        Ok(Outcome { answer, row_bytes: head.bytes, changed, indexed })
+    }
+
+    pub(super) fn sweep_expired(&mut self, now: Timestamp) -> Result<Outcome<usize>, Refusal> {
+        let mut expired = Vec::new();
+        for entry in self.rows.iter()? {
+            let (key, stored) = entry?;
+            let head = decode(stored.value())?;
+            if head.expired(now) {
+                expired.push((RowKey::from_stored(key.value()), head));
+            }
+        }
+        for (key, head) in &expired {
+            self.remove(key, head)?;
+        }
+        let answer = expired.len();
+        Ok(Outcome { answer, row_bytes: 0, changed: answer > 0, indexed: false })
+    }
+
+    pub(super) fn put(&mut self, key: &ObjectKey, bytes: &[u8]) -> Result<Outcome<()>, Refusal> {
+        let there = self.objects.get(key.as_str())?.is_some();
+        if !there {
+            self.objects.insert(key.as_str(), bytes)?;
+        }
+        Ok(Outcome { answer: (), row_bytes: 0, changed: !there, indexed: false })
+    }
+
+    pub(super) fn delete_run(&mut self, run: &RunId) -> Result<Outcome<()>, Refusal> {
+        let prefix = ObjectKey::prefix(run);
+        let mut keys = Vec::new();
+        for entry in self.objects.range(prefix.as_str()..)? {
+            let (key, _) = entry?;
+            if !key.value().starts_with(&prefix) {
+                break;
+            }
+            keys.push(key.value().to_owned());
+        }
+        for key in &keys {
+            self.objects.remove(key.as_str())?;
+        }
+        Ok(Outcome { answer: (), row_bytes: 0, changed: !keys.is_empty(), indexed: false })
+    }
+
+    /// The head of a row that is there; one whose time has come is removed.
+    fn find(&mut self, key: &RowKey, now: Timestamp) -> Result<Option<Head>, Refusal> {
+        let head = self.rows.get(key.as_str())?.map(|stored| decode(stored.value())).transpose()?;
+        match head {
+            Some(head) if head.expired(now) => {
+                self.remove(key, &head)?;
+                Ok(None)
+            }
+            head => Ok(head),
+        }
+    }
+
+    fn remove(&mut self, key: &RowKey, head: &Head) -> Result<(), Refusal> {
+        self.rows.remove(key.as_str())?;
+        self.slots.retain_in(all_slots(key), |_, _| false)?;
+        self.reindex(key, head.check_at, None)?;
+        Ok(())
+    }
+
+    fn reindex(
+        &mut self,
+        key: &RowKey,
+        before: Option<Timestamp>,
+        after: Option<Timestamp>,
+    ) -> Result<bool, Refusal> {
+        if before == after {
+            return Ok(false);
+        }
+        if let Some(before) = before {
+            self.index.remove((before, key.as_str()))?;
+        }
+        if let Some(after) = after {
+            self.index.insert((after, key.as_str()), ())?;
+        }
+        Ok(true)
+    }
+}
+
+/// Reads a row from a committed state.
+pub(super) fn get(
+    state: &ReadTransaction,
+    names: &Names,
+    key: &RowKey,
+    now: Timestamp,
+) -> Result<Outcome<Option<Row>>, Refusal> {
+    let rows = state.open_table(names.rows())?;
+    let slots = state.open_table(names.slots())?;
+    let found = read_row(&rows, &slots, key, now)?;
+    let row_bytes = found.as_ref().map_or(0, |(head, _)| head.bytes);
+    Ok(Outcome { answer: found.map(|(_, row)| row), row_bytes, changed: false, indexed: false })
+}
+
+/// Reads the run index of a committed state.
+pub(super) fn due(
+    state: &ReadTransaction,
+    names: &Names,
+    until: Timestamp,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<RowKey>, Refusal> {
+    let index = state.open_table(names.index())?;
+    let rows = state.open_table(names.rows())?;
+    let mut keys = Vec::new();
+    for entry in index.range(..(until.saturating_add(1), ""))? {
+        if keys.len() == limit {
+            break;
+        }
+        let (check, _) = entry?;
+        let (_, key) = check.value();
+        let Some(stored) = rows.get(key)? else { continue };
+        if !decode(stored.value())?.expired(now) {
+            keys.push(RowKey::from_stored(key));
+        }
+    }
+    Ok(keys)
+}
+
+/// Reads an object of a committed state.
+pub(super) fn object(
+    state: &ReadTransaction,
+    names: &Names,
+    key: &ObjectKey,
+) -> Result<Option<Bytes>, Refusal> {
+    let objects = state.open_table(names.objects())?;
+    let found = objects.get(key.as_str())?;
+    Ok(found.map(|stored| Bytes::copy_from_slice(stored.value())))
+}
+
+fn read_row(
+    rows: &impl ReadableTable<&'static str, &'static [u8]>,
+    slots: &impl ReadableTable<Slot<'static>, &'static [u8]>,
+    key: &RowKey,
+    now: Timestamp,
+) -> Result<Option<(Head, Row)>, Refusal> {
+    let Some(stored) = rows.get(key.as_str())? else { return Ok(None) };
+    let head = decode(stored.value())?;
+    if head.expired(now) {
+        return Ok(None);
+    }
+    let body = head.has_body.then(|| body_of(stored.value()));
+    let mut row = Row { body, check_at: head.check_at, expires_at: head.expires_at, ..Row::default() };
+    if head.filled > 0 {
+        for entry in slots.range(all_slots(key))? {
+            let (slot, value) = entry?;
+            row.slots.insert(slot.value().1, Bytes::copy_from_slice(value.value()));
+        }
+    }
+    Ok(Some((head, row)))
+}
+
+fn all_slots(key: &RowKey) -> std::ops::RangeInclusive<Slot<'_>> {
+    (key.as_str(), 0)..=(key.as_str(), u32::MAX)
+}
+
+/// The layout of a head: version, flags, `filled`, `bytes`, `check_at`, `expires_at`, all little
+/// endian; the body follows.
+const HEAD_BYTES: usize = 1 + 1 + 4 + 8 + 8 + 8;
+const VERSION: u8 = 1;
+const HAS_BODY: u8 = 1;
+const HAS_CHECK: u8 = 2;
+
+fn encode(head: &Head, body: &[u8]) -> Vec<u8> {
+    let has_check = if head.check_at.is_some() { HAS_CHECK } else { 0 };
+    let has_body = if head.has_body { HAS_BODY } else { 0 };
+    let mut stored = Vec::with_capacity(HEAD_BYTES + body.len());
+    stored.extend([VERSION, has_body | has_check]);
+    stored.extend(head.filled.to_le_bytes());
+    stored.extend((head.bytes as u64).to_le_bytes());
+    stored.extend(head.check_at.unwrap_or(0).to_le_bytes());
+    stored.extend(head.expires_at.to_le_bytes());
+    stored.extend(body);
+    stored
+}
+
+fn decode(stored: &[u8]) -> Result<Head, StoreError> {
+    let [version, flags, numbers @ ..] = stored else {
+        return Err(StoreError::Corrupt("a row is empty".to_owned()));
+    };
+    if *version != VERSION || stored.len() < HEAD_BYTES {
+        return Err(StoreError::Corrupt(format!("a row has format {version}, not {VERSION}")));
+    }
+    let number = |at: usize| u64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"));
+    Ok(Head {
+        has_body: flags & HAS_BODY != 0,
+        filled: u32::from_le_bytes(numbers[..4].try_into().expect("four bytes")),
+        bytes: number(4) as usize,
+        check_at: (flags & HAS_CHECK != 0).then(|| number(12)),
+        expires_at: number(20),
+    })
+}
+
+fn body_of(stored: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&stored[HEAD_BYTES..])
+}
+
+/// Begins a read of the last committed state.
+pub(super) fn committed(database: &redb::Database) -> Result<ReadTransaction, Refusal> {
+    database.begin_read().map_err(|error| Refusal::Disk(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_reads_back_as_it_was_written() {
+        for check_at in [None, Some(0), Some(u64::MAX)] {
+            for has_body in [false, true] {
+                let head = Head { has_body, filled: 7, bytes: 1 << 40, check_at, expires_at: 12 };
+                let stored = encode(&head, b"body");
+                assert_eq!(decode(&stored).ok(), Some(head));
+                assert_eq!(body_of(&stored), "body");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_of_another_format_is_refused() {
+        for stored in [&b""[..], b"\x01", b"\x02 and thirty more bytes that mean nothing"] {
+            assert!(matches!(decode(stored), Err(StoreError::Corrupt(_))));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A cloud's rows and objects, wherever they are kept.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    disk::Disk,
+    layout,
+    objects::MemoryObjects,
+    table::{MemoryTable, Outcome},
+};
+use crate::{
+    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError, Timestamp},
+    id::{ObjectKey, RowKey, RunId},
+    provider::Provider,
+};
+
+/// Memory, or one cloud's part of a disk. Both behave alike: `row.rs` decides what happens to a
+/// row.
+pub(super) enum Store {
+    Memory { table: MemoryTable, objects: MemoryObjects },
+    Disk { disk: Arc<Disk>, cloud: usize },
+}
+
+impl Store {
+    pub(super) fn in_memory(provider: Provider) -> Self {
+        Store::Memory { table: MemoryTable::new(provider), objects: MemoryObjects::default() }
+    }
+
+    pub(super) async fn create(
+        &self,
+        key: &RowKey,
+        row: NewRow,
+        now: Timestamp,
+    ) -> Result<Outcome<Created>, StoreError> {
+        match self {
+            Store::Memory { table, .. } => table.create(key, row, now),
+            Store::Disk { disk, cloud } => {
+                let key = key.clone();
+                disk.write(*cloud, move |tables| tables.create(&key, &row, now)).await
+            }
+        }
+    }
+
+    pub(super) fn get(&self, key: &RowKey, now: Timestamp) -> Result<Outcome<Option<Row>>, StoreError> {
+        match self {
+            Store::Memory { table, .. } => Ok(table.get(key, now)),
+            Store::Disk { disk, cloud } => {
+                disk.read(*cloud, |state, names| layout::get(state, names, key, now))
+            }
+        }
+    }
+
+    pub(super) async fn arrive(
+        &self,
+        key: &RowKey,
+        arrival: Arrival,
+        now: Timestamp,
+    ) -> Result<Outcome<Arrived>, StoreError> {
+        match self {
+            Store::Memory { table, .. } => table.arrive(key, arrival, now),
+            Store::Disk { disk, cloud } => {
+                let key = key.clone();
+                disk.write(*cloud, move |tables| tables.arrive(&key, &arrival, now)).await
+            }
+        }
+    }
+
+    pub(super) fn due(
+        &self,
+        until: Timestamp,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<RowKey>, StoreError> {
+        match self {
+            Store::Memory { table, .. } => Ok(table.due(until, limit, now)),
+            Store::Disk { disk, cloud } => {
+                disk.read(*cloud, |state, names| layout::due(state, names, until, limit, now))
+            }
+        }
+    }
+
+    pub(super) async fn sweep_expired(&self, now: Timestamp) -> Result<usize, StoreError> {
+        match self {
+            Store::Memory { table, .. } => Ok(table.sweep_expired(now)),
+            Store::Disk { disk, cloud } => {
+                let swept = disk.write(*cloud, move |tables| tables.sweep_expired(now)).await?;
+                Ok(swept.answer)
+            }
+        }
+    }
+
+    pub(super) async fn put_object(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
+        match self {
+            Store::Memory { objects, .. } => objects.put(key, bytes),
+            Store::Disk { disk, cloud } => {
+                let key = key.clone();
+                disk.write(*cloud, move |tables| tables.put(&key, &bytes)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn get_object(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            Store::Memory { objects, .. } => Ok(objects.get(key)),
+            Store::Disk { disk, cloud } => {
+                disk.read(*cloud, |state, names| layout::object(state, names, key))
+            }
+        }
+    }
+
+    pub(super) async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
+        match self {
+            Store::Memory { objects, .. } => objects.delete_run(run),
+            Store::Disk { disk, cloud } => {
+                let run = run.clone();
+                disk.write(*cloud, move |tables| tables.delete_run(&run)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the use of the file, if there is one.
+    pub(super) fn close(&self) {
+        if let Store::Disk { disk, .. } = self {
+            disk.close();
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Behaviour of workflows on the embedded clouds.
+mod sequence;
