@@ -71,8 +71,11 @@ impl Runtime {
             }
             Found::Fresh(outcome, frames, vars) => {
                 let input = Input::One(outcome.value);
-                let machine = Machine::new(self.definition, self.code, node.resume, input)
-                    .with_context(&frames, call.turns.clone(), vars);
+                let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
+                    &frames,
+                    call.turns.clone(),
+                    vars,
+                );
                 let mut continuation = self.guard(node.name, || machine.run())?;
                 self.fit(&instance.run, &instance.frames, &mut continuation, &mut instance.objects).await?;
                 self.commit(&instance, node, continuation).await?
@@ -130,7 +133,8 @@ impl Runtime {
         };
         let start = self.code.functions[usize::from(index)];
         let limit = Duration::from_millis(function.timeout_ms).min(delivery.remaining);
-        let timeout = || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
+        let timeout =
+            || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
         let all = async {
             let mut attempt = 1;
             loop {
@@ -171,8 +175,10 @@ impl Runtime {
         let mut clouds: Vec<_> = nexts.map(|next| self.definition.home_of(next)).collect();
         clouds.sort_unstable();
         clouds.dedup();
-        join_all(clouds.into_iter().filter_map(|cloud| self.cloud(cloud).ok()).map(|cloud| cloud.functions.warm()))
-            .await;
+        join_all(
+            clouds.into_iter().filter_map(|cloud| self.cloud(cloud).ok()).map(|cloud| cloud.functions.warm()),
+        )
+        .await;
     }
 
     /// Runs glue; a panic in it is the function's fault, not the process's.
@@ -181,12 +187,19 @@ impl Runtime {
         at: &str,
         glue: impl FnOnce() -> Result<Continuation, Fault>,
     ) -> Result<Continuation, Fault> {
-        catch_unwind(AssertUnwindSafe(glue)).map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
+        catch_unwind(AssertUnwindSafe(glue))
+            .map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
     }
 
     /// The platform gave up on an instance: unless it has an outcome, failure is its outcome, and
     /// the run's.
-    async fn fail(&self, envelope: &Envelope, call: &Call, attempts: u32, cause: String) -> Result<(), Fault> {
+    async fn fail(
+        &self,
+        envelope: &Envelope,
+        call: &Call,
+        attempts: u32,
+        cause: String,
+    ) -> Result<(), Fault> {
         let (node, _) = self.callee(call)?;
         let instance = call.instance(envelope);
         let failure = instance.failure(node, cause, attempts);

@@ -8,9 +8,9 @@ mod codec;
 mod commit;
 pub mod definition;
 mod dispatch;
-mod entrypoint;
 #[cfg(feature = "local")]
 pub mod embedded;
+mod entrypoint;
 pub mod envelope;
 pub mod error;
 pub mod id;
