@@ -89,6 +89,7 @@ impl Disk {
             .map(|(name, provider)| CloudLayout { names: Names::of(name), provider: *provider })
             .collect();
         make_tables(&database, &clouds).map_err(|error| failed(error.to_string()))?;
+        sync_directory(directory).map_err(|error| failed(error.to_string()))?;
         let shared = Arc::new(Shared {
             clouds,
             inbox: Mutex::default(),
@@ -224,6 +225,17 @@ fn make_tables(database: &Database, clouds: &[CloudLayout]) -> Result<(), redb::
         CloudTables::open(&transaction, &cloud.names, cloud.provider)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Makes the file's own name durable, and its directory's.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        let directory = directory.canonicalize()?;
+        for directory in directory.ancestors().take(2) {
+            std::fs::File::open(directory)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies a group in one transaction, makes it durable, and answers each of its writes.
