@@ -207,7 +207,16 @@ impl Runtime {
             Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects }) => {
                 self.end(&instance.run, Arrived { ended, objects: objects | instance.objects }).await
             }
-            settled => self.go_on(instance, settled).await,
+            // It has an outcome: what fails is what comes after, such as the glue of a fan-in. When
+            // that is broken for good, so is the run; when a store or cloud is, the run waits.
+            settled => match self.go_on(instance.clone(), settled).await {
+                Err(fault) if fault.is_of_the_code() => {
+                    let failure = instance.failure(node, fault.to_string(), attempts);
+                    let ended = Ended::Failed(failure);
+                    self.end(&instance.run, Arrived { ended, objects: instance.objects }).await
+                }
+                done => done,
+            },
         }
     }
 

@@ -11,4 +11,5 @@ mod glue;
 mod joins;
 mod loops;
 mod mixed;
+mod protocol;
 mod sequence;
