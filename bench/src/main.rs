@@ -20,7 +20,10 @@ use workflows::{chain::Chain, map::Wide, three::Three};
 
 /// Measures jointlambda on its embedded clouds. Figures are medians of whole runs.
 #[derive(Parser)]
-#[command(name = "jointlambda-bench", after_help = "Example: cargo run --release -p jointlambda-bench -- --store memory")]
+#[command(
+    name = "jointlambda-bench",
+    after_help = "Example: cargo run --release -p jointlambda-bench -- --store memory"
+)]
 struct Args {
     /// Where rows are kept.
     #[arg(long, value_enum)]
@@ -97,7 +100,8 @@ fn main() {
     }
     for store in stores {
         for workload in [Workload::Hop, Workload::Map, Workload::Runs] {
-            let mut figures: Vec<Figure> = (0..args.repeat.max(1)).map(|_| in_process(workload, store)).collect();
+            let mut figures: Vec<Figure> =
+                (0..args.repeat.max(1)).map(|_| in_process(workload, store)).collect();
             figures.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
             let figure = figures.swap_remove(figures.len() / 2);
             report(workload, store, &figure, args.json);
@@ -108,9 +112,16 @@ fn main() {
 /// Measures in a process of its own.
 fn in_process(workload: Workload, store: Store) -> Figure {
     let this = std::env::current_exe().expect("this program has a path");
-    let value = |v: &dyn Fn() -> Option<clap::builder::PossibleValue>| v().map(|v| v.get_name().to_owned()).unwrap_or_default();
+    let value = |v: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+        v().map(|v| v.get_name().to_owned()).unwrap_or_default()
+    };
     let output = Command::new(this)
-        .args(["--only", &value(&|| workload.to_possible_value()), "--store", &value(&|| store.to_possible_value())])
+        .args([
+            "--only",
+            &value(&|| workload.to_possible_value()),
+            "--store",
+            &value(&|| store.to_possible_value()),
+        ])
         .output()
         .expect("this program can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -138,19 +149,24 @@ fn report(workload: Workload, store: Store, figure: &Figure, json: bool) {
 }
 
 fn measure(workload: Workload, store: Store) -> Figure {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let tokio =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
     tokio.block_on(async move {
         let units = workload.units(store);
         match workload {
-            Workload::Hop => timed::<Chain>(store, units, async |clouds| {
-                assert_eq!(clouds.run("hops", units).await.expect("the run ends"), units);
-            })
-            .await,
-            Workload::Map => timed::<Wide>(store, units, async |clouds| {
-                let expected = (0..units).map(|x| x * x).sum::<u64>();
-                assert_eq!(clouds.run("map", units).await.expect("the run ends"), expected);
-            })
-            .await,
+            Workload::Hop => {
+                timed::<Chain>(store, units, async |clouds| {
+                    assert_eq!(clouds.run("hops", units).await.expect("the run ends"), units);
+                })
+                .await
+            }
+            Workload::Map => {
+                timed::<Wide>(store, units, async |clouds| {
+                    let expected = (0..units).map(|x| x * x).sum::<u64>();
+                    assert_eq!(clouds.run("map", units).await.expect("the run ends"), expected);
+                })
+                .await
+            }
             Workload::Runs => timed::<Three>(store, units, async |clouds| many(clouds, units).await).await,
         }
     })

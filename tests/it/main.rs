@@ -12,4 +12,6 @@ mod joins;
 mod loops;
 mod mixed;
 mod protocol;
+mod providers;
+pub(crate) use providers::model;
 mod sequence;

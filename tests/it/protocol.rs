@@ -405,3 +405,52 @@ fn a_run_goes_on_after_its_process_is_gone() {
     }
     assert!(deaths > 5, "{deaths}");
 }
+
+/// Values too large for a row or an envelope, on every kind of edge.
+mod heavy {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+        const ALI: Cloud = Cloud::aliyun("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn heavy(n: usize) -> Vec<u8> {
+            let first = fill(n).await;
+            let lens = fan_out(0..3_usize, async |i| {
+                let mine = fill(n + i).await;
+                measure(mine).await + first.len()
+            })
+            .await;
+            let back = fan_out(lens, async |len| fill(len / 2).await).await;
+            let _ = measure(back.concat()).await;
+            first
+        }
+
+        #[function(on = AWS)]
+        async fn fill(n: usize) -> Vec<u8> { vec![7; n] }
+        #[function(on = ALI)]
+        async fn measure(bytes: Vec<u8>) -> usize { bytes.len() }
+    }
+}
+
+#[test]
+fn what_a_run_stored_goes_when_it_ends() {
+    for (n, results) in [(10, 0), (400_000, 1)] {
+        virtual_time(0, async {
+            let clouds = Embedded::<heavy::Heavy>::in_memory();
+            let run = clouds.client().start("key", n).await.unwrap();
+            assert_eq!(clouds.client().result(&run).await.unwrap().len(), n);
+            clouds.clouds().idle().await;
+            let holdings = clouds.clouds().holdings().unwrap();
+            assert_eq!(holdings.objects, results, "only a large result outlives its run");
+            assert!(holdings.rows > 5, "rows stay as tombstones");
+            // The result can be read again, also by starting the run again.
+            assert_eq!(clouds.run("key", n).await.unwrap().len(), n);
+
+            tokio::time::sleep(Options::default().retention + std::time::Duration::from_secs(60)).await;
+            clouds.clouds().sweep_expired().await.unwrap();
+            assert_eq!(clouds.clouds().holdings().unwrap().rows, 0);
+        });
+    }
+}

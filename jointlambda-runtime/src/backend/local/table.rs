@@ -165,6 +165,10 @@ impl MemoryTable {
     }
 
     /// Removes every row whose time has come; says how many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.shards.iter().map(|shard| lock(shard).len() as u64).sum()
+    }
+
     pub(super) fn sweep_expired(&self, now: Timestamp) -> usize {
         let mut removed = 0;
         for shard in &self.shards {
