@@ -138,7 +138,9 @@ impl Runtime {
         let all = async {
             let mut attempt = 1;
             loop {
+                point::begin().await;
                 let user = AssertUnwindSafe(start(args)?).catch_unwind().await;
+                point::end().await;
                 let outcome = user.map_err(|panic| panicked(function.name, &*panic))?;
                 if !outcome.is_err || attempt >= function.retry.attempts {
                     return Ok(outcome);
@@ -244,4 +246,20 @@ fn panicked(function: &str, panic: &(dyn Any + Send)) -> Fault {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "with no message".to_owned());
     Fault::Panic { function: function.to_owned(), message }
+}
+
+/// The points in a user function's life at which a test can inject a fault.
+mod point {
+    #[cfg(feature = "local")]
+    use crate::backend::fault::{Operation, pass};
+
+    pub(super) async fn begin() {
+        #[cfg(feature = "local")]
+        pass(Operation::Begin).await;
+    }
+
+    pub(super) async fn end() {
+        #[cfg(feature = "local")]
+        pass(Operation::End).await;
+    }
 }
