@@ -100,8 +100,9 @@ fn run_command(
     let plain = RunArgs::augment_args(Command::new("run"));
     if let Some(taken) = own.get_arguments().find(|arg| plain.get_arguments().any(|other| clash(arg, other)))
     {
-        return Err(Trouble::new(format!("the flag `{taken}` of the program is one that `run` has itself"))
-            .hint("give it another name, for example by `#[arg(long = \"…\", id = \"…\")]`"));
+        let name = taken.get_long().unwrap_or(taken.get_id().as_str());
+        return Err(Trouble::new(format!("the program's flag `--{name}` is one that `run` has itself"))
+            .hint("give it another name: `#[arg(long = \"…\", id = \"…\")]`"));
     }
     let flags: Vec<_> = own.get_arguments().map(|arg| arg.get_id().clone()).collect();
     let mut examples = vec![if has_flags { format!("{name} run") } else { example(definition, name) }];

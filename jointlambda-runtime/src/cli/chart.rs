@@ -17,6 +17,8 @@ const MIN_COLUMNS: usize = 24;
 const MAX_COLUMNS: usize = 240;
 /// Longer names of functions are cut.
 const MAX_NAME: usize = 28;
+/// Around the name and the time.
+const BLANKS: usize = 5;
 const COLD: &str = "cold starts";
 
 /// How a chart is drawn.
@@ -83,19 +85,15 @@ pub(super) fn chart(timeline: &Timeline, definition: &Definition, canvas: Canvas
         return "no function was executed: the run had ended before\n".to_owned();
     };
     let rows = rows(timeline, definition);
-    let names = rows.keys().map(|(_, _, name)| name.chars().count()).chain([COLD.len()]);
-    let name_width = names.max().unwrap_or(0).min(MAX_NAME);
     let figures = Figures::of(rows.values());
-    let columns = canvas.width.saturating_sub(2 + name_width + 2 + figures.width + 1);
+    let names = rows.keys().map(|(_, _, name)| name.chars().count()).chain([COLD.len()]);
+    let room = canvas.width.saturating_sub(BLANKS + MIN_COLUMNS + figures.width).clamp(COLD.len(), MAX_NAME);
+    let name_width = names.max().unwrap_or(0).min(room);
+    let columns = canvas.width.saturating_sub(BLANKS + name_width + figures.width);
     let columns = columns.clamp(MIN_COLUMNS, MAX_COLUMNS);
     let time = Time { from_us, to_us, columns };
 
-    let mut text = String::new();
-    let length = figures::duration(Duration::from_micros(time.length_us()));
-    let title = format!("timeline of {length}; height: executions at once");
-    let padding = (2 + name_width + 2 + columns + 1).saturating_sub(measure_text_width(&title));
-    let heads = canvas.dim(&figures.heads());
-    let _ = writeln!(text, "{}{}{heads}", canvas.bold(&title), " ".repeat(padding));
+    let mut text = title(time, BLANKS + name_width + columns, &figures, canvas);
     for cloud in 0..definition.clouds.len() {
         let rows: Vec<_> = rows.iter().filter(|((of, _, _), _)| *of == cloud).collect();
         if rows.is_empty() {
@@ -123,6 +121,15 @@ pub(super) fn chart(timeline: &Timeline, definition: &Definition, canvas: Canvas
         let _ = writeln!(text, "{dropped} more executions are not in the chart");
     }
     text
+}
+
+/// The first line: what it is, and what the numbers on the right are.
+fn title(time: Time, width: usize, figures: &Figures, canvas: Canvas) -> String {
+    let short = format!("timeline of {}", figures::duration(Duration::from_micros(time.length_us())));
+    let full = format!("{short}; height: executions at once");
+    let title = if measure_text_width(&full) <= width { full } else { short };
+    let padding = " ".repeat(width.saturating_sub(measure_text_width(&title)));
+    format!("{}{padding}{}\n", canvas.bold(&title), canvas.dim(&figures.heads()))
 }
 
 /// The rows in order: by cloud, then as the functions are declared.

@@ -59,7 +59,7 @@ fn names_are_checked() {
 fn malformed_json_is_shown_where_it_is() {
     assert_eq!(
         said::<Clip>("{\n  \"name\": \"a\",\n  \"frames\" 1\n}", &["clip"]),
-        "error: the input is not valid JSON: expected `:` at line 3 column 12, near `…ame\": \"a\",   \"frames\" 1 }`\n"
+        "error: the input is not valid JSON: expected `:` at line 3 column 12, near `…name\": \"a\",   \"frames\" 1 }`\n"
     );
     assert!(said::<u32>("nowhere.json", &["x"]).contains("hint: "), "it looks like a path");
     assert_eq!(said::<u32>("  ", &["x"]), "error: the input is empty, which is not JSON\n");
