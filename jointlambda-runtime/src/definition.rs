@@ -48,6 +48,8 @@ pub type NodeIndex = u16;
 pub struct Definition {
     /// The workflow function's name.
     pub name: &'static str,
+    /// The first line of its doc comment, or nothing.
+    pub doc: &'static str,
     /// A hash of the workflow function and of every signature and placement. Two deployments
     /// with different hashes do not understand each other's envelopes.
     pub hash: u64,

@@ -62,7 +62,7 @@ impl<W: Workflow> Embedded<W> {
                 ..CloudConfig::new(def.name, def.cloud.provider)
             }
         });
-        Config::of(clouds)
+        Config { owner: Some(definition.name.to_owned()), ..Config::of(clouds) }
     }
 
     /// Deploys on clouds made of `config`, which has the clouds of the definition in their order.

@@ -3,6 +3,9 @@
 //! Users depend on the crate `jointlambda`, which re-exports what they need.
 
 pub mod backend;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod client;
 mod codec;
 mod commit;
@@ -13,6 +16,7 @@ pub mod embedded;
 mod entrypoint;
 pub mod envelope;
 pub mod error;
+pub mod graph;
 pub mod id;
 mod join;
 pub mod machine;

@@ -84,6 +84,11 @@ macro_rules! shape {
             fn agrees() {
                 crate::agree::agree::<$workflow>([$($input),+]);
             }
+
+            #[test]
+            fn survives_every_single_fault() {
+                $(crate::faulty::survive_single_faults::<$workflow>($input);)+
+            }
         }
     };
 }

@@ -7,6 +7,7 @@ mod agree;
 mod choice;
 mod errors;
 mod fan_out;
+mod faulty;
 mod glue;
 mod joins;
 mod loops;

@@ -11,7 +11,7 @@ use crate::{
 /// The `Definition` of a workflow.
 pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream {
     let workflow = &model.workflow;
-    let name = workflow.ident.to_string();
+    let (name, doc) = (workflow.ident.to_string(), &workflow.doc);
     let hash = fnv1a(&workflow.hash_input);
     let params = workflow.params.iter().map(|param| match &param.pat {
         syn::Pat::Ident(pat) => pat.ident.to_string(),
@@ -32,6 +32,7 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
     quote! {
         private::Definition {
             name: #name,
+            doc: #doc,
             hash: #hash,
             params: &[#(#params),*],
             home: #home,

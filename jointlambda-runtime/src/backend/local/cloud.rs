@@ -177,6 +177,12 @@ impl Clouds {
         self.recorder.is_on() || self.observer.get().is_some()
     }
 
+    pub(super) fn observe_accepted(&self, cloud: usize, function: &Arc<str>) {
+        if let Some(observer) = self.observer.get() {
+            observer.accepted(cloud, function);
+        }
+    }
+
     pub(super) fn observe_start(&self, cloud: usize, function: &Arc<str>, attempt: u32) {
         if let Some(observer) = self.observer.get() {
             observer.started(cloud, function, attempt);

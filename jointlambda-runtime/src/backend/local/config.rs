@@ -32,6 +32,9 @@ pub struct Config {
     pub clouds: Vec<CloudConfig>,
     /// Where rows and objects are kept.
     pub storage: Storage,
+    /// Whose rows and objects they are, such as a workflow's name. A store on disk that another
+    /// owner made is refused; `None` takes any.
+    pub owner: Option<String>,
     /// What every random choice (jitter, duplicates) is derived from.
     pub seed: u64,
     /// The latencies of clouds that have none of their own.
@@ -171,6 +174,16 @@ pub enum OpenError {
     InUse {
         /// The store's file.
         path: PathBuf,
+    },
+    /// The store belongs to someone else.
+    #[error("the store {} belongs to `{theirs}`, not to `{ours}`", .path.display())]
+    OtherOwner {
+        /// The store's file.
+        path: PathBuf,
+        /// Who made it.
+        theirs: String,
+        /// Who wants to open it.
+        ours: String,
     },
     /// The file system, or what is in the file.
     #[error("failed to open the store {}: {cause}", .path.display())]

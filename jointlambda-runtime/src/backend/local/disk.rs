@@ -10,7 +10,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use redb::{Database, DatabaseError, WriteTransaction};
+use redb::{Database, DatabaseError, ReadableTable as _, TableDefinition, WriteTransaction};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::oneshot,
@@ -31,6 +31,10 @@ pub const MAX_WAITING_WRITES: usize = 65_536;
 pub const MAX_GROUP: usize = 4_096;
 /// How much of the file is kept in memory.
 const CACHE_BYTES: usize = 256 * 1024 * 1024;
+
+/// What the store knows about itself.
+const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts");
+const OWNER: &str = "owner";
 
 /// Applies a write inside the transaction of its group.
 type Apply = Box<dyn FnOnce(&mut CloudTables<'_>) -> Result<Applied, redb::Error> + Send>;
@@ -75,7 +79,11 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Opens the store in `directory`, or makes it. After a crash the file is repaired.
-    pub(super) fn open(directory: &Path, clouds: &[(String, Provider)]) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        directory: &Path,
+        clouds: &[(String, Provider)],
+        owner: Option<&str>,
+    ) -> Result<Self, OpenError> {
         let path = directory.join(STORE_FILE);
         let failed = |cause: String| OpenError::Store { path: path.clone(), cause };
         std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
@@ -88,7 +96,10 @@ impl Disk {
             .iter()
             .map(|(name, provider)| CloudLayout { names: Names::of(name), provider: *provider })
             .collect();
-        make_tables(&database, &clouds).map_err(|error| failed(error.to_string()))?;
+        let theirs = make_tables(&database, &clouds, owner).map_err(|error| failed(error.to_string()))?;
+        if let (Some(ours), Some(theirs)) = (owner, theirs) {
+            return Err(OpenError::OtherOwner { path, theirs, ours: ours.to_owned() });
+        }
         sync_directory(directory).map_err(|error| failed(error.to_string()))?;
         let shared = Arc::new(Shared {
             clouds,
@@ -219,12 +230,27 @@ impl Drop for CloseInbox<'_> {
     }
 }
 
-fn make_tables(database: &Database, clouds: &[CloudLayout]) -> Result<(), redb::Error> {
+/// Makes what is missing. When the store has another owner, nothing is made, and that one returned.
+fn make_tables(
+    database: &Database,
+    clouds: &[CloudLayout],
+    owner: Option<&str>,
+) -> Result<Option<String>, redb::Error> {
     let transaction = database.begin_write()?;
+    if let Some(owner) = owner {
+        let mut facts = transaction.open_table(FACTS)?;
+        let theirs = facts.get(OWNER)?.map(|theirs| theirs.value().to_owned());
+        match theirs {
+            Some(theirs) if theirs != owner => return Ok(Some(theirs)),
+            Some(_) => {}
+            None => drop(facts.insert(OWNER, owner)?),
+        }
+    }
     for cloud in clouds {
         CloudTables::open(&transaction, &cloud.names, cloud.provider)?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(None)
 }
 
 /// Makes the file's own name durable, and its directory's.

@@ -265,7 +265,7 @@ impl Drop for LocalClouds {
 fn open_disk(config: &Config) -> Result<Option<Arc<Disk>>, OpenError> {
     let Storage::Disk(directory) = &config.storage else { return Ok(None) };
     let clouds: Vec<_> = config.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.provider)).collect();
-    Ok(Some(Arc::new(Disk::open(directory, &clouds)?)))
+    Ok(Some(Arc::new(Disk::open(directory, &clouds, config.owner.as_deref())?)))
 }
 
 fn check(config: &Config) -> Result<(), OpenError> {

@@ -107,6 +107,7 @@ fn admit(clouds: &Arc<Clouds>, to: usize, function: &str, envelope: Bytes) -> In
     clouds.opened(copies);
     count(&cloud.meter.duplicates, copies as u64 - 1);
     for _ in 0..copies {
+        clouds.observe_accepted(to, &function.name);
         let delay = cloud.latency(cloud.profile.queue_ms);
         let event =
             Event { function: function.clone(), envelope: envelope.clone(), attempt: 1, given_up: None };

@@ -44,6 +44,11 @@ pub enum SpanOutcome {
 
 /// Sees executions as they happen. It is called on the hot path and must not block.
 pub trait Observer: Send + Sync {
+    /// An event is accepted: an execution of the function will follow.
+    fn accepted(&self, cloud: usize, function: &Arc<str>) {
+        let _ = (cloud, function);
+    }
+
     /// An execution begins.
     fn started(&self, cloud: usize, function: &Arc<str>, attempt: u32) {
         let _ = (cloud, function, attempt);

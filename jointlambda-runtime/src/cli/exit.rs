@@ -1,0 +1,95 @@
+//! How a command ends other than well: one clear line on stderr, a hint if there is one, and the
+//! exit code.
+
+use std::{error::Error as StdError, io, process::ExitCode};
+
+/// The workflow function returned an `Err`.
+pub(super) const ERR_VALUE: u8 = 1;
+/// The run failed, or was not started: what was asked for is not possible.
+pub(super) const FAILED: u8 = 2;
+/// As a shell says it of a process that Ctrl-C ended.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    error: String,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Trouble {
+    /// What was asked for is not possible.
+    pub(super) fn new(error: impl Into<String>) -> Self {
+        Trouble { error: error.into(), hint: None, code: FAILED }
+    }
+
+    /// An error and all its causes, in one line.
+    pub(super) fn of(error: &dyn StdError) -> Self {
+        Trouble::new(chain(error))
+    }
+
+    /// Says what to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Ends with another exit code.
+    pub(super) fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// What stderr is to show.
+    pub(super) fn lines(&self) -> String {
+        let mut lines = format!("error: {}\n", one_line(&self.error));
+        if let Some(hint) = &self.hint {
+            lines.push_str(&format!("hint: {}\n", one_line(hint)));
+        }
+        lines
+    }
+
+    /// Says it on stderr.
+    pub(super) fn report(&self) -> ExitCode {
+        eprint!("{}", self.lines());
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::new(format!("failed to write the output: {error}"))
+    }
+}
+
+/// An error and all its causes, in one line; a cause that the message ends with is not repeated.
+pub(super) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Control characters, line ends among them, would let a message forge another line.
+pub(super) fn one_line(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_one_line_and_a_hint() {
+        let trouble = Trouble::new("first\nsecond").hint("do\tthis");
+        assert_eq!(trouble.lines(), "error: first second\nhint: do this\n");
+    }
+}
