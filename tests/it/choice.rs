@@ -56,7 +56,7 @@ shape! {
         }
 
         #[derive(Clone, Serialize, Deserialize)]
-        pub enum Shape { Dot, Line(u64), Area { w: u64, h: u64 } }
+        enum Shape { Dot, Line(u64), Area { w: u64, h: u64 } }
     }
 }
 

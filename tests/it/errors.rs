@@ -38,13 +38,13 @@ shape! {
         }
 
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
-        pub enum Trouble { Odd(String), Seven, Large }
+        enum Trouble { Odd(String), Seven, Large }
         impl From<Error> for Trouble { fn from(e: Error) -> Self { Trouble::Odd(e.to_string()) } }
         impl From<Seven> for Trouble { fn from(_: Seven) -> Self { Trouble::Seven } }
         impl From<std::num::TryFromIntError> for Trouble { fn from(_: std::num::TryFromIntError) -> Self { Trouble::Large } }
 
         #[derive(Debug, Serialize, Deserialize)]
-        pub struct Seven;
+        struct Seven;
 
         #[function(on = AWS)]
         async fn check(x: u64) -> std::result::Result<u64, Seven> { if x == 7 { Err(Seven) } else { Ok(x * 3) } }

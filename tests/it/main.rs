@@ -5,6 +5,7 @@
 mod agree;
 
 mod choice;
+mod corners;
 mod errors;
 mod fan_out;
 mod faulty;

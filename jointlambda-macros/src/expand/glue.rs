@@ -17,7 +17,7 @@ use super::{
 use crate::{
     lower::{
         Arm, Lowered, NodeId, Op, Outcomes, Over, RegionId, SeqId, StateId, Target, Turns, VarId, VarSet,
-        arm_of, of_fork, of_region,
+        arm_of, mentioned_in, of_fork, of_region,
     },
     model::Model,
 };
@@ -63,22 +63,25 @@ impl<'a> Glue<'a> {
         let vars = self.hoisted.iter().map(|&var| {
             let (witness, index) = (self.witness(var), self.index(var));
             match &self.lowered.vars[var].ty {
-                Some(ty) => quote!(let #witness = private::Var::<#ty>::new(#index);),
-                None => quote!(let #witness = private::Var::new(#index);),
+                Some(ty) => quote!(let #witness = __private::Var::<#ty>::new(#index);),
+                None => quote!(let #witness = __private::Var::new(#index);),
             }
         });
         let returns = self.lowered.regions.iter().enumerate().map(|(region, def)| {
             let witness = returns(region);
             match &def.output {
-                Some(ty) => quote!(let #witness = private::Var::<#ty>::new(u16::MAX);),
-                None => quote!(let #witness = private::Var::new(u16::MAX);),
+                Some(ty) => quote!(let #witness = __private::Var::<#ty>::new(u16::MAX);),
+                None => quote!(let #witness = __private::Var::new(u16::MAX);),
             }
         });
         let items = &self.lowered.items;
         let states = self.lowered.order.iter().map(|&state| self.state(state));
         quote! {
-            #[allow(unused, unreachable_code, dead_code, clippy::all, clippy::pedantic, clippy::nursery)]
-            fn glue(#m: &mut private::Machine) -> ::core::result::Result<private::Step, private::Fault> {
+            #[allow(
+                warnings, nonstandard_style, unused, unused_results, unused_qualifications, unit_bindings,
+                clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction
+            )]
+            fn __glue(#m: &mut __private::Machine) -> ::core::result::Result<__private::Step, __private::Fault> {
                 #(#items)*
                 #(#vars)*
                 #(#returns)*
@@ -230,7 +233,7 @@ impl<'a> Context<'a> {
             Outcomes::Map { region, fallible } => {
                 let returned = returns(*region);
                 let all = quote!(#m.branches(&#returned)?);
-                let all = if *fallible { quote!(private::all_ok(#all)) } else { all };
+                let all = if *fallible { quote!(__private::all_ok(#all)) } else { all };
                 quote!(let #name = #all;)
             }
             Outcomes::Tuple { regions, fallible } => {
@@ -240,7 +243,7 @@ impl<'a> Context<'a> {
                     quote!(#m.branch(&#outcomes, #i, &#returned)?)
                 });
                 let all = quote!((#(#parts,)*));
-                let all = if *fallible { quote!(private::AllOk::all_ok(#all)) } else { all };
+                let all = if *fallible { quote!(__private::AllOk::all_ok(#all)) } else { all };
                 quote!(let #outcomes = #m.take_branches()?; let #name = #all;)
             }
         }
@@ -326,14 +329,31 @@ impl<'a> Context<'a> {
             }
             Over::Branches(branches) => {
                 let starts = branches.iter().map(|&branch| start(branch));
+                let frozen = self.frozen(branches);
                 quote! {
                     #keep
                     #m.open(#node, #live)?;
+                    #frozen
                     #({ #starts })*
                     #close
                 }
             }
         }
+    }
+}
+
+impl Context<'_> {
+    /// Makes the variables that branches share immutable: what one branch changes, the others and
+    /// the code after the join do not see.
+    fn frozen(self, branches: &[SeqId]) -> TokenStream {
+        let lowered = self.glue.lowered;
+        let shared: VarSet = branches.iter().flat_map(|&branch| mentioned_in(lowered, branch)).collect();
+        let frozen = shared.iter().map(|&var| &lowered.vars[var]);
+        let frozen = frozen.filter(|var| var.mutable && var.region == self.region).map(|var| {
+            let name = &var.ident;
+            quote!(let #name = #name;)
+        });
+        quote!(#(#frozen)*)
     }
 }
 
@@ -345,14 +365,16 @@ impl Exits for Context<'_> {
     fn give_back(&self, value: TokenStream) -> TokenStream {
         let (m, returned, name) = (machine(), returns(self.region), ident("__returned"));
         let leave = self.leave(quote!(#m.give_back(&#returned, #name)?));
-        quote!(let #name = #value; #leave)
+        let ty = self.glue.lowered.regions[self.region].output.as_ref().map(|ty| quote!(: #ty));
+        quote!(let #name #ty = #value; #leave)
     }
 
     fn jump(&self, jump: usize) -> TokenStream {
         let jump = &self.glue.lowered.jumps[jump];
         let value = jump.value.as_ref().map(|(var, value)| {
-            let (name, value) = (&self.glue.lowered.vars[*var].ident, rewrite::expr(self, value));
-            quote!(let #name = #value;)
+            let (var, value) = (&self.glue.lowered.vars[*var], rewrite::expr(self, value));
+            let (name, ty) = (&var.ident, var.ty.as_ref().map(|ty| quote!(: #ty)));
+            quote!(let #name #ty = #value;)
         });
         let goto = self.goto(jump.target);
         quote!(#value #goto)

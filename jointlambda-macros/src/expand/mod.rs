@@ -31,11 +31,11 @@ pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
         #workflow_type
         #[automatically_derived]
         const _: () = {
-            use ::jointlambda::private;
+            use ::jointlambda::private as __private;
             #checks
-            static DEFINITION: private::Definition = #definition;
-            static CODE: private::Code = private::Code {
-                glue,
+            static __DEFINITION: __private::Definition = #definition;
+            static __CODE: __private::Code = __private::Code {
+                glue: __glue,
                 functions: &[#(#functions),*],
                 reads: #reads,
                 vars: #vars,
@@ -65,10 +65,10 @@ fn expand_checks(model: &Model) -> TokenStream {
     let mut seen = BTreeSet::new();
     let checks = types
         .filter(|ty| seen.insert(ty.to_token_stream().to_string()))
-        .map(|ty| quote_spanned!(ty.span()=> private::travels::<#ty>();));
+        .map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>();));
     quote! {
-        #[allow(unused, clippy::all)]
-        fn travel() { #(#checks)* }
+        #[allow(warnings, unused, clippy::all)]
+        fn __travel() { #(#checks)* }
     }
 }
 
@@ -78,10 +78,10 @@ fn expand_function(function: &Function) -> TokenStream {
     let types: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
     let args: Vec<_> = (0..types.len()).map(|i| quote::format_ident!("a{i}")).collect();
     quote_spanned! {ident.span()=>
-        |args| private::start(args, |(#(#args,)*): (#(#types,)*)| #ident(#(#args),*), {
+        |args| __private::start(args, |(#(#args,)*): (#(#types,)*)| #ident(#(#args),*), {
             #[allow(unused)]
-            use private::NeverErr as _;
-            private::Probe::<#output>::new().is_err()
+            use __private::NeverErr as _;
+            __private::Probe::<#output>::new().is_err()
         })
     }
 }
@@ -96,16 +96,16 @@ fn expand_impl(model: &Model) -> TokenStream {
         _ => (quote!((#(#types,)*)), quote!((#(#args,)*))),
     };
     quote! {
-        impl private::Workflow for #ident {
+        impl __private::Workflow for #ident {
             type Input = #input;
             type Output = #output;
-            fn definition() -> &'static private::Definition {
-                &DEFINITION
+            fn definition() -> &'static __private::Definition {
+                &__DEFINITION
             }
-            fn code() -> &'static private::Code {
-                &CODE
+            fn code() -> &'static __private::Code {
+                &__CODE
             }
-            fn plain(#pattern: #input) -> private::LocalBoxFuture<'static, #output> {
+            fn plain(#pattern: #input) -> __private::LocalBoxFuture<'static, #output> {
                 ::std::boxed::Box::pin(#function(#(#args),*))
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
     let home = index(workflow.home.unwrap_or(0));
     let clouds = model.clouds.iter().map(|cloud| {
         let (ident, name) = (&cloud.ident, cloud.ident.to_string());
-        quote!(private::CloudDef { name: #name, cloud: #ident })
+        quote!(__private::CloudDef { name: #name, cloud: #ident })
     });
     let functions = model.functions.iter().map(expand_function);
     let nodes = lowered.nodes.iter().map(expand_node);
@@ -30,7 +30,7 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
     let outline = expand_outline(&lowered.outline);
     let (max_turns, max_branches) = (workflow.max_turns, workflow.max_branches);
     quote! {
-        private::Definition {
+        __private::Definition {
             name: #name,
             doc: #doc,
             hash: #hash,
@@ -57,7 +57,7 @@ fn expand_function(function: &Function) -> TokenStream {
     let (attempts, backoff_ms) = (placement.retry.attempts, placement.retry.backoff_ms);
     let jitter_percent = placement.retry.jitter_percent;
     quote! {
-        private::FunctionDef {
+        __private::FunctionDef {
             name: #name,
             doc: #doc,
             on: #on,
@@ -66,7 +66,7 @@ fn expand_function(function: &Function) -> TokenStream {
             timeout_ms: #timeout_ms,
             cpu_milli: #cpu_milli,
             gpu_gb: #gpu_gb,
-            retry: private::RetryDef {
+            retry: __private::RetryDef {
                 attempts: #attempts,
                 backoff_ms: #backoff_ms,
                 jitter_percent: #jitter_percent,
@@ -97,9 +97,9 @@ fn expand_node(node: &Node) -> TokenStream {
         }
     };
     quote! {
-        private::NodeDef {
+        __private::NodeDef {
             name: #name,
-            kind: private::NodeKind::#kind,
+            kind: __private::NodeKind::#kind,
             resume: #resume,
             tail: #tail,
             pure: #pure,
@@ -112,28 +112,28 @@ fn expand_outline(outline: &[Outline]) -> TokenStream {
     let parts = outline.iter().map(|part| match part {
         Outline::Call(node) => {
             let node = index(*node);
-            quote!(private::Outline::Call { node: #node })
+            quote!(__private::Outline::Call { node: #node })
         }
         Outline::Map { node, over, body } => {
             let (node, body) = (index(*node), expand_outline(body));
-            quote!(private::Outline::Map { node: #node, over: #over, body: #body })
+            quote!(__private::Outline::Map { node: #node, over: #over, body: #body })
         }
         Outline::Join { node, branches } => {
             let (node, branches) = (index(*node), branches.iter().map(|branch| expand_outline(branch)));
-            quote!(private::Outline::Join { node: #node, branches: &[#(#branches),*] })
+            quote!(__private::Outline::Join { node: #node, branches: &[#(#branches),*] })
         }
         Outline::Choice { on, arms } => {
             let arms = arms.iter().map(|(label, body)| {
                 let body = expand_outline(body);
                 quote!((#label, #body))
             });
-            quote!(private::Outline::Choice { on: #on, arms: &[#(#arms),*] })
+            quote!(__private::Outline::Choice { on: #on, arms: &[#(#arms),*] })
         }
         Outline::Loop { head, body } => {
             let body = expand_outline(body);
-            quote!(private::Outline::Loop { head: #head, body: #body })
+            quote!(__private::Outline::Loop { head: #head, body: #body })
         }
-        Outline::Return => quote!(private::Outline::Return),
+        Outline::Return => quote!(__private::Outline::Return),
     });
     quote!(&[#(#parts),*])
 }

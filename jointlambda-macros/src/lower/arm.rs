@@ -24,6 +24,13 @@ pub(crate) fn arm_of(lowered: &Lowered, state: StateId) -> Arm {
     gather.arm
 }
 
+/// The variables that a sequence mentions, branches inside included.
+pub(crate) fn mentioned_in(lowered: &Lowered, seq: SeqId) -> VarSet {
+    let mut gather = Gather { lowered, names: &lowered.names(), arm: Arm::default() };
+    gather.seq(seq);
+    gather.arm.mentions
+}
+
 struct Gather<'a> {
     lowered: &'a Lowered,
     names: &'a Names,

@@ -16,7 +16,7 @@ use syn::{
 
 use super::{
     JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId,
-    State, StateId, Target, Turns, Var, VarId, mentions::Names, rules, unwrapped,
+    State, StateId, Target, Turns, Var, VarId, VarSet, format, mentions::Names, rules, unwrapped,
 };
 use crate::model::Model;
 
@@ -150,8 +150,14 @@ impl Builder<'_> {
     }
 
     fn temporary(&mut self, span: Span) -> VarId {
-        self.temporaries += 1;
-        let ident = Ident::new(&format!("__t{}", self.temporaries), span.resolved_at(Span::mixed_site()));
+        let name = loop {
+            self.temporaries += 1;
+            let name = format!("__t{}", self.temporaries);
+            if self.names.find(&name).is_none() {
+                break name;
+            }
+        };
+        let ident = Ident::new(&name, span.resolved_at(Span::mixed_site()));
         self.out.vars.push(Var {
             ident,
             mutable: false,
@@ -172,7 +178,8 @@ impl Builder<'_> {
     fn assign(&mut self, var: VarId, expr: Expr) {
         let ident = self.out.vars[var].ident.clone();
         let mutable = self.out.vars[var].mutable.then(|| quote::quote!(mut));
-        self.push(Op::Glue(parse_quote!(let #mutable #ident = #expr;)));
+        let ty = self.out.vars[var].ty.as_ref().map(|ty| quote::quote!(: #ty));
+        self.push(Op::Glue(parse_quote!(let #mutable #ident #ty = #expr;)));
     }
 
     /// Glue as written, with the jumps out of it marked.
@@ -220,7 +227,13 @@ impl Builder<'_> {
             self.declare(&local.pat);
             return self.push(Op::Glue(Stmt::Local(local)));
         };
-        *init.expr = if suspends(&init.expr) { self.value(&init.expr) } else { self.glue(&init.expr) };
+        *init.expr = match (unwrapped(&init.expr), &local.pat) {
+            (
+                branching @ (Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Loop(_)),
+                Pat::Type(typed),
+            ) if suspends(branching) => self.branching(branching, Some((*typed.ty).clone())),
+            (init, _) => self.value(init),
+        };
         match &mut init.diverge {
             Some((_, diverge)) if suspends(diverge) => {
                 let (scrutinee, otherwise) = ((*init.expr).clone(), diverge.clone());
@@ -254,7 +267,7 @@ impl Builder<'_> {
                 }
             }
             Expr::Break(jump) if self.jump_of_break(jump).is_some() => self.break_(jump),
-            Expr::Continue(jump) => match self.find_loop(jump.label.as_ref(), true) {
+            Expr::Continue(jump) => match self.find_loop(jump.label.as_ref()) {
                 Some(at) => {
                     let target = self.next_turn(at);
                     self.goto(target);
@@ -376,8 +389,7 @@ impl Builder<'_> {
 
     fn match_(&mut self, branch: &ExprMatch, dest: Dest) {
         let on = format!("match {}", compact(&branch.expr));
-        let scrutinee =
-            if suspends(&branch.expr) { self.value(&branch.expr) } else { self.glue(&branch.expr) };
+        let scrutinee = self.value(&branch.expr);
         let seqs: Vec<SeqId> = branch.arms.iter().map(|_| self.new_seq()).collect();
         let pats = branch.arms.iter().map(|arm| {
             let mut pat = arm.pat.clone();
@@ -488,7 +500,7 @@ impl Builder<'_> {
 
     fn for_(&mut self, looped: &ExprForLoop, dest: Dest) {
         let head = format!("for {} in {}", compact(&looped.pat), compact(&looped.expr));
-        let items = if suspends(&looped.expr) { self.value(&looped.expr) } else { self.glue(&looped.expr) };
+        let items = self.value(&looped.expr);
         let each = self.temporary(looped.expr.span());
         self.out.vars[each].mutable = true;
         let how = match unwrapped(&items) {
@@ -535,15 +547,15 @@ impl Builder<'_> {
     }
 
     /// The lowered loop that a `break` or `continue` is for.
-    fn find_loop(&self, label: Option<&syn::Lifetime>, continues: bool) -> Option<usize> {
+    fn find_loop(&self, label: Option<&syn::Lifetime>) -> Option<usize> {
         self.loops.iter().rposition(|l| match label {
             Some(label) => l.label.as_deref() == Some(&*label.ident.to_string()),
-            None => l.head.is_some() || (continues && l.head.is_some()),
+            None => l.head.is_some(),
         })
     }
 
     fn jump_of_break(&self, jump: &ExprBreak) -> Option<(usize, Target)> {
-        let at = self.find_loop(jump.label.as_ref(), false)?;
+        let at = self.find_loop(jump.label.as_ref())?;
         let Loop { exit, depth, .. } = &self.loops[at];
         Some((at, Target { state: *exit, turns: Turns::Leave(*depth) }))
     }
@@ -602,7 +614,7 @@ impl Builder<'_> {
             unreachable!("`rules` has checked the arguments")
         };
         let over_text = compact(items);
-        let items = if suspends(items) { self.value(items) } else { self.glue(items) };
+        let items = self.value(items);
         let node = self.node("map", NodeKind::Join { home: 0, branches: None });
         let output = match &closure.output {
             syn::ReturnType::Type(_, ty) => Some((**ty).clone()),

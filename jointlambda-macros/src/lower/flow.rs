@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use syn::{Expr, Stmt};
 
-use super::{Lowered, NodeId, NodeKind, Op, Over, RegionId, SeqId, StateId, VarSet};
+use super::{JumpId, Lowered, NodeId, NodeKind, Op, Over, RegionId, SeqId, StateId, VarSet};
 use crate::model::Model;
 
 /// Fills in the nodes' facts and the first nodes of a run.
@@ -51,6 +51,15 @@ impl<'a> Reach<'a> {
         }
     }
 
+    fn jump(&mut self, jump: JumpId) {
+        let jump = &self.lowered.jumps[jump];
+        self.state(jump.target.state);
+        if let Some((_, value)) = &jump.value {
+            let names = super::mentions::Names::new(&[]);
+            names.of_expr(value).jumps.into_iter().for_each(|jump| self.jump(jump));
+        }
+    }
+
     fn seq(&mut self, seq: SeqId) {
         for op in &self.lowered.seqs[seq].ops {
             match op {
@@ -75,20 +84,22 @@ impl<'a> Reach<'a> {
                 }
             }
             for jump in jumps_of(op) {
-                self.state(self.lowered.jumps[jump].target.state);
+                self.jump(jump);
             }
         }
     }
 }
 
 /// The jumps in the glue of an operation.
-fn jumps_of(op: &Op) -> Vec<usize> {
+fn jumps_of(op: &Op) -> Vec<JumpId> {
     let names = super::mentions::Names::new(&[]);
     let found = match op {
         Op::Glue(stmt) => names.of_stmt(stmt).jumps,
-        Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } | Op::Return(expr) => {
-            names.of_expr(expr).jumps
+        Op::Match { scrutinee, arms } => {
+            let guards = arms.iter().flat_map(|(pat, _)| names.of_pat(pat).jumps);
+            names.of_expr(scrutinee).jumps.into_iter().chain(guards).collect()
         }
+        Op::If { cond: expr, .. } | Op::Return(expr) => names.of_expr(expr).jumps,
         Op::Call { args, .. } => args.iter().flat_map(|arg| names.of_expr(arg).jumps).collect(),
         Op::Fork { over: Over::Items { items, .. }, .. } => names.of_expr(items).jumps,
         _ => BTreeSet::new(),

@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
-use quote::ToTokens;
 use syn::{
-    Expr, ExprAssign, ExprCall, ExprPath, Item, Macro, Pat, PatIdent, Stmt,
+    Expr, ExprAssign, ExprAsync, ExprCall, ExprClosure, ExprPath, Item, Macro, Pat, PatIdent, Stmt,
     visit::{self, Visit},
 };
 
-use super::{JUMP, JumpId, Var, VarId, VarSet, path_ident};
+use super::{
+    JUMP, JumpId, Var, VarId, VarSet,
+    format::{self, unraw},
+    path_ident,
+};
 
 /// The variables by name.
 #[derive(Debug)]
@@ -33,29 +36,34 @@ pub(super) struct Mentions {
 
 impl Names {
     pub(super) fn new(vars: &[Var]) -> Self {
-        Names(vars.iter().enumerate().map(|(id, var)| (var.ident.to_string(), id)).collect())
+        Names(vars.iter().enumerate().map(|(id, var)| (unraw(&var.ident), id)).collect())
     }
 
     pub(super) fn find(&self, name: &str) -> Option<VarId> {
-        self.0.get(name).copied()
+        self.0.get(name.strip_prefix("r#").unwrap_or(name)).copied()
+    }
+
+    /// The variable that an expression is, if it is nothing else.
+    pub(super) fn of_path(&self, expr: &Expr) -> Option<VarId> {
+        path_ident(expr).and_then(|ident| self.find(&ident.to_string()))
     }
 
     pub(super) fn of_expr(&self, expr: &Expr) -> Mentions {
-        let mut finder = Finder { names: self, found: Mentions::default() };
-        finder.visit_expr(expr);
-        finder.found
+        self.gather(|finder| finder.visit_expr(expr))
     }
 
     pub(super) fn of_stmt(&self, stmt: &Stmt) -> Mentions {
-        let mut finder = Finder { names: self, found: Mentions::default() };
-        finder.visit_stmt(stmt);
-        finder.found
+        self.gather(|finder| finder.visit_stmt(stmt))
     }
 
     /// The pattern's bindings are its `binds`; its guard's reads are its `reads`.
     pub(super) fn of_pat(&self, pat: &Pat) -> Mentions {
+        self.gather(|finder| finder.visit_pat(pat))
+    }
+
+    fn gather(&self, visit: impl FnOnce(&mut Finder)) -> Mentions {
         let mut finder = Finder { names: self, found: Mentions::default() };
-        finder.visit_pat(pat);
+        visit(&mut finder);
         finder.found
     }
 }
@@ -72,19 +80,27 @@ impl Finder<'_> {
         }
     }
 
-    fn tokens(&mut self, tokens: TokenStream) {
+    fn tokens(&mut self, tokens: TokenStream, literals: bool) {
         for token in tokens {
             match token {
                 TokenTree::Ident(ident) => self.read(&ident.to_string()),
-                TokenTree::Group(group) => self.tokens(group.stream()),
-                TokenTree::Literal(literal) => {
-                    for name in captures(&literal.to_string()) {
-                        self.read(&name);
+                TokenTree::Group(group) => self.tokens(group.stream(), literals),
+                TokenTree::Literal(literal) if literals => {
+                    for (_, name) in format::captures(&literal.to_string()) {
+                        self.read(name);
                     }
                 }
-                TokenTree::Punct(_) => {}
+                TokenTree::Literal(_) | TokenTree::Punct(_) => {}
             }
         }
+    }
+
+    /// What is captured by reference must be there, even if it is only assigned.
+    fn captured(&mut self, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::take(&mut self.found.assigns);
+        visit(self);
+        let inside = std::mem::replace(&mut self.found.assigns, before);
+        self.found.reads.extend(inside);
     }
 }
 
@@ -96,21 +112,41 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        // A macro that `rules` has parsed: its first argument may be a format string.
-        if let (Expr::Macro(_), Some(Expr::Lit(literal))) = (&*call.func, call.args.first()) {
-            self.tokens(literal.to_token_stream());
+        let Some(name) = format::macro_name(call) else {
+            return visit::visit_expr_call(self, call);
+        };
+        let (strings, named) = format::strings(&name, &call.args);
+        for (_, text) in strings {
+            for name in format::captured(text).iter().filter(|name| !named.contains(name)) {
+                self.read(name);
+            }
         }
-        visit::visit_expr_call(self, call);
+        for arg in &call.args {
+            match arg {
+                Expr::Assign(named) if path_ident(&named.left).is_some() => self.visit_expr(&named.right),
+                arg => self.visit_expr(arg),
+            }
+        }
     }
 
     fn visit_expr_assign(&mut self, assign: &'ast ExprAssign) {
-        match path_ident(&assign.left).and_then(|ident| self.names.find(&ident.to_string())) {
-            Some(var) => {
-                self.found.assigns.insert(var);
+        for target in targets(&assign.left) {
+            match self.names.of_path(target) {
+                Some(var) => {
+                    self.found.assigns.insert(var);
+                }
+                None => self.visit_expr(target),
             }
-            None => self.visit_expr(&assign.left),
         }
         self.visit_expr(&assign.right);
+    }
+
+    fn visit_expr_closure(&mut self, closure: &'ast ExprClosure) {
+        self.captured(|this| visit::visit_expr_closure(this, closure));
+    }
+
+    fn visit_expr_async(&mut self, block: &'ast ExprAsync) {
+        self.captured(|this| visit::visit_expr_async(this, block));
     }
 
     fn visit_pat_ident(&mut self, pat: &'ast PatIdent) {
@@ -121,52 +157,37 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_macro(&mut self, mac: &'ast Macro) {
-        if mac.path.is_ident(JUMP) {
-            if let Ok(id) = syn::parse2::<syn::LitInt>(mac.tokens.clone()).and_then(|id| id.base10_parse()) {
-                self.found.jumps.insert(id);
-            }
+        if let Some(jump) = jump_of(mac) {
+            self.found.jumps.insert(jump);
             return;
         }
-        self.tokens(mac.tokens.clone());
+        let name = mac.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        self.tokens(mac.tokens.clone(), (0..=2).any(|i| format::is_format(&name, i)));
     }
 
     fn visit_item(&mut self, _: &'ast Item) {}
 }
 
-/// The names that a format string captures: `{name}`, `{name:…}`.
-pub(super) fn captures(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        rest = &rest[open + 1..];
-        if let Some(escaped) = rest.strip_prefix('{') {
-            rest = escaped;
-            continue;
-        }
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let name = &rest[..end];
-        if rest[end..].starts_with(['}', ':']) && name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-            names.push(name.to_owned());
-        }
-        // The width and precision may be captured too: `{x:>width$}`.
-        if let (true, Some(close)) = (rest[end..].starts_with(':'), rest.find('}')) {
-            for part in rest[end..close].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')) {
-                if let Some(argument) = part.strip_suffix('$')
-                    && argument.starts_with(|c: char| c.is_alphabetic() || c == '_')
-                {
-                    names.push(argument.to_owned());
-                }
-            }
-        }
-        rest = &rest[end..];
+/// The jump that a marker stands for.
+pub(super) fn jump_of(mac: &Macro) -> Option<JumpId> {
+    if !mac.path.is_ident(JUMP) {
+        return None;
     }
-    names
+    syn::parse2::<syn::LitInt>(mac.tokens.clone()).and_then(|id| id.base10_parse()).ok()
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn captures_of_format_strings_are_found() {
-        assert_eq!(super::captures("a {x} {{no}} {y:?} {0} {} {z:>width$.2}"), ["x", "y", "z", "width"]);
+/// What the left side of an assignment assigns: one place, or those in a pattern of places.
+pub(super) fn targets(left: &Expr) -> Vec<&Expr> {
+    match left {
+        Expr::Paren(inner) => targets(&inner.expr),
+        Expr::Group(inner) => targets(&inner.expr),
+        Expr::Tuple(tuple) => tuple.elems.iter().flat_map(targets).collect(),
+        Expr::Array(array) => array.elems.iter().flat_map(targets).collect(),
+        Expr::Call(call) => call.args.iter().flat_map(targets).collect(),
+        Expr::Struct(parts) => parts.fields.iter().flat_map(|field| targets(&field.expr)).collect(),
+        Expr::Infer(_) => Vec::new(),
+        // `..` in a tuple or array.
+        Expr::Range(range) if range.start.is_none() && range.end.is_none() => Vec::new(),
+        place => vec![place],
     }
 }

@@ -11,6 +11,7 @@
 mod arm;
 mod build;
 mod flow;
+mod format;
 mod live;
 mod mentions;
 mod rename;
@@ -21,7 +22,7 @@ use std::collections::BTreeSet;
 use proc_macro2::Ident;
 use syn::{Expr, Item, Pat, Stmt, Type};
 
-pub(crate) use arm::{Arm, arm_of};
+pub(crate) use arm::{Arm, arm_of, mentioned_in};
 pub(crate) use live::{of_fork, of_region};
 
 use crate::{diagnostics::Diagnostics, model::Model};
@@ -199,11 +200,14 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
         return None;
     }
     let mut params: Vec<Pat> = model.workflow.params.iter().map(|param| param.pat.clone()).collect();
-    let vars = rename::rename(&mut params, &mut body);
+    let constructs = ["fan_out", "try_fan_out"].map(str::to_owned);
+    let functions = model.functions.iter().map(|function| format::unraw(&function.ident));
+    let vars = rename::rename(&mut params, &mut body, &functions.chain(constructs).collect::<Vec<_>>());
     let mut lowered = build::build(model, params, &body, vars);
     live::analyse(&mut lowered);
     flow::analyse(model, &mut lowered);
     rules::check_borrows(&lowered, diagnostics);
+    rules::check_items(&lowered, diagnostics);
     diagnostics.is_empty().then_some(lowered)
 }
 

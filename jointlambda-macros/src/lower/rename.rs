@@ -1,33 +1,59 @@
 //! Every binding of the body gets a name of its own, so that later passes go by name alone.
 //!
-//! The first binding of a name keeps it; a later one becomes `name__2`, with the user's span. Must
-//! not change what a name means, and leaves items alone.
+//! The first binding of a name keeps it; a later one becomes `name__2`, with the user's span. So does
+//! the first, where the name means something else too: a function, or a constant. Must not change
+//! what a name means, and leaves items alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Group, Ident, Literal, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
     Arm, Block, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLet, ExprPath, ExprStruct, ExprWhile,
     FieldPat, Item, Local, Macro, Pat, PatIdent,
     visit_mut::{self, VisitMut},
 };
 
-use super::Var;
+use super::{
+    Var,
+    format::{self, unraw},
+};
 
-/// Renames in the parameters and the body; gives the variables, in source order.
-pub(super) fn rename(params: &mut [Pat], body: &mut Block) -> Vec<Var> {
-    let mut renamer = Renamer { scopes: vec![BTreeMap::new()], count: BTreeMap::new(), vars: Vec::new() };
-    for param in params {
-        renamer.bind(param);
-    }
-    renamer.visit_block_mut(body);
+/// Renames in the parameters and the body; gives the variables, in source order. A call of one of
+/// the `callees` means that, whatever is in scope.
+pub(super) fn rename(params: &mut [Pat], body: &mut Block, callees: &[String]) -> Vec<Var> {
+    let mut written = BTreeSet::new();
+    params.iter().for_each(|param| words(param.to_token_stream(), &mut written));
+    words(body.to_token_stream(), &mut written);
+    // Once to learn which names also mean something that is no variable, then for good.
+    let mut rehearsal = Renamer::new(&written, callees, BTreeSet::new());
+    rehearsal.rename_all(&mut params.to_vec(), &mut body.clone());
+    let mut renamer = Renamer::new(&written, callees, rehearsal.unresolved);
+    renamer.rename_all(params, body);
     renamer.vars
 }
 
-struct Renamer {
+/// Every identifier in the tokens.
+fn words(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => _ = found.insert(unraw(&ident)),
+            TokenTree::Group(group) => words(group.stream(), found),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+struct Renamer<'a> {
     /// Innermost last; from the user's name to ours.
     scopes: Vec<BTreeMap<String, String>>,
-    count: BTreeMap<String, usize>,
+    /// The names that are not to be given.
+    taken: BTreeSet<String>,
+    /// The identifiers of the body.
+    written: &'a BTreeSet<String>,
+    callees: &'a [String],
+    /// The names that were looked for and are no variable in that place.
+    unresolved: BTreeSet<String>,
     vars: Vec<Var>,
 }
 
@@ -36,7 +62,19 @@ pub(super) fn is_constant(ident: &Ident) -> bool {
     ident.to_string().trim_start_matches("r#").starts_with(|c: char| c.is_uppercase())
 }
 
-impl Renamer {
+impl<'a> Renamer<'a> {
+    fn new(written: &'a BTreeSet<String>, callees: &'a [String], taken: BTreeSet<String>) -> Self {
+        let (scopes, unresolved, vars) = (vec![BTreeMap::new()], BTreeSet::new(), Vec::new());
+        Renamer { scopes, taken, written, callees, unresolved, vars }
+    }
+
+    fn rename_all(&mut self, params: &mut [Pat], body: &mut Block) {
+        for param in params {
+            self.bind_plainly(param);
+        }
+        self.visit_block_mut(body);
+    }
+
     fn scoped(&mut self, inner: impl FnOnce(&mut Self)) {
         self.scopes.push(BTreeMap::new());
         inner(self);
@@ -47,10 +85,21 @@ impl Renamer {
         self.scopes.iter().rev().find_map(|scope| scope.get(name))
     }
 
-    fn rename(&self, ident: &mut Ident) {
-        let name = ident.to_string();
-        if let Some(ours) = self.resolve(&name).filter(|ours| **ours != name) {
-            *ident = Ident::new(ours, ident.span());
+    fn rename(&mut self, ident: &mut Ident) {
+        let name = unraw(ident);
+        match self.resolve(&name) {
+            Some(ours) if *ours != name => *ident = Ident::new(ours, ident.span()),
+            Some(_) => {}
+            None => _ = self.unresolved.insert(name),
+        }
+    }
+
+    /// Declares what the pattern of a `let` or a parameter binds: a name alone is a variable,
+    /// whatever its letters.
+    fn bind_plainly(&mut self, pat: &mut Pat) {
+        match pat {
+            Pat::Ident(ident) if ident.subpat.is_none() => self.declare(ident, None),
+            other => self.bind(other),
         }
     }
 
@@ -60,13 +109,17 @@ impl Renamer {
     }
 
     fn declare(&mut self, pat: &mut PatIdent, ty: Option<syn::Type>) {
-        let name = pat.ident.to_string();
-        // Alternatives of one pattern bind the same variable.
-        let count = self.count.entry(name.clone()).or_default();
-        *count += 1;
-        let ours =
-            if *count == 1 { name.clone() } else { format!("{}__{count}", name.trim_start_matches("r#")) };
-        pat.ident = Ident::new_or_raw(&ours, pat.ident.span());
+        let name = unraw(&pat.ident);
+        let mut ours = name.clone();
+        let mut count = 1;
+        while self.taken.contains(&ours) || (count > 1 && self.written.contains(&ours)) {
+            count += 1;
+            ours = format!("{name}__{count}");
+        }
+        self.taken.insert(ours.clone());
+        if ours != name {
+            pat.ident = Ident::new(&ours, pat.ident.span());
+        }
         self.vars.push(Var {
             ident: pat.ident.clone(),
             mutable: pat.mutability.is_some(),
@@ -93,7 +146,8 @@ impl Renamer {
         }
     }
 
-    fn tokens(&self, tokens: TokenStream) -> TokenStream {
+    /// Renames in the tokens of a macro that could not be parsed.
+    fn tokens(&mut self, tokens: TokenStream, literals: bool) -> TokenStream {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut renamed = Vec::with_capacity(tokens.len());
         for (i, token) in tokens.iter().enumerate() {
@@ -108,11 +162,11 @@ impl Renamer {
                     TokenTree::Ident(ident)
                 }
                 TokenTree::Group(group) => {
-                    let mut inner = Group::new(group.delimiter(), self.tokens(group.stream()));
+                    let mut inner = Group::new(group.delimiter(), self.tokens(group.stream(), literals));
                     inner.set_span(group.span());
                     TokenTree::Group(inner)
                 }
-                TokenTree::Literal(literal) => TokenTree::Literal(self.captures(literal)),
+                TokenTree::Literal(literal) if literals => TokenTree::Literal(self.captures(literal, &[])),
                 other => other.clone(),
             });
         }
@@ -120,27 +174,25 @@ impl Renamer {
     }
 
     /// Renames in the captures of a format string: `"{x}"`.
-    fn captures(&self, literal: &Literal) -> Literal {
+    fn captures(&self, literal: &Literal, named: &[String]) -> Literal {
         let text = literal.to_string();
-        if !text.starts_with('"') {
+        if !text.starts_with('"') && !text.starts_with('r') {
             return literal.clone();
         }
         let mut changed = text.clone();
-        for name in super::mentions::captures(&text) {
-            if let Some(ours) = self.resolve(&name).filter(|ours| **ours != name) {
-                changed = changed.replace(&format!("{{{name}}}"), &format!("{{{ours}}}"));
-                changed = changed.replace(&format!("{{{name}:"), &format!("{{{ours}:"));
+        for (at, name) in format::captures(&text).into_iter().rev() {
+            if let Some(ours) = self.resolve(name)
+                && !named.iter().any(|named| named == name)
+            {
+                changed.replace_range(at, ours);
             }
         }
-        if changed == text {
-            return literal.clone();
-        }
         match changed.parse::<Literal>() {
-            Ok(mut renamed) => {
+            Ok(mut renamed) if changed != text => {
                 renamed.set_span(literal.span());
                 renamed
             }
-            Err(_) => literal.clone(),
+            _ => literal.clone(),
         }
     }
 }
@@ -149,7 +201,7 @@ fn is_punct(token: &TokenTree, punct: char) -> bool {
     matches!(token, TokenTree::Punct(p) if p.as_char() == punct)
 }
 
-impl VisitMut for Renamer {
+impl VisitMut for Renamer<'_> {
     fn visit_block_mut(&mut self, block: &mut Block) {
         self.scoped(|this| visit_mut::visit_block_mut(this, block));
     }
@@ -166,7 +218,7 @@ impl VisitMut for Renamer {
             }
         }
         let before = self.vars.len();
-        self.bind(&mut local.pat);
+        self.bind_plainly(&mut local.pat);
         if let (true, [var]) = (borrows, &mut self.vars[before..]) {
             var.borrows = true;
         }
@@ -175,7 +227,7 @@ impl VisitMut for Renamer {
     fn visit_expr_closure_mut(&mut self, closure: &mut ExprClosure) {
         self.scoped(|this| {
             for input in &mut closure.inputs {
-                this.bind(input);
+                this.bind_plainly(input);
             }
             this.visit_expr_mut(&mut closure.body);
         });
@@ -220,13 +272,29 @@ impl VisitMut for Renamer {
     }
 
     fn visit_expr_call_mut(&mut self, call: &mut ExprCall) {
-        visit_mut::visit_expr_call_mut(self, call);
-        // A macro that `rules` has parsed: its first argument may be a format string.
-        if let (Expr::Macro(_), Some(Expr::Lit(literal))) = (&*call.func, call.args.first_mut())
-            && let syn::Lit::Str(text) = &literal.lit
-            && let Ok(renamed) = syn::parse2(TokenTree::Literal(self.captures(&text.token())).into())
-        {
-            literal.lit = syn::Lit::Str(renamed);
+        let Some(name) = format::macro_name(call) else {
+            match super::path_ident(&call.func).map(unraw) {
+                Some(callee) if self.callees.contains(&callee) => _ = self.unresolved.insert(callee),
+                _ => self.visit_expr_mut(&mut call.func),
+            }
+            return call.args.iter_mut().for_each(|arg| self.visit_expr_mut(arg));
+        };
+        let (strings, named) = format::strings(&name, &call.args);
+        let renamed: Vec<_> = strings.map(|(i, text)| (i, self.captures(&text.token(), &named))).collect();
+        for (i, literal) in renamed {
+            if let (Expr::Lit(arg), Ok(text)) =
+                (&mut call.args[i], syn::parse2(TokenTree::Literal(literal).into()))
+            {
+                arg.lit = syn::Lit::Str(text);
+            }
+        }
+        for arg in &mut call.args {
+            match arg {
+                Expr::Assign(named) if super::path_ident(&named.left).is_some() => {
+                    self.visit_expr_mut(&mut named.right);
+                }
+                arg => self.visit_expr_mut(arg),
+            }
         }
     }
 
@@ -243,18 +311,20 @@ impl VisitMut for Renamer {
     }
 
     fn visit_macro_mut(&mut self, mac: &mut Macro) {
-        mac.tokens = self.tokens(std::mem::take(&mut mac.tokens));
+        let name = mac.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let literals = (0..=2).any(|i| format::is_format(&name, i));
+        mac.tokens = self.tokens(std::mem::take(&mut mac.tokens), literals);
     }
 
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
 /// Declares the bindings of one pattern.
-struct Binder<'a> {
-    renamer: &'a mut Renamer,
+struct Binder<'a, 'b> {
+    renamer: &'a mut Renamer<'b>,
 }
 
-impl VisitMut for Binder<'_> {
+impl VisitMut for Binder<'_, '_> {
     fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
         if let Some((_, sub)) = &mut pat.subpat {
             self.visit_pat_mut(sub);
@@ -301,11 +371,11 @@ impl VisitMut for Binder<'_> {
 }
 
 /// Renames the bindings of a further alternative to those of the first.
-struct Alternative<'a> {
-    renamer: &'a Renamer,
+struct Alternative<'a, 'b> {
+    renamer: &'a mut Renamer<'b>,
 }
 
-impl VisitMut for Alternative<'_> {
+impl VisitMut for Alternative<'_, '_> {
     fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
         self.renamer.rename(&mut pat.ident);
         if let Some((_, sub)) = &mut pat.subpat {
@@ -332,19 +402,5 @@ fn expand_shorthand(field: &mut FieldPat, before: Option<Ident>) {
     let renamed = before.is_some() && before != binding_name(&field.pat);
     if let (true, None, syn::Member::Named(name)) = (renamed, field.colon_token, &field.member) {
         field.colon_token = Some(syn::Token![:](name.span()));
-    }
-}
-
-/// `Ident::new`, also for raw identifiers.
-trait NewOrRaw {
-    fn new_or_raw(name: &str, span: proc_macro2::Span) -> Ident;
-}
-
-impl NewOrRaw for Ident {
-    fn new_or_raw(name: &str, span: proc_macro2::Span) -> Ident {
-        match name.strip_prefix("r#") {
-            Some(raw) => Ident::new_raw(raw, span),
-            None => Ident::new(name, span),
-        }
     }
 }

@@ -14,8 +14,12 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-use super::{Lowered, Op, Over, Var, VarSet, mentions::Names, unwrapped};
-use crate::{diagnostics::Diagnostics, model::Model};
+use super::{
+    Lowered, Op, Over, Var, VarSet,
+    mentions::{Names, targets},
+    unwrapped,
+};
+use crate::{diagnostics::Diagnostics, model::Model, suggest};
 
 /// Checks the body, and parses the macros in it that hold calls.
 pub(super) fn check(model: &Model, body: &mut Block, diagnostics: &mut Diagnostics) {
@@ -75,16 +79,14 @@ impl Checker<'_> {
     }
 
     fn declared(&self) -> String {
-        let names: Vec<_> =
-            self.model.functions.iter().map(|function| format!("`{}`", function.ident)).collect();
-        names.join(", ")
+        suggest::all_of(self.model.functions.iter().map(|function| &function.ident))
     }
 
     /// What is awaited, or stands as a branch of `join!`.
-    fn future(&mut self, base: &mut Expr, at: &dyn ToTokens) {
+    fn future(&mut self, base: &mut Expr) {
         let expr = match base {
-            Expr::Paren(paren) => return self.future(&mut paren.expr, at),
-            Expr::Group(group) => return self.future(&mut group.expr, at),
+            Expr::Paren(paren) => return self.future(&mut paren.expr),
+            Expr::Group(group) => return self.future(&mut group.expr),
             other => other,
         };
         let Expr::Call(call) = expr else {
@@ -140,7 +142,7 @@ impl Checker<'_> {
         if self.refused(&call.func.clone(), &name) {
             return;
         }
-        if callee == self.model.workflow.ident.to_string() {
+        if self.model.workflow.ident == callee {
             self.error(
                 &call.func,
                 "a workflow does not call itself\nhelp: use `loop`, `while` or `for` around its calls",
@@ -148,12 +150,11 @@ impl Checker<'_> {
             return;
         }
         let declared = self.declared();
-        let near = self.model.functions.iter().map(|f| f.ident.to_string()).find(|f| distance(f, &name) <= 2);
-        let fix = match near {
-            Some(near) => format!("did you mean `{near}`? The declared functions are {declared}"),
-            None => format!(
-                "declare `async fn {name}` in this block with `#[function]`, or call one of {declared}"
-            ),
+        let guess = suggest::did_you_mean(&name, self.model.functions.iter().map(|f| &f.ident));
+        let fix = if guess.is_empty() {
+            format!("declare `async fn {name}` in this block with `#[function]`, or call one of {declared}")
+        } else {
+            format!("{guess}the declared functions are {declared}")
         };
         self.error(&call.func, format!("`{name}` is not a function of this workflow\nhelp: {fix}"));
     }
@@ -234,8 +235,7 @@ impl Checker<'_> {
                 Expr::Call(inner)
                     if self.function(&inner.func).is_some() || is_fan_out(&inner.func).is_some() =>
                 {
-                    let at = inner.clone();
-                    self.future(branch, &at);
+                    self.future(branch);
                 }
                 other => {
                     let other = other.clone();
@@ -256,7 +256,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A macro in the body: parsed when it holds calls or jumps, left alone otherwise.
+    /// A macro in the body, parsed where its tokens are a list of expressions; `matches!` becomes
+    /// the `match` that it is. What cannot be parsed is left alone, unless it holds calls or jumps.
     fn parse_macro(&mut self, expr: &mut Expr) {
         let Expr::Macro(ExprMacro { mac, attrs }) = expr else { return };
         let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
@@ -272,11 +273,22 @@ impl Checker<'_> {
                 );
                 return;
             }
+            "bail" | "ensure" => {
+                self.error(
+                    &mac.path,
+                    format!(
+                        "`{name}!` hides a `return`, which ends the run\nhelp: write `return Err(…)` instead"
+                    ),
+                );
+                return;
+            }
+            "matches" => {
+                if let Ok(matched) = as_match.parse2(mac.tokens.clone()) {
+                    *expr = matched;
+                    return;
+                }
+            }
             _ => {}
-        }
-        let is_join = name == "join" || name == "try_join";
-        if !is_join && !has_control(mac.tokens.clone(), self.model) {
-            return;
         }
         let parsed = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone());
         match parsed {
@@ -291,15 +303,27 @@ impl Checker<'_> {
                     args,
                 });
             }
-            Err(_) => {
+            Err(_) if name == "join" || name == "try_join" || has_control(mac.tokens.clone(), self.model) => {
                 let path = mac.path.clone();
                 self.error(
                     &path,
                     format!("calls, `?`, `return` and `break` inside `{name}!` cannot be followed\nhelp: put the value in a `let` before the macro"),
                 );
             }
+            Err(_) => {}
         }
     }
+}
+
+/// `matches!(EXPR, PATTERN [if GUARD] [,])` as a `match`.
+fn as_match(input: syn::parse::ParseStream<'_>) -> syn::Result<Expr> {
+    let scrutinee: Expr = input.parse()?;
+    input.parse::<Token![,]>()?;
+    let pattern = syn::Pat::parse_multi_with_leading_vert(input)?;
+    let guard = input.parse::<Option<Token![if]>>()?.map(|_| input.parse::<Expr>()).transpose()?;
+    input.parse::<Option<Token![,]>>()?;
+    let guard = guard.map(|guard| quote::quote!(if #guard));
+    syn::parse2(quote::quote!(match #scrutinee { #pattern #guard => true, _ => false }))
 }
 
 /// Whether tokens hold something that leaves the glue.
@@ -314,22 +338,6 @@ fn has_control(tokens: TokenStream, model: &Model) -> bool {
         // `{:?}` is in a literal.
         TokenTree::Literal(_) => false,
     })
-}
-
-/// How many letters two names differ by, roughly.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl VisitMut for Checker<'_> {
@@ -407,8 +415,7 @@ impl Checker<'_> {
             self.error(&awaited.await_token, no_calls_in(place));
             return;
         }
-        let at = awaited.await_token;
-        self.future(&mut awaited.base, &at);
+        self.future(&mut awaited.base);
     }
 
     fn async_block(&mut self, block: &mut ExprAsync) {
@@ -451,7 +458,9 @@ impl Checker<'_> {
         for arg in &mut call.args {
             self.visit_expr_mut(arg);
         }
-        self.visit_expr_mut(&mut call.func);
+        if !matches!(&*call.func, Expr::Macro(_)) {
+            self.visit_expr_mut(&mut call.func);
+        }
     }
 
     /// `if let … && call().await`: the call would have to come in the middle of the condition.
@@ -508,34 +517,21 @@ pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
         if let (true, Some(name)) = (*borrows, user) {
             diagnostics.error(
                 ident,
-                &format!("`{name}` borrows, and would live across a call: a borrow cannot travel\nhelp: make it owned (`.clone()`, `.to_owned()`), or use it before the next call only"),
+                format!("`{name}` borrows, and would live across a call: a borrow cannot travel\nhelp: make it owned (`.clone()`, `.to_owned()`), or use it before the next call only"),
             );
         }
     }
     let names = lowered.names();
     for seq in &lowered.seqs {
         for op in &seq.ops {
-            let changed: Vec<Ident> = match op {
-                Op::Glue(stmt) => Changes::of(&names, |c| syn::visit::Visit::visit_stmt(c, stmt)),
-                Op::Return(expr) | Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } => {
-                    Changes::of(&names, |c| syn::visit::Visit::visit_expr(c, expr))
-                }
-                Op::Call { args, .. } => {
-                    Changes::of(&names, |c| args.iter().for_each(|arg| syn::visit::Visit::visit_expr(c, arg)))
-                }
-                Op::Fork { over: Over::Items { items, .. }, .. } => {
-                    Changes::of(&names, |c| syn::visit::Visit::visit_expr(c, items))
-                }
-                _ => Vec::new(),
-            };
-            for ident in changed {
+            for ident in changes_of(&names, op) {
                 let var = names.find(&ident.to_string()).map(|id| &lowered.vars[id]);
                 if let Some(Var { region, user: Some(name), .. }) = var
                     && *region != seq.region
                 {
                     diagnostics.error(
                         &ident,
-                        &format!("a branch cannot change `{name}`, which is declared outside of it: each branch runs on its own\nhelp: return the value from the branch, and combine after the join"),
+                        format!("a branch cannot change `{name}`, which is declared outside of it: each branch runs on its own\nhelp: return the value from the branch, and combine after the join"),
                     );
                 }
             }
@@ -543,15 +539,93 @@ pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The variables that a piece of glue visibly changes.
-struct Changes<'a> {
-    names: &'a Names,
-    found: Vec<Ident>,
+/// Two items of one name in different blocks would meet in the generated function.
+pub(super) fn check_items(lowered: &Lowered, diagnostics: &mut Diagnostics) {
+    let mut seen = Vec::new();
+    for item in &lowered.items {
+        let Some(ident) = item_name(item) else { continue };
+        if seen.contains(&ident) {
+            diagnostics.error(
+                ident,
+                format!("`{ident}` is declared in two blocks of the workflow function\nhelp: rename one, or move them out of the function"),
+            );
+        }
+        seen.push(ident);
+    }
 }
 
+fn item_name(item: &Item) -> Option<&Ident> {
+    match item {
+        Item::Const(item) => Some(&item.ident),
+        Item::Static(item) => Some(&item.ident),
+        Item::Fn(item) => Some(&item.sig.ident),
+        Item::Struct(item) => Some(&item.ident),
+        Item::Enum(item) => Some(&item.ident),
+        Item::Type(item) => Some(&item.ident),
+        Item::Trait(item) => Some(&item.ident),
+        Item::Mod(item) => Some(&item.ident),
+        _ => None,
+    }
+}
+
+fn changes_of(names: &Names, op: &Op) -> Vec<Ident> {
+    use syn::visit::Visit;
+    Changes::of(names, |changes| {
+        changes.methods = true;
+        match op {
+            Op::Glue(stmt) => changes.visit_stmt(stmt),
+            Op::Return(expr) | Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } => {
+                changes.visit_expr(expr);
+            }
+            Op::Call { args, .. } => args.iter().for_each(|arg| changes.visit_expr(arg)),
+            Op::Fork { over: Over::Items { items, .. }, .. } => changes.visit_expr(items),
+            _ => {}
+        }
+    })
+}
+
+/// The variables that a piece of glue visibly changes.
+pub(super) struct Changes<'a> {
+    names: &'a Names,
+    found: Vec<Ident>,
+    /// Whether methods of `std` that are known to change their receiver count.
+    methods: bool,
+}
+
+const CHANGING: &[&str] = &[
+    "append",
+    "clear",
+    "dedup",
+    "drain",
+    "entry",
+    "extend",
+    "get_mut",
+    "insert",
+    "insert_str",
+    "iter_mut",
+    "or_default",
+    "pop",
+    "pop_back",
+    "pop_front",
+    "push",
+    "push_back",
+    "push_front",
+    "push_str",
+    "remove",
+    "resize",
+    "retain",
+    "reverse",
+    "sort",
+    "sort_by",
+    "sort_by_key",
+    "sort_unstable",
+    "swap",
+    "truncate",
+];
+
 impl<'a> Changes<'a> {
-    fn of(names: &'a Names, visit: impl FnOnce(&mut Self)) -> Vec<Ident> {
-        let mut changes = Changes { names, found: Vec::new() };
+    pub(super) fn of(names: &'a Names, visit: impl FnOnce(&mut Self)) -> Vec<Ident> {
+        let mut changes = Changes { names, found: Vec::new(), methods: false };
         visit(&mut changes);
         changes.found
     }
@@ -573,7 +647,7 @@ impl<'a> Changes<'a> {
 
 impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
     fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
-        self.place(&assign.left);
+        targets(&assign.left).into_iter().for_each(|target| self.place(target));
         syn::visit::visit_expr_assign(self, assign);
     }
 
@@ -595,6 +669,13 @@ impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
             self.place(&binary.left);
         }
         syn::visit::visit_expr_binary(self, binary);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if self.methods && CHANGING.iter().any(|method| call.method == method) {
+            self.place(&call.receiver);
+        }
+        syn::visit::visit_expr_method_call(self, call);
     }
 
     fn visit_expr_reference(&mut self, reference: &'ast syn::ExprReference) {

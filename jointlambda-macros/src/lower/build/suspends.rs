@@ -71,17 +71,26 @@ impl VisitMut for JumpMarker<'_, '_> {
                 }
                 if let Some((at, target)) = self.builder.jump_of_break(jump) {
                     self.builder.loops[at].exit_used = true;
-                    let var = self.builder.loops[at].value;
-                    let value = var.map(|var| {
-                        let value = jump.expr.take().map(|value| *value);
-                        (var, value.unwrap_or_else(|| syn::parse_quote!(())))
-                    });
-                    *expr = self.builder.mark(target, value);
+                    let value = jump.expr.take().map(|value| *value);
+                    *expr = match (self.builder.loops[at].value, value) {
+                        (Some(var), value) => {
+                            let value = value.unwrap_or_else(|| syn::parse_quote!(()));
+                            self.builder.mark(target, Some((var, value)))
+                        }
+                        // Nobody wants the value, but it may do something.
+                        (None, Some(effect)) => {
+                            let mark = self.builder.mark(target, None);
+                            let mut block: syn::ExprBlock = syn::parse_quote!({ #effect; });
+                            block.block.stmts.push(syn::Stmt::Expr(mark, None));
+                            Expr::Block(block)
+                        }
+                        (None, None) => self.builder.mark(target, None),
+                    };
                 }
             }
             Expr::Continue(jump) => {
                 if !self.stays(jump.label.as_ref())
-                    && let Some(at) = self.builder.find_loop(jump.label.as_ref(), true)
+                    && let Some(at) = self.builder.find_loop(jump.label.as_ref())
                 {
                     let target = self.builder.next_turn(at);
                     *expr = self.builder.mark(target, None);
