@@ -1,6 +1,153 @@
 //! Serverless workflows in ordinary Rust, across clouds, with no orchestrator.
+//!
+//! A workflow is written in one [`workflow!`] block: plain `async fn`s, and one function that
+//! calls them. At compile time it becomes an entrypoint per function, each with a static table of
+//! its successors, its placement on a cloud, and the logic to commit its outcome once. At run time
+//! each function commits and then invokes its successors itself. The outcome is exactly-once,
+//! through crashes, duplicates and failover between clouds.
+//!
+//! ```
+//! use jointlambda::{embedded::Embedded, prelude::*};
+//!
+//! jointlambda::workflow! {
+//!     const AWS: Cloud = Cloud::aws("ap-northeast-1");
+//!     const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+//!
+//!     /// How many letters a text has, word by word.
+//!     #[workflow]
+//!     pub async fn letters(text: String) -> Result<u64> {
+//!         let words = split(text).await?;                                    // a sequence
+//!         let counts = fan_out(words, async |word| count(word).await).await; // a branch per word
+//!         if counts.is_empty() { Ok(0) } else { Ok(sum(counts).await) }      // a choice
+//!     }
+//!
+//!     #[function(on = AWS)]
+//!     async fn split(text: String) -> Result<Vec<String>> {
+//!         Ok(text.split_whitespace().map(str::to_owned).collect())
+//!     }
+//!
+//!     #[function(on = ALI, failover = [AWS])]
+//!     async fn count(word: String) -> u64 {
+//!         word.chars().count() as u64
+//!     }
+//!
+//!     #[function(on = AWS, memory = 256)]
+//!     async fn sum(counts: Vec<u64>) -> u64 {
+//!         counts.into_iter().sum()
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! let text = "no orchestrator anywhere".to_owned();
+//! let clouds = Embedded::<Letters>::in_memory();
+//! let distributed = clouds.run("an idempotency key", text.clone()).await?;
+//! let plain = letters(text).await; // the same function, as ordinary Rust
+//! assert_eq!(distributed, plain);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In `src/main.rs`, [`main!`] makes it a command that runs the workflow on embedded clouds, draws
+//! it, and prints its definition.
 
-pub use jointlambda_macros::{workflow, workflow_mod};
+/// Declares a workflow: its clouds, its functions, and the function that calls them.
+///
+/// The block holds ordinary items, and all of them are emitted as written:
+///
+/// - `const NAME: Cloud = Cloud::aws("region");` (or `Cloud::aliyun`) declares a cloud.
+/// - `#[function(…)] async fn` declares a function that runs on its own. Keys: `on` (a cloud;
+///   may be left out when there is one cloud), `failover = [clouds]`, `memory` (MB, default 512),
+///   `timeout = "60s"`, `cpu` (vCPUs), `gpu` (GB), `retry(attempts = 3, backoff = "200ms", jitter
+///   = 20)` (executions in all; the wait doubles; jitter in percent), `dedupe = before` (read
+///   whether it is done before it starts, not beside it).
+/// - `#[workflow(…)] async fn`, exactly one, calls them. Keys: `home` (the cloud of the run rows,
+///   default the first), `max_turns` (of one loop, default 10,000), `max_branches` (of one
+///   fan-out, default 100,000).
+/// - Any other item (types, helpers, `use`) passes through.
+///
+/// In the workflow function:
+///
+/// | written | becomes |
+/// |---|---|
+/// | `let b = f(a).await?;` | a sequence |
+/// | `fan_out(list, async \|x\| …).await` | a branch per element, then the `Vec` of what they return, in order |
+/// | `try_fan_out(list, async \|x\| …).await?` | the same; after all have ended, the first `Err` in order, if any |
+/// | `join!(f(a), async { … })`, `try_join!(…)` | unlike branches side by side |
+/// | `if`, `match`, `let … else` | a choice |
+/// | `loop`, `while`, `for` | a cycle |
+/// | `match f(x).await { Err(e) => undo(e).await, … }` | an error edge |
+///
+/// They nest as they please, with ordinary code between the calls. That code runs in the function
+/// whose result it uses, before the commit; it need not be deterministic, and must not block.
+/// Nothing is ever replayed. A variable that is used after a call travels to where it is used, so
+/// it must be owned and implement `Serialize` and `Deserialize`.
+///
+/// The block also declares a type, named after the workflow function in CamelCase, that
+/// implements [`Workflow`].
+///
+/// ```
+/// use jointlambda::prelude::*;
+///
+/// jointlambda::workflow! {
+///     const AWS: Cloud = Cloud::aws("us-east-1");
+///
+///     #[workflow]
+///     pub async fn search(start: u64) -> u64 {
+///         let mut x = start;
+///         while x != 1 {
+///             x = if x % 2 == 0 { halve(x).await } else { triple(x).await };
+///         }
+///         x
+///     }
+///
+///     #[function]
+///     async fn halve(x: u64) -> u64 { x / 2 }
+///
+///     #[function(memory = 256, retry(attempts = 3, backoff = "1s"))]
+///     async fn triple(x: u64) -> u64 { 3 * x + 1 }
+/// }
+/// # fn main() { let _ = <Search as jointlambda::Workflow>::definition(); }
+/// ```
+///
+/// What is wrong is said at compile time, all at once:
+///
+/// ```compile_fail
+/// # use jointlambda::prelude::*;
+/// jointlambda::workflow! {
+///     const AWS: Cloud = Cloud::aws("us-east-1");
+///
+///     #[workflow]
+///     async fn wrong(x: u64) -> u64 {
+///         double(x)   // the call is not awaited
+///     }
+///
+///     #[function(on = AWS, memory = 64)]   // Lambda has at least 128 MB
+///     async fn double(x: u64) -> u64 { 2 * x }
+/// }
+/// ```
+pub use jointlambda_macros::workflow;
+/// [`workflow!`] as an attribute of a module, where editors complete best: `#[workflow_mod] mod
+/// name { … }` with the same items.
+///
+/// ```
+/// #[jointlambda::workflow_mod]
+/// mod greeting {
+///     use jointlambda::prelude::*;
+///
+///     const AWS: Cloud = Cloud::aws("us-east-1");
+///
+///     #[workflow]
+///     pub async fn greet(name: String) -> String {
+///         hello(name).await
+///     }
+///
+///     #[function]
+///     async fn hello(name: String) -> String { format!("Hello, {name}!") }
+/// }
+/// # fn main() { let _ = <greeting::Greet as jointlambda::Workflow>::definition(); }
+/// ```
+pub use jointlambda_macros::workflow_mod;
 pub use jointlambda_runtime::*;
 
 /// What a workflow's file needs: `use jointlambda::prelude::*;`.

@@ -15,7 +15,7 @@ use jointlambda_runtime::{
     Fault,
     backend::{
         Arrival, Backend, Delivery, Handler, NewRow,
-        local::{CloudConfig, Config, LocalClouds, Profile, Storage},
+        local::{CloudConfig, Config, FunctionConfig, LocalClouds, Profile, Storage},
     },
     id::{RowKey, RunId},
 };
@@ -122,8 +122,10 @@ async fn table_in_memory() {
     report("memory: arrive (1 of 20 returns the full row)", ROWS, started.elapsed());
 }
 
-async fn queue() {
-    let cloud = CloudConfig { queue_length: EVENTS, ..CloudConfig::aws("AWS") };
+async fn queue(what: &str, timeout: Option<Duration>) {
+    println!("queue, {what}:");
+    let functions = Some(vec![FunctionConfig { timeout, ..FunctionConfig::new("f") }]);
+    let cloud = CloudConfig { queue_length: EVENTS, functions, ..CloudConfig::aws("AWS") };
     let clouds = open(cloud, Storage::Memory);
     let receiver = Arc::new(Receiver::default());
     clouds.serve(0, receiver.clone());
@@ -134,14 +136,14 @@ async fn queue() {
     }
     clouds.idle().await;
     assert_eq!(receiver.count.load(Ordering::Relaxed), EVENTS as u64);
-    report("queue: one caller, many events", EVENTS, started.elapsed());
+    report("  one caller, many events", EVENTS, started.elapsed());
 
     clouds.serve(0, Arc::new(Relay(clouds.backends()[0].clone())));
     let started = Instant::now();
     let first = Bytes::copy_from_slice(&(EVENTS as u64).to_le_bytes());
     functions.invoke("f", first).await;
     clouds.idle().await;
-    report("queue: a chain, each event invokes the next", EVENTS, started.elapsed());
+    report("  a chain, each event invokes the next", EVENTS, started.elapsed());
     clouds.shutdown().await;
 }
 
@@ -200,7 +202,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         table_in_memory().await;
-        tokio::spawn(queue()).await.expect("the queue");
+        for (what, timeout) in [("no timeouts", None), ("timeouts", Some(Duration::from_secs(60)))] {
+            tokio::spawn(queue(what, timeout)).await.expect("the queue");
+        }
         memory_of_events("queue: an event that waits for a permit", Profile::NONE).await;
         memory_of_events(
             "queue: an event whose delay is running",

@@ -45,7 +45,9 @@ struct RunRecord {
 #[non_exhaustive]
 pub enum StartError {
     /// The key names a run with another input.
-    #[error("the key `{key}` already names a run with another input: use the same input to resume it, or another key")]
+    #[error(
+        "the key `{key}` already names a run with another input: use the same input to resume it, or another key"
+    )]
     OtherInput {
         /// The key.
         key: String,
@@ -148,13 +150,14 @@ impl<W: Workflow> Client<W> {
             check_at: Some(now + runtime.options.check_after.as_millis() as u64),
             expires_at: runtime.expires_at(&*home.table),
         };
-        let (first, objects) = match retry::store(|| home.table.create(&row_key, row.clone())).await.map_err(Fault::from)? {
-            Created::New => (first, objects),
-            Created::Exists(row) => match self.resume(key, &run, digest, row).await? {
-                Some(first) => first,
-                None => return Ok(run),
-            },
-        };
+        let (first, objects) =
+            match retry::store(|| home.table.create(&row_key, row.clone())).await.map_err(Fault::from)? {
+                Created::New => (first, objects),
+                Created::Exists(row) => match self.resume(key, &run, digest, row).await? {
+                    Some(first) => first,
+                    None => return Ok(run),
+                },
+            };
         let instance = Instance { run: run.clone(), frames: Vec::new(), node: 0, turns: Vec::new(), objects };
         runtime.go_on(instance, Settled::Next(first, objects)).await?;
         Ok(run)

@@ -34,7 +34,11 @@ pub(crate) enum Settled {
 
 impl Runtime {
     /// Reads whether the outcome of an instance is decided. Strongly consistent.
-    pub(crate) async fn settled(&self, instance: &Instance, node: &NodeDef) -> Result<Option<Settled>, Fault> {
+    pub(crate) async fn settled(
+        &self,
+        instance: &Instance,
+        node: &NodeDef,
+    ) -> Result<Option<Settled>, Fault> {
         let home = self.home_row(instance, node);
         let table = &self.cloud(home.cloud)?.table;
         let Some(row) = retry::store(|| table.get(&home.key)).await? else { return Ok(None) };
@@ -115,10 +119,12 @@ impl Runtime {
             Committed::Failed(failure) => {
                 Ok(Settled::Ended(Arrived { ended: Ended::Failed(failure), objects: 0 }))
             }
-            Committed::Stored { value, objects } => match codec::unpack(&self.fetch(run, &value).await?, "a row")? {
-                Committed::Next { continuation, .. } => Ok(Settled::Next(continuation, objects)),
-                _ => Err(Fault::Poison("a stored row holds no continuation".to_owned())),
-            },
+            Committed::Stored { value, objects } => {
+                match codec::unpack(&self.fetch(run, &value).await?, "a row")? {
+                    Committed::Next { continuation, .. } => Ok(Settled::Next(continuation, objects)),
+                    _ => Err(Fault::Poison("a stored row holds no continuation".to_owned())),
+                }
+            }
         }
     }
 

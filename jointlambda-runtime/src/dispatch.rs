@@ -108,7 +108,8 @@ impl Runtime {
         while let Some(Pending { frames, continuation, objects }) = pending.pop() {
             match continuation {
                 Continuation::Call(call) => {
-                    call.check(self.definition).map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
+                    call.check(self.definition)
+                        .map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
                     let function = self.function_at(&call)?;
                     let envelope = self.envelope(run, frames, objects, Task::Call(call));
                     outgoing.push(Outgoing { function, envelope });
@@ -123,7 +124,8 @@ impl Runtime {
                         let join = Instance { run: run.clone(), frames, node: join, turns, objects };
                         full.push(self.full_at_once(join, frame));
                     } else {
-                        self.branch_out(run, &frames, frame, branches, objects, outgoing, &mut pending).await?;
+                        self.branch_out(run, &frames, frame, branches, objects, outgoing, &mut pending)
+                            .await?;
                     }
                 }
             }
@@ -181,11 +183,16 @@ impl Runtime {
 
     /// The bytes of branches that a relay's envelope takes, beside its frames.
     fn relay_limit(&self, function: &FunctionDef) -> usize {
-        let limit = |cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes;
+        let limit =
+            |cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes;
         function.placements().map(limit).min().unwrap_or(0) / 2
     }
 
-    async fn arrive_all(&self, run: &RunId, arrivals: Vec<(Vec<Frame>, Arrived)>) -> Result<Vec<Full>, Fault> {
+    async fn arrive_all(
+        &self,
+        run: &RunId,
+        arrivals: Vec<(Vec<Frame>, Arrived)>,
+    ) -> Result<Vec<Full>, Fault> {
         stream::iter(arrivals)
             .map(|(frames, arrived)| async move { self.arrive(run, &frames, arrived).await })
             .buffer_unordered(CONCURRENCY)

@@ -71,8 +71,11 @@ impl Runtime {
             }
             Found::Fresh(outcome, frames, vars) => {
                 let input = Input::One(outcome.value);
-                let machine = Machine::new(self.definition, self.code, node.resume, input)
-                    .with_context(&frames, call.turns.clone(), vars);
+                let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
+                    &frames,
+                    call.turns.clone(),
+                    vars,
+                );
                 let mut continuation = self.guard(node.name, || machine.run())?;
                 self.fit(&instance.run, &instance.frames, &mut continuation, &mut instance.objects).await?;
                 self.commit(&instance, node, continuation).await?
@@ -130,11 +133,14 @@ impl Runtime {
         };
         let start = self.code.functions[usize::from(index)];
         let limit = Duration::from_millis(function.timeout_ms).min(delivery.remaining);
-        let timeout = || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
+        let timeout =
+            || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
         let all = async {
             let mut attempt = 1;
             loop {
+                point::begin().await;
                 let user = AssertUnwindSafe(start(args)?).catch_unwind().await;
+                point::end().await;
                 let outcome = user.map_err(|panic| panicked(function.name, &*panic))?;
                 if !outcome.is_err || attempt >= function.retry.attempts {
                     return Ok(outcome);
@@ -171,8 +177,10 @@ impl Runtime {
         let mut clouds: Vec<_> = nexts.map(|next| self.definition.home_of(next)).collect();
         clouds.sort_unstable();
         clouds.dedup();
-        join_all(clouds.into_iter().filter_map(|cloud| self.cloud(cloud).ok()).map(|cloud| cloud.functions.warm()))
-            .await;
+        join_all(
+            clouds.into_iter().filter_map(|cloud| self.cloud(cloud).ok()).map(|cloud| cloud.functions.warm()),
+        )
+        .await;
     }
 
     /// Runs glue; a panic in it is the function's fault, not the process's.
@@ -181,12 +189,19 @@ impl Runtime {
         at: &str,
         glue: impl FnOnce() -> Result<Continuation, Fault>,
     ) -> Result<Continuation, Fault> {
-        catch_unwind(AssertUnwindSafe(glue)).map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
+        catch_unwind(AssertUnwindSafe(glue))
+            .map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
     }
 
     /// The platform gave up on an instance: unless it has an outcome, failure is its outcome, and
     /// the run's.
-    async fn fail(&self, envelope: &Envelope, call: &Call, attempts: u32, cause: String) -> Result<(), Fault> {
+    async fn fail(
+        &self,
+        envelope: &Envelope,
+        call: &Call,
+        attempts: u32,
+        cause: String,
+    ) -> Result<(), Fault> {
         let (node, _) = self.callee(call)?;
         let instance = call.instance(envelope);
         let failure = instance.failure(node, cause, attempts);
@@ -194,7 +209,16 @@ impl Runtime {
             Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects }) => {
                 self.end(&instance.run, Arrived { ended, objects: objects | instance.objects }).await
             }
-            settled => self.go_on(instance, settled).await,
+            // It has an outcome: what fails is what comes after, such as the glue of a fan-in. When
+            // that is broken for good, so is the run; when a store or cloud is, the run waits.
+            settled => match self.go_on(instance.clone(), settled).await {
+                Err(fault) if fault.is_of_the_code() => {
+                    let failure = instance.failure(node, fault.to_string(), attempts);
+                    let ended = Ended::Failed(failure);
+                    self.end(&instance.run, Arrived { ended, objects: instance.objects }).await
+                }
+                done => done,
+            },
         }
     }
 
@@ -222,4 +246,20 @@ fn panicked(function: &str, panic: &(dyn Any + Send)) -> Fault {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "with no message".to_owned());
     Fault::Panic { function: function.to_owned(), message }
+}
+
+/// The points in a user function's life at which a test can inject a fault.
+mod point {
+    #[cfg(feature = "local")]
+    use crate::backend::fault::{Operation, pass};
+
+    pub(super) async fn begin() {
+        #[cfg(feature = "local")]
+        pass(Operation::Begin).await;
+    }
+
+    pub(super) async fn end() {
+        #[cfg(feature = "local")]
+        pass(Operation::End).await;
+    }
 }

@@ -240,7 +240,13 @@ impl fmt::Display for Failure {
         if !self.path.is_empty() {
             write!(f, "{:?}", self.path)?;
         }
-        write!(f, " failed after {} attempt{}: {}", self.attempts, if self.attempts == 1 { "" } else { "s" }, self.cause)
+        write!(
+            f,
+            " failed after {} attempt{}: {}",
+            self.attempts,
+            if self.attempts == 1 { "" } else { "s" },
+            self.cause
+        )
     }
 }
 
@@ -295,7 +301,9 @@ impl Envelope {
         let poison = |why: String| Fault::Poison(format!("refused an envelope: {why}"));
         match wire.first() {
             Some(&WIRE_VERSION) => {}
-            Some(other) => return Err(poison(format!("wire version {other}, this build speaks {WIRE_VERSION}"))),
+            Some(other) => {
+                return Err(poison(format!("wire version {other}, this build speaks {WIRE_VERSION}")));
+            }
             None => return Err(poison("it is empty".to_owned())),
         }
         let envelope: Envelope =
@@ -382,11 +390,22 @@ mod tests {
             definition: 7,
             run: RunId::derive("w", "k"),
             objects: 0,
-            frames: vec![Frame { join: 1, turns: vec![2], index: 3, of: 5, vars: vec![(9, Value::Inline(Bytes::from_static(b"abc")))] }],
+            frames: vec![Frame {
+                join: 1,
+                turns: vec![2],
+                index: 3,
+                of: 5,
+                vars: vec![(9, Value::Inline(Bytes::from_static(b"abc")))],
+            }],
             task: Task::Call(Call {
                 node: 0,
                 turns: vec![],
-                args: Value::Stored(Stored { cloud: 1, place: Place::Object, digest: Digest::of(b"x"), len: 70_000 }),
+                args: Value::Stored(Stored {
+                    cloud: 1,
+                    place: Place::Object,
+                    digest: Digest::of(b"x"),
+                    len: 70_000,
+                }),
                 vars: vec![],
             }),
         }

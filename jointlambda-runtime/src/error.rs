@@ -129,6 +129,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the workflow's own code or data is at fault, not a store or cloud.
+    pub(crate) fn is_of_the_code(&self) -> bool {
+        !matches!(self, Fault::Store(_) | Fault::Invoke { .. } | Fault::Crash)
+    }
+
     /// Whether another delivery of the same event may succeed.
     pub fn is_transient(&self) -> bool {
         match self {

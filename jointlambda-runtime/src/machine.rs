@@ -123,7 +123,12 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that begins in `state` with `input`.
-    pub(crate) fn new(definition: &'static Definition, code: &'static Code, state: u16, input: Input) -> Self {
+    pub(crate) fn new(
+        definition: &'static Definition,
+        code: &'static Code,
+        state: u16,
+        input: Input,
+    ) -> Self {
         Machine {
             definition,
             code,

@@ -73,7 +73,9 @@ impl Runtime {
         };
         match bytes {
             Some(bytes) if Digest::of(&bytes) == stored.digest => Ok(bytes),
-            Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
+            Some(_) => {
+                Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into())
+            }
             None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
         }
     }
@@ -142,17 +144,21 @@ impl Runtime {
     ) {
         match continuation {
             Continuation::Call(call) => {
-                let Some(function) = self.definition.node(call.node).and_then(|n| self.definition.function_of(n))
+                let Some(function) =
+                    self.definition.node(call.node).and_then(|n| self.definition.function_of(n))
                 else {
                     return;
                 };
                 let limit = function
                     .placements()
-                    .map(|cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes)
+                    .map(|cloud| {
+                        self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes
+                    })
                     .min()
                     .unwrap_or(0)
                     .saturating_sub(ENVELOPE_OVERHEAD + around);
-                let values = std::iter::once(&mut call.args).chain(call.vars.iter_mut().map(|(_, value)| value));
+                let values =
+                    std::iter::once(&mut call.args).chain(call.vars.iter_mut().map(|(_, value)| value));
                 take_largest(values.collect(), limit, 0, function.on, large);
             }
             Continuation::Fork(fork) => {
@@ -166,7 +172,10 @@ impl Runtime {
             }
             Continuation::Return(value) => {
                 let home = self.definition.home;
-                if at_root && value.wire_len() > row_bound(self.prices(home)) && matches!(value, Value::Inline(_)) {
+                if at_root
+                    && value.wire_len() > row_bound(self.prices(home))
+                    && matches!(value, Value::Inline(_))
+                {
                     large.push(Large { value, cloud: home, place: Place::Result });
                 }
             }
@@ -187,7 +196,9 @@ impl Runtime {
 
     fn begins_on(&self, continuation: &Continuation) -> Option<CloudIndex> {
         match continuation {
-            Continuation::Call(call) => self.definition.node(call.node).map(|node| self.definition.home_of(node)),
+            Continuation::Call(call) => {
+                self.definition.node(call.node).map(|node| self.definition.home_of(node))
+            }
             Continuation::Fork(fork) => fork.branches.first().and_then(|branch| self.begins_on(branch)),
             Continuation::Return(_) => None,
         }

@@ -15,8 +15,8 @@ use jointlambda_runtime::{
     backend::{
         Arrival, Created, Delivery, Handler, Invoked, NewRow,
         local::{
-            CloudConfig, Config, FunctionConfig, LocalClouds, MAX_ABANDON_ATTEMPTS, Observer, OpenError,
-            Profile, Span, SpanOutcome, Storage, virtual_time,
+            CloudConfig, Config, FunctionConfig, LocalClouds, MAX_ABANDON_ATTEMPTS, MAX_WAIT, Observer,
+            OpenError, Profile, Span, SpanOutcome, Storage, virtual_time,
         },
     },
     id::{Digest, ObjectKey, RowKey, RunId},
@@ -454,12 +454,61 @@ async fn expire(storage: Storage) {
         let arrival = Arrival { slot: 1, of: 2, value: "new".into(), expires_at: u64::MAX };
         let arrived = table.arrive(&key("joined"), arrival).await.expect("arrive");
         assert_eq!(arrived.filled, 1, "the old slots went with the row");
+        let slots = table.get(&key("joined")).await.expect("get").expect("the row").slots;
+        assert_eq!(slots.into_iter().collect::<Vec<_>>(), [(1, "new".into())]);
     }
     clouds.sweep_expired().await.expect("sweep");
     assert_eq!(clouds.sweep_expired().await, Ok(0), "all went at once");
     for backend in clouds.backends() {
         assert!(backend.table.get(&key("stays")).await.expect("get").is_some());
     }
+}
+
+#[test]
+fn a_sweep_takes_rows_out_of_the_run_index_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for storage in [Storage::Memory, Storage::Disk(directory.path().to_owned())] {
+        virtual_time(1, async {
+            let clouds = open(Config { storage, ..Config::of([CloudConfig::aws("AWS")]) });
+            let table = clouds.backends()[0].table.clone();
+            let key = RowKey::run(&RunId::derive("w", "swept"));
+            let row = NewRow { check_at: Some(0), expires_at: table.now() + 1, ..NewRow::default() };
+            table.create(&key, row).await.expect("create");
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!(clouds.sweep_expired().await, Ok(1));
+            assert_eq!(table.due(u64::MAX, 10).await, Ok(vec![]));
+        });
+    }
+}
+
+#[test]
+fn a_wait_ends_with_the_change_even_if_that_came_before_it() {
+    virtual_time(1, async {
+        let clouds = open(Config::of([CloudConfig::aws("AWS")]));
+        let table = clouds.backends()[0].table.clone();
+        let key = RowKey::run(&RunId::derive("w", "k"));
+        let arrival = |slot| Arrival { slot, of: 9, value: "x".into(), expires_at: u64::MAX };
+
+        table.get(&key).await.expect("get");
+        let before = Instant::now();
+        tokio::join!(table.changed(&key), async {
+            sleep(MAX_WAIT / 4).await;
+            table.arrive(&key, arrival(0)).await.expect("arrive");
+        });
+        assert_eq!(before.elapsed(), MAX_WAIT / 4, "it was woken");
+
+        table.get(&key).await.expect("get");
+        table.arrive(&key, arrival(1)).await.expect("arrive");
+        let before = Instant::now();
+        table.changed(&key).await;
+        assert_eq!(before.elapsed(), Duration::ZERO, "the change came between the read and the wait");
+
+        table.get(&key).await.expect("get");
+        table.arrive(&key, arrival(1)).await.expect("arrive");
+        let before = Instant::now();
+        table.changed(&key).await;
+        assert_eq!(before.elapsed(), MAX_WAIT, "nothing has changed");
+    });
 }
 
 #[test]

@@ -1,2 +1,18 @@
-//! Behaviour of workflows on the embedded clouds.
+//! Behaviour of workflows as a user sees it, on the embedded clouds: whatever the shape, the
+//! distributed run gives what the plain run gives.
+
+#[macro_use]
+mod agree;
+
+mod choice;
+mod errors;
+mod fan_out;
+mod faulty;
+mod glue;
+mod joins;
+mod loops;
+mod mixed;
+mod protocol;
+mod providers;
+pub(crate) use providers::model;
 mod sequence;

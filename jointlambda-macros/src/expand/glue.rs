@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     lower::{
-        Arm, Lowered, NodeId, Op, Outcomes, Over, RegionId, SeqId, StateId, Target, Turns, VarId, VarSet, arm_of, of_fork,
-        of_region,
+        Arm, Lowered, NodeId, Op, Outcomes, Over, RegionId, SeqId, StateId, Target, Turns, VarId, VarSet,
+        arm_of, of_fork, of_region,
     },
     model::Model,
 };
@@ -141,7 +141,9 @@ impl<'a> Glue<'a> {
         let declared = arm
             .mentions
             .iter()
-            .filter(|var| !state.live_in.contains(var) && !arm.binds.contains(var) && !arm.declares.contains(var))
+            .filter(|var| {
+                !state.live_in.contains(var) && !arm.binds.contains(var) && !arm.declares.contains(var)
+            })
             .map(|&var| {
                 let name = &self.lowered.vars[var].ident;
                 let mutable = self.lowered.vars[var].mutable.then(|| quote!(mut));
@@ -174,10 +176,13 @@ impl<'a> Context<'a> {
         match op {
             Op::Outcome { pat, ty } => quote!(let #pat: #ty = #m.outcome()?;),
             Op::Branches { var, from } => self.branches(*var, from),
-            Op::Glue(Stmt::Local(local)) if local.init.is_none() && !self.is_used(&local.pat) => TokenStream::new(),
+            Op::Glue(Stmt::Local(local)) if local.init.is_none() && !self.is_used(&local.pat) => {
+                TokenStream::new()
+            }
             Op::Glue(stmt) => rewrite::stmt(&self, stmt),
             Op::If { cond, then, otherwise } => {
-                let (cond, then, otherwise) = (rewrite::expr(&self, cond), self.seq(*then), self.seq(*otherwise));
+                let (cond, then, otherwise) =
+                    (rewrite::expr(&self, cond), self.seq(*then), self.seq(*otherwise));
                 quote!(if #cond { #then } else { #otherwise })
             }
             Op::Match { scrutinee, arms } => {
@@ -305,7 +310,8 @@ impl<'a> Context<'a> {
         let close = self.leave(quote!(#m.close()));
         match over {
             Over::Items { items, pat, branch } => {
-                let (items, element, list) = (rewrite::expr(&self, items), ident("__element"), ident("__items"));
+                let (items, element, list) =
+                    (rewrite::expr(&self, items), ident("__element"), ident("__items"));
                 let start = start(*branch);
                 quote! {
                     let #list = #items;

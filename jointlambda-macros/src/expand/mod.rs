@@ -63,9 +63,9 @@ fn expand_checks(model: &Model) -> TokenStream {
     let workflow = &model.workflow;
     let types = workflow.params.iter().map(|p| &p.ty).chain([&workflow.output]).chain(functions);
     let mut seen = BTreeSet::new();
-    let checks = types.filter(|ty| seen.insert(ty.to_token_stream().to_string())).map(|ty| {
-        quote_spanned!(ty.span()=> private::travels::<#ty>();)
-    });
+    let checks = types
+        .filter(|ty| seen.insert(ty.to_token_stream().to_string()))
+        .map(|ty| quote_spanned!(ty.span()=> private::travels::<#ty>();));
     quote! {
         #[allow(unused, clippy::all)]
         fn travel() { #(#checks)* }

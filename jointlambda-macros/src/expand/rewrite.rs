@@ -4,7 +4,8 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Expr, ExprAsync, ExprClosure, Item, Stmt, spanned::Spanned,
+    Expr, ExprAsync, ExprClosure, Item, Stmt,
+    spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
 
@@ -68,7 +69,9 @@ impl VisitMut for Rewriter<'_> {
             Expr::Try(tried) => {
                 let inner = &tried.expr;
                 let span = tried.question_token.span();
-                let leave = exits.give_back(quote_spanned!(span=> ::jointlambda::private::FromResidual::from_residual(__residual)));
+                let leave = exits.give_back(
+                    quote_spanned!(span=> ::jointlambda::private::FromResidual::from_residual(__residual)),
+                );
                 *expr = Expr::Verbatim(quote_spanned! {span=>
                     match ::jointlambda::private::Try::branch(#inner) {
                         ::core::ops::ControlFlow::Continue(__value) => __value,
@@ -77,12 +80,15 @@ impl VisitMut for Rewriter<'_> {
                 });
             }
             Expr::Return(returned) => {
-                let value = returned.expr.as_ref().map_or_else(|| quote!(()), |value| value.to_token_stream());
+                let value =
+                    returned.expr.as_ref().map_or_else(|| quote!(()), |value| value.to_token_stream());
                 let leave = exits.give_back(value);
                 *expr = Expr::Verbatim(quote!({ #leave }));
             }
             Expr::Macro(mac) if mac.mac.path.is_ident(JUMP) => {
-                if let Ok(id) = syn::parse2::<syn::LitInt>(mac.mac.tokens.clone()).and_then(|id| id.base10_parse()) {
+                if let Ok(id) =
+                    syn::parse2::<syn::LitInt>(mac.mac.tokens.clone()).and_then(|id| id.base10_parse())
+                {
                     let jump = exits.jump(id);
                     *expr = Expr::Verbatim(quote!({ #jump }));
                 }

@@ -17,7 +17,9 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
         syn::Pat::Ident(pat) => pat.ident.to_string(),
         _ => String::new(),
     });
-    let home = index(home(model, lowered));
+    // By default the first cloud: a key must name the same row in every version of a workflow,
+    // and the order of the clouds changes less often than the functions' placements.
+    let home = index(workflow.home.unwrap_or(0));
     let clouds = model.clouds.iter().map(|cloud| {
         let (ident, name) = (&cloud.ident, cloud.ident.to_string());
         quote!(private::CloudDef { name: #name, cloud: #ident })
@@ -43,15 +45,6 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
             max_branches: #max_branches,
         }
     }
-}
-
-/// The cloud of the run rows: as asked for, or where the first function runs.
-fn home(model: &Model, lowered: &Lowered) -> usize {
-    let first = lowered.nodes.iter().find_map(|node| match node.kind {
-        NodeKind::Call { function } => Some(model.functions[function].placement.on),
-        NodeKind::Join { .. } => None,
-    });
-    model.workflow.home.or(first).unwrap_or(0)
 }
 
 fn expand_function(function: &Function) -> TokenStream {
@@ -153,5 +146,6 @@ pub(super) fn index(index: usize) -> u16 {
 
 /// FNV-1a, 64 bits: stable across compilers, unlike `std`'s hasher.
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -64,7 +64,9 @@ impl Gather<'_> {
                 self.note(&self.names.of_pat(pat));
                 self.seq(*branch);
             }
-            Op::Fork { over: Over::Branches(branches), .. } => branches.iter().for_each(|&branch| self.seq(branch)),
+            Op::Fork { over: Over::Branches(branches), .. } => {
+                branches.iter().for_each(|&branch| self.seq(branch))
+            }
             Op::Return(expr) => self.note(&self.names.of_expr(expr)),
         }
     }

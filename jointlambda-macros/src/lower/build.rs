@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use proc_macro2::{Ident, Span};
 use quote::format_ident;
 use syn::{
-    Block, Expr, ExprBreak, ExprCall, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Local, Pat, Stmt, parse_quote,
-    spanned::Spanned,
+    Block, Expr, ExprBreak, ExprCall, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Local, Pat, Stmt,
+    parse_quote, spanned::Spanned,
 };
 
 use super::{
-    JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId, State,
-    StateId, Target, Turns, Var, VarId, mentions::Names, rules, unwrapped,
+    JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId,
+    State, StateId, Target, Turns, Var, VarId, mentions::Names, rules, unwrapped,
 };
 use crate::model::Model;
 
@@ -226,7 +226,10 @@ impl Builder<'_> {
                 let (scrutinee, otherwise) = ((*init.expr).clone(), diverge.clone());
                 let (found, other) = (self.new_seq(), self.new_seq());
                 let pat = without_type(&local.pat);
-                self.leave(Op::Match { scrutinee, arms: vec![(pat.clone(), found), (parse_quote!(_), other)] });
+                self.leave(Op::Match {
+                    scrutinee,
+                    arms: vec![(pat.clone(), found), (parse_quote!(_), other)],
+                });
                 self.cursor = Some(other);
                 self.expr(&otherwise, Dest::Discard);
                 self.cursor = Some(found);
@@ -311,6 +314,13 @@ impl Builder<'_> {
     /// A condition, with its `let`s.
     fn condition(&mut self, cond: &Expr) -> Expr {
         let cond = match cond {
+            // A chain of `let`s: only its first condition has a call in it.
+            Expr::Binary(chain) if suspends(cond) && has_let(cond) => {
+                let mut chain = chain.clone();
+                *chain.left = self.condition(&chain.left);
+                *chain.right = self.glue(&chain.right);
+                Expr::Binary(chain)
+            }
             Expr::Let(binding) if suspends(&binding.expr) => {
                 let mut binding = binding.clone();
                 *binding.expr = self.value(&binding.expr);
@@ -350,9 +360,15 @@ impl Builder<'_> {
             && matches!(&**other, Expr::If(_))
         {
             let label = format!("else if {on}");
-            let Some(Outline::Choice { arms: more, .. }) = nested.pop() else { unreachable!("matched above") };
+            let Some(Outline::Choice { arms: more, .. }) = nested.pop() else {
+                unreachable!("matched above")
+            };
             arms.pop();
-            arms.extend(more.into_iter().enumerate().map(|(i, (name, body))| if i == 0 { (label.clone(), body) } else { (name, body) }));
+            arms.extend(
+                more.into_iter()
+                    .enumerate()
+                    .map(|(i, (name, body))| if i == 0 { (label.clone(), body) } else { (name, body) }),
+            );
         }
         self.outline.push(Outline::Choice { on: format!("if {on}"), arms });
         self.merge(&[then_end, self.cursor]);
@@ -360,7 +376,8 @@ impl Builder<'_> {
 
     fn match_(&mut self, branch: &ExprMatch, dest: Dest) {
         let on = format!("match {}", compact(&branch.expr));
-        let scrutinee = if suspends(&branch.expr) { self.value(&branch.expr) } else { self.glue(&branch.expr) };
+        let scrutinee =
+            if suspends(&branch.expr) { self.value(&branch.expr) } else { self.glue(&branch.expr) };
         let seqs: Vec<SeqId> = branch.arms.iter().map(|_| self.new_seq()).collect();
         let pats = branch.arms.iter().map(|arm| {
             let mut pat = arm.pat.clone();
@@ -488,7 +505,8 @@ impl Builder<'_> {
         self.assign(each, parse_quote!(::jointlambda::private::#how(#args)));
         self.begin_loop(&looped.label, None);
         let (pat, each) = (&looped.pat, self.path(each));
-        let cond: Expr = parse_quote!(let ::core::option::Option::Some(#pat) = ::jointlambda::private::next(&mut #each));
+        let cond: Expr =
+            parse_quote!(let ::core::option::Option::Some(#pat) = ::jointlambda::private::next(&mut #each));
         self.declare(pat);
         self.loop_on(cond, &looped.body, head, Vec::new());
         self.exit(dest, looped.for_token.span);
@@ -628,7 +646,8 @@ impl Builder<'_> {
     ) -> (RegionId, SeqId, Vec<Outline>) {
         self.out.regions.push(Region { parent: Some(self.region), output });
         let region = self.out.regions.len() - 1;
-        let around = (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));
+        let around =
+            (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));
         self.region = region;
         let seq = self.new_seq();
         self.cursor = Some(seq);
@@ -652,6 +671,15 @@ impl Builder<'_> {
     }
 }
 
+/// Whether a condition has a `let` in it.
+fn has_let(cond: &Expr) -> bool {
+    match cond {
+        Expr::Let(_) => true,
+        Expr::Binary(binary) => has_let(&binary.left) || has_let(&binary.right),
+        _ => false,
+    }
+}
+
 /// A pattern without the type annotation of its `let`.
 fn without_type(pat: &Pat) -> Pat {
     match pat {
@@ -659,4 +687,3 @@ fn without_type(pat: &Pat) -> Pat {
         other => other.clone(),
     }
 }
-

@@ -86,7 +86,9 @@ fn jumps_of(op: &Op) -> Vec<usize> {
     let names = super::mentions::Names::new(&[]);
     let found = match op {
         Op::Glue(stmt) => names.of_stmt(stmt).jumps,
-        Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } | Op::Return(expr) => names.of_expr(expr).jumps,
+        Op::If { cond: expr, .. } | Op::Match { scrutinee: expr, .. } | Op::Return(expr) => {
+            names.of_expr(expr).jumps
+        }
         Op::Call { args, .. } => args.iter().flat_map(|arg| names.of_expr(arg).jumps).collect(),
         Op::Fork { over: Over::Items { items, .. }, .. } => names.of_expr(items).jumps,
         _ => BTreeSet::new(),
@@ -116,10 +118,13 @@ fn moves_only(expr: &Expr) -> bool {
         Expr::Reference(inner) => moves_only(&inner.expr),
         Expr::Tuple(tuple) => tuple.elems.iter().all(moves_only),
         Expr::Call(call) => {
-            let wraps = super::path_ident(&call.func).is_some_and(|i| ["Ok", "Err", "Some"].iter().any(|name| i == name));
+            let wraps = super::path_ident(&call.func)
+                .is_some_and(|i| ["Ok", "Err", "Some"].iter().any(|name| i == name));
             wraps && call.args.iter().all(moves_only)
         }
-        Expr::MethodCall(call) => call.method == "clone" && call.args.is_empty() && moves_only(&call.receiver),
+        Expr::MethodCall(call) => {
+            call.method == "clone" && call.args.is_empty() && moves_only(&call.receiver)
+        }
         _ => false,
     }
 }

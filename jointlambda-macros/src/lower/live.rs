@@ -102,9 +102,9 @@ impl Live<'_> {
                 self.before(&self.names.of_expr(scrutinee), live)
             }
             Op::Goto(target) => self.state(target.state).clone(),
-            Op::Call { args, resume, .. } => {
-                args.iter().fold(self.state(*resume).clone(), |live, arg| self.before(&self.names.of_expr(arg), live))
-            }
+            Op::Call { args, resume, .. } => args
+                .iter()
+                .fold(self.state(*resume).clone(), |live, arg| self.before(&self.names.of_expr(arg), live)),
             Op::Fork { over, resume, .. } => {
                 let mut live = self.state(*resume).clone();
                 match over {
@@ -126,7 +126,8 @@ impl Live<'_> {
 
     fn glue(&self, stmt: &Stmt, mut after: VarSet) -> VarSet {
         if let Stmt::Expr(Expr::Assign(assign), _) = stmt
-            && let Some(var) = super::path_ident(&assign.left).and_then(|ident| self.names.find(&ident.to_string()))
+            && let Some(var) =
+                super::path_ident(&assign.left).and_then(|ident| self.names.find(&ident.to_string()))
         {
             after.remove(&var);
         }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Expr, ExprAssign, ExprPath, Item, Macro, Pat, PatIdent, Stmt,
+    Expr, ExprAssign, ExprCall, ExprPath, Item, Macro, Pat, PatIdent, Stmt,
     visit::{self, Visit},
 };
 
@@ -92,6 +93,14 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if let (None, Some(ident)) = (&path.qself, path.path.get_ident()) {
             self.read(&ident.to_string());
         }
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        // A macro that `rules` has parsed: its first argument may be a format string.
+        if let (Expr::Macro(_), Some(Expr::Lit(literal))) = (&*call.func, call.args.first()) {
+            self.tokens(literal.to_token_stream());
+        }
+        visit::visit_expr_call(self, call);
     }
 
     fn visit_expr_assign(&mut self, assign: &'ast ExprAssign) {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{Group, Ident, Literal, TokenStream, TokenTree};
 use syn::{
-    Arm, Block, Expr, ExprClosure, ExprForLoop, ExprIf, ExprLet, ExprPath, ExprStruct, ExprWhile, FieldPat, Item,
-    Local, Macro, Pat, PatIdent,
+    Arm, Block, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLet, ExprPath, ExprStruct, ExprWhile,
+    FieldPat, Item, Local, Macro, Pat, PatIdent,
     visit_mut::{self, VisitMut},
 };
 
@@ -64,7 +64,8 @@ impl Renamer {
         // Alternatives of one pattern bind the same variable.
         let count = self.count.entry(name.clone()).or_default();
         *count += 1;
-        let ours = if *count == 1 { name.clone() } else { format!("{}__{count}", name.trim_start_matches("r#")) };
+        let ours =
+            if *count == 1 { name.clone() } else { format!("{}__{count}", name.trim_start_matches("r#")) };
         pat.ident = Ident::new_or_raw(&ours, pat.ident.span());
         self.vars.push(Var {
             ident: pat.ident.clone(),
@@ -96,7 +97,8 @@ impl Renamer {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut renamed = Vec::with_capacity(tokens.len());
         for (i, token) in tokens.iter().enumerate() {
-            let after_dot = i > 0 && is_punct(&tokens[i - 1], '.') && !(i > 1 && is_punct(&tokens[i - 2], '.'));
+            let after_dot =
+                i > 0 && is_punct(&tokens[i - 1], '.') && !(i > 1 && is_punct(&tokens[i - 2], '.'));
             let names_argument = tokens.get(i + 1).is_some_and(|next| is_punct(next, '='))
                 && !tokens.get(i + 2).is_some_and(|next| is_punct(next, '=') || is_punct(next, '>'));
             renamed.push(match token {
@@ -153,7 +155,10 @@ impl VisitMut for Renamer {
     }
 
     fn visit_local_mut(&mut self, local: &mut Local) {
-        let borrows = local.init.as_ref().is_some_and(|init| matches!(super::unwrapped(&init.expr), Expr::Reference(_)));
+        let borrows = local
+            .init
+            .as_ref()
+            .is_some_and(|init| matches!(super::unwrapped(&init.expr), Expr::Reference(_)));
         if let Some(init) = &mut local.init {
             self.visit_expr_mut(&mut init.expr);
             if let Some((_, diverge)) = &mut init.diverge {
@@ -214,6 +219,17 @@ impl VisitMut for Renamer {
         }
     }
 
+    fn visit_expr_call_mut(&mut self, call: &mut ExprCall) {
+        visit_mut::visit_expr_call_mut(self, call);
+        // A macro that `rules` has parsed: its first argument may be a format string.
+        if let (Expr::Macro(_), Some(Expr::Lit(literal))) = (&*call.func, call.args.first_mut())
+            && let syn::Lit::Str(text) = &literal.lit
+            && let Ok(renamed) = syn::parse2(TokenTree::Literal(self.captures(&text.token())).into())
+        {
+            literal.lit = syn::Lit::Str(renamed);
+        }
+    }
+
     fn visit_expr_struct_mut(&mut self, expr: &mut ExprStruct) {
         visit_mut::visit_expr_struct_mut(self, expr);
         for field in &mut expr.fields {
@@ -250,7 +266,9 @@ impl VisitMut for Binder<'_> {
 
     fn visit_pat_type_mut(&mut self, pat: &mut syn::PatType) {
         match &mut *pat.pat {
-            Pat::Ident(ident) if ident.subpat.is_none() => self.renamer.declare(ident, Some((*pat.ty).clone())),
+            Pat::Ident(ident) if ident.subpat.is_none() => {
+                self.renamer.declare(ident, Some((*pat.ty).clone()))
+            }
             other => self.visit_pat_mut(other),
         }
     }

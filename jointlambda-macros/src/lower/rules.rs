@@ -75,7 +75,8 @@ impl Checker<'_> {
     }
 
     fn declared(&self) -> String {
-        let names: Vec<_> = self.model.functions.iter().map(|function| format!("`{}`", function.ident)).collect();
+        let names: Vec<_> =
+            self.model.functions.iter().map(|function| format!("`{}`", function.ident)).collect();
         names.join(", ")
     }
 
@@ -140,7 +141,10 @@ impl Checker<'_> {
             return;
         }
         if callee == self.model.workflow.ident.to_string() {
-            self.error(&call.func, "a workflow does not call itself\nhelp: use `loop`, `while` or `for` around its calls");
+            self.error(
+                &call.func,
+                "a workflow does not call itself\nhelp: use `loop`, `while` or `for` around its calls",
+            );
             return;
         }
         let declared = self.declared();
@@ -196,7 +200,10 @@ impl Checker<'_> {
             }
             Expr::Closure(closure) => {
                 let at = closure.inputs_begin;
-                self.error(&at, format!("a branch of `{name}` is an `async` closure\nhelp: write `async |item| …`"));
+                self.error(
+                    &at,
+                    format!("a branch of `{name}` is an `async` closure\nhelp: write `async |item| …`"),
+                );
             }
             other => {
                 let other = other.clone();
@@ -219,9 +226,14 @@ impl Checker<'_> {
                 Expr::Async(block) => self.visit_block_mut(&mut block.block),
                 Expr::Await(awaited) => {
                     let at = awaited.await_token;
-                    self.error(&at, "a branch of `join!` is not awaited by itself\nhelp: remove the `.await`");
+                    self.error(
+                        &at,
+                        "a branch of `join!` is not awaited by itself\nhelp: remove the `.await`",
+                    );
                 }
-                Expr::Call(inner) if self.function(&inner.func).is_some() || is_fan_out(&inner.func).is_some() => {
+                Expr::Call(inner)
+                    if self.function(&inner.func).is_some() || is_fan_out(&inner.func).is_some() =>
+                {
                     let at = inner.clone();
                     self.future(branch, &at);
                 }
@@ -254,7 +266,10 @@ impl Checker<'_> {
                 return;
             }
             "race" => {
-                self.error(&mac.path, "`race!` is not supported yet\nhelp: use `join!`, and choose with `match` afterwards");
+                self.error(
+                    &mac.path,
+                    "`race!` is not supported yet\nhelp: use `join!`, and choose with `match` afterwards",
+                );
                 return;
             }
             _ => {}
@@ -350,13 +365,17 @@ impl VisitMut for Checker<'_> {
                 for arm in &mut matched.arms {
                     self.attributes(&arm.attrs);
                     if let syn::Pat::Guard(guard) = &mut arm.pat {
-                        self.within(Place::Inside("a match guard"), |this| this.visit_expr_mut(&mut guard.guard));
+                        self.within(Place::Inside("a match guard"), |this| {
+                            this.visit_expr_mut(&mut guard.guard)
+                        });
                     }
                     self.visit_expr_mut(&mut arm.body);
                 }
             }
             Expr::Unsafe(block) => {
-                self.within(Place::Inside("an `unsafe` block"), |this| this.visit_block_mut(&mut block.block));
+                self.within(Place::Inside("an `unsafe` block"), |this| {
+                    this.visit_block_mut(&mut block.block)
+                });
             }
             Expr::Const(block) => {
                 self.within(Place::Inside("a `const` block"), |this| this.visit_block_mut(&mut block.block));
@@ -399,7 +418,8 @@ impl Checker<'_> {
     }
 
     fn closure(&mut self, closure: &mut ExprClosure) {
-        let place = if closure.asyncness.is_some() { "an `async` closure outside `fan_out`" } else { "a closure" };
+        let place =
+            if closure.asyncness.is_some() { "an `async` closure outside `fan_out`" } else { "a closure" };
         self.within(Place::Inside(place), |this| this.visit_expr_mut(&mut closure.body));
     }
 
@@ -421,8 +441,9 @@ impl Checker<'_> {
         } else if let Expr::Path(path) = &*call.func {
             let name = path.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
             let path = call.func.clone();
-            let known = matches!(&*name, "spawn" | "spawn_blocking" | "spawn_local" | "block_on" | "first_ok")
-                || (name == "sleep" && path.to_token_stream().to_string().contains("thread"));
+            let known =
+                matches!(&*name, "spawn" | "spawn_blocking" | "spawn_local" | "block_on" | "first_ok")
+                    || (name == "sleep" && path.to_token_stream().to_string().contains("thread"));
             if known && self.refused(&path, &name) {
                 return;
             }
@@ -435,8 +456,15 @@ impl Checker<'_> {
 
     /// `if let … && call().await`: the call would have to come in the middle of the condition.
     fn chain(&mut self, cond: &Expr) {
-        if let (true, Some(at)) = (is_let_chain(cond), first_await(cond)) {
-            self.error(&at, "a call cannot stand in a chain of `let` conditions\nhelp: call before the `if`, in a `let`, or nest two `if`s");
+        let Expr::Binary(binary) = cond else { return };
+        if is_let_chain(cond) {
+            if let Some(at) = first_await(&binary.right) {
+                self.error(
+                    &at,
+                    "in a chain of `let` conditions only the first can have a call in it\nhelp: nest two `if`s, or call before the `if`, in a `let`",
+                );
+            }
+            self.chain(&binary.left);
         }
     }
 }
@@ -533,7 +561,9 @@ impl<'a> Changes<'a> {
             Expr::Field(field) => self.place(&field.base),
             Expr::Index(index) => self.place(&index.expr),
             other => {
-                if let Some(ident) = super::path_ident(other).filter(|i| self.names.find(&i.to_string()).is_some()) {
+                if let Some(ident) =
+                    super::path_ident(other).filter(|i| self.names.find(&i.to_string()).is_some())
+                {
                     self.found.push(ident.clone());
                 }
             }
@@ -551,8 +581,16 @@ impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
         use syn::BinOp::*;
         if matches!(
             binary.op,
-            AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_) | BitXorAssign(_)
-                | BitAndAssign(_) | BitOrAssign(_) | ShlAssign(_) | ShrAssign(_)
+            AddAssign(_)
+                | SubAssign(_)
+                | MulAssign(_)
+                | DivAssign(_)
+                | RemAssign(_)
+                | BitXorAssign(_)
+                | BitAndAssign(_)
+                | BitOrAssign(_)
+                | ShlAssign(_)
+                | ShrAssign(_)
         ) {
             self.place(&binary.left);
         }

@@ -6,6 +6,8 @@
 #[cfg(feature = "local")]
 pub mod conformance;
 #[cfg(feature = "local")]
+pub mod fault;
+#[cfg(feature = "local")]
 pub mod local;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

@@ -20,7 +20,12 @@ impl Builder<'_> {
                 return self.awaited(call);
             }
             Expr::Call(call) if rules::is_join(call).is_some() => return self.awaited(call),
-            Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) => {
+            Expr::If(_)
+            | Expr::Match(_)
+            | Expr::Block(_)
+            | Expr::Loop(_)
+            | Expr::While(_)
+            | Expr::ForLoop(_) => {
                 let var = self.temporary(expr.span());
                 self.expr(&expr, Dest::Var(var));
                 return self.path(var);
@@ -138,8 +143,22 @@ pub(super) fn compact(tokens: &impl ToTokens) -> String {
     const LONGEST: usize = 48;
     let mut text = tokens.to_token_stream().to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     for (spaced, tight) in [
-        (" . ", "."), (" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" ,", ","), (" ?", "?"), ("& ", "&"),
-        (" [", "["), ("[ ", "["), (" ]", "]"), (" ;", ";"), (" !", "!"), ("! ", "!"), ("< ", "< "), ("| ", "| "),
+        (" . ", "."),
+        (" :: ", "::"),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        (" ,", ","),
+        (" ?", "?"),
+        ("& ", "&"),
+        (" [", "["),
+        ("[ ", "["),
+        (" ]", "]"),
+        (" ;", ";"),
+        (" !", "!"),
+        ("! ", "!"),
+        ("< ", "< "),
+        ("| ", "| "),
         (".await.", ".await."),
     ] {
         text = text.replace(spaced, tight);

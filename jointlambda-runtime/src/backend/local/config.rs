@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use thiserror::Error;
 
 use super::profile::Profile;
-use crate::{backend::Timestamp, provider::Provider};
+use crate::{backend::Timestamp, definition::FunctionDef, provider::Provider};
 
 /// Concurrent executions that a cloud allows unless told otherwise: Lambda's default quota.
 pub const DEFAULT_CONCURRENCY: usize = 1_000;
@@ -146,6 +146,18 @@ impl FunctionConfig {
             gpu_gb: 0,
             cpu_milli: 0,
             timeout: None,
+        }
+    }
+}
+
+impl From<&FunctionDef> for FunctionConfig {
+    fn from(function: &FunctionDef) -> Self {
+        FunctionConfig {
+            name: function.name.to_owned(),
+            memory_mb: function.memory_mb,
+            gpu_gb: function.gpu_gb,
+            cpu_milli: function.cpu_milli,
+            timeout: Some(Duration::from_millis(function.timeout_ms)),
         }
     }
 }

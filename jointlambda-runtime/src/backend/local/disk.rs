@@ -100,6 +100,7 @@ impl Disk {
         if let (Some(ours), Some(theirs)) = (owner, theirs) {
             return Err(OpenError::OtherOwner { path, theirs, ours: ours.to_owned() });
         }
+        sync_directory(directory).map_err(|error| failed(error.to_string()))?;
         let shared = Arc::new(Shared {
             clouds,
             inbox: Mutex::default(),
@@ -250,6 +251,17 @@ fn make_tables(
     }
     transaction.commit()?;
     Ok(None)
+}
+
+/// Makes the file's own name durable, and its directory's.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        let directory = directory.canonicalize()?;
+        for directory in directory.ancestors().take(2) {
+            std::fs::File::open(directory)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies a group in one transaction, makes it durable, and answers each of its writes.

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use redb::{
-    ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError, Table, TableDefinition, TableError,
-    WriteTransaction,
+    ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _, StorageError, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use super::{
@@ -267,6 +267,13 @@ pub(super) fn due(
         }
     }
     Ok(keys)
+}
+
+/// How many rows and objects a committed state has.
+pub(super) fn count(state: &ReadTransaction, names: &Names) -> Result<(u64, u64), Refusal> {
+    let rows = state.open_table(names.rows())?;
+    let objects = state.open_table(names.objects())?;
+    Ok((rows.len()?, objects.len()?))
 }
 
 /// Reads an object of a committed state.

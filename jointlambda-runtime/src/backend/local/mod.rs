@@ -87,6 +87,15 @@ pub struct LocalClouds {
     clouds: Arc<Clouds>,
 }
 
+/// What stores hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Objects of all object stores.
+    pub objects: u64,
+}
+
 impl LocalClouds {
     /// Sets the clouds up. Use them inside a tokio runtime with time enabled.
     ///
@@ -198,6 +207,21 @@ impl LocalClouds {
     /// Waits until no event is waiting, delayed or running.
     pub async fn idle(&self) {
         self.clouds.idle().await;
+    }
+
+    /// How many rows and objects all clouds hold together, expired ones that nothing has removed
+    /// included.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn holdings(&self) -> Result<Holdings, StoreError> {
+        let mut holdings = Holdings::default();
+        for cloud in &self.clouds.list {
+            let (rows, objects) = cloud.store.count()?;
+            holdings.rows += rows;
+            holdings.objects += objects;
+        }
+        Ok(holdings)
     }
 
     /// Removes the rows whose time has come from every table; says how many there were. Without

@@ -25,6 +25,10 @@ impl MemoryObjects {
         lock(&self.0).get(key.as_str()).cloned()
     }
 
+    pub(super) fn count(&self) -> u64 {
+        lock(&self.0).len() as u64
+    }
+
     pub(super) fn delete_run(&self, run: &RunId) {
         let prefix = ObjectKey::prefix(run);
         let mut objects = lock(&self.0);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{Delivery, Handler, Invoked},
-    error::Fault,
+    error::{Error, Fault},
 };
 
 /// How often a receiver is told that an event was given up, until it takes it.
@@ -153,6 +153,8 @@ async fn work(clouds: Arc<Clouds>, to: usize, first: Event) {
             None => clouds.settled(to, 1),
         }
         next = cloud.queue.next();
+        // A receiver that never waits must not keep others from running while events queue up.
+        tokio::task::consume_budget().await;
     }
 }
 
@@ -292,7 +294,8 @@ fn after_failure(cloud: &LocalCloud, event: &mut Event, fault: &Fault) -> Next {
         return Next::DeliverAgain;
     }
     count(&cloud.meter.abandoned, 1);
-    event.given_up = Some(Box::new(GivenUp { deliveries: event.attempt, cause: fault.to_string() }));
+    let cause = format!("{:?}", Error::from(fault.clone()));
+    event.given_up = Some(Box::new(GivenUp { deliveries: event.attempt, cause }));
     event.attempt = 1;
     Next::Tell
 }

@@ -122,6 +122,14 @@ impl Store {
         Ok(())
     }
 
+    /// How many rows and objects there are, expired ones included.
+    pub(super) fn count(&self) -> Result<(u64, u64), StoreError> {
+        match self {
+            Store::Memory { table, objects } => Ok((table.count(), objects.count())),
+            Store::Disk { disk, cloud } => disk.read(*cloud, layout::count),
+        }
+    }
+
     /// Ends the use of the file, if there is one.
     pub(super) fn close(&self) {
         if let Store::Disk { disk, .. } = self {

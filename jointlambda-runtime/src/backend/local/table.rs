@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 
 use super::{
     row::{self, Head},
@@ -47,7 +48,7 @@ impl StoredRow {
     }
 }
 
-type Shard = HashMap<RowKey, StoredRow>;
+type Shard = HashMap<RowKey, StoredRow, FixedState>;
 
 /// Locks are taken in one order: a shard, then the index.
 pub(super) struct MemoryTable {
@@ -58,7 +59,7 @@ pub(super) struct MemoryTable {
 
 impl MemoryTable {
     pub(super) fn new(provider: Provider) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Mutex::new(HashMap::with_hasher(watch::HASHER))).collect();
         MemoryTable { provider, shards, index: Mutex::default() }
     }
 
@@ -164,6 +165,10 @@ impl MemoryTable {
     }
 
     /// Removes every row whose time has come; says how many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.shards.iter().map(|shard| lock(shard).len() as u64).sum()
+    }
+
     pub(super) fn sweep_expired(&self, now: Timestamp) -> usize {
         let mut removed = 0;
         for shard in &self.shards {
@@ -181,7 +186,7 @@ impl MemoryTable {
 
     /// The shard of a key, in which the row under that key, if any, is not expired.
     fn shard(&self, key: &RowKey, now: Timestamp) -> MutexGuard<'_, Shard> {
-        let mut shard = lock(&self.shards[watch::hash(key) as usize % SHARDS]);
+        let mut shard = lock(&self.shards[watch::hash(key) % SHARDS]);
         if let Some(stored) = shard.get(key)
             && stored.head.expired(now)
         {

@@ -6,11 +6,12 @@
 //! read came in between, last for [`MAX_WAIT`].
 
 use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::BuildHasher as _,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use foldhash::fast::FixedState;
 use tokio::sync::Notify;
 
 use crate::id::RowKey;
@@ -61,13 +62,15 @@ impl Watch {
     }
 
     fn cell(&self, key: &RowKey) -> &Cell {
-        &self.0[hash(key) as usize % CELLS]
+        &self.0[hash(key) % CELLS]
     }
 }
 
-/// The same in every process, so that a run in virtual time is the same each time.
-pub(super) fn hash(key: &RowKey) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
+/// The same in every process, so that a run in virtual time is the same each time. Keys are made
+/// of digests, so nobody can choose them to collide.
+pub(super) const HASHER: FixedState = FixedState::with_seed(0);
+
+/// Bits that a hash map of the same hasher does not look at first.
+pub(super) fn hash(key: &RowKey) -> usize {
+    (HASHER.hash_one(key) >> 32) as usize & 0xff_ffff
 }

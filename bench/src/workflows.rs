@@ -1,0 +1,81 @@
+//! The workloads: functions that do next to nothing, so that what is measured is the runtime.
+
+/// A chain on one cloud.
+pub(crate) mod chain {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow(max_turns = 1_000_000)]
+        pub(crate) async fn chain(hops: u64) -> u64 {
+            let mut x = 0;
+            for _ in 0..hops {
+                x = step(x).await;
+            }
+            x
+        }
+
+        #[function(on = AWS)]
+        pub(crate) async fn step(x: u64) -> u64 {
+            x + 1
+        }
+    }
+}
+
+/// Three different functions in a row.
+pub(crate) mod three {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+        const ALI: Cloud = Cloud::aliyun("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn three(x: u64) -> u64 {
+            let a = first(x).await;
+            let b = second(a).await;
+            third(b).await
+        }
+
+        #[function(on = AWS)]
+        async fn first(x: u64) -> u64 {
+            x + 1
+        }
+
+        #[function(on = ALI)]
+        async fn second(x: u64) -> u64 {
+            x * 2
+        }
+
+        #[function(on = AWS)]
+        async fn third(x: u64) -> u64 {
+            x + 3
+        }
+    }
+}
+
+/// A wide map.
+pub(crate) mod map {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn wide(branches: u64) -> u64 {
+            let squares = fan_out(0..branches, async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = AWS)]
+        async fn square(x: u64) -> u64 {
+            x * x
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Runs the IoT pipeline.
+
+use iot_pipeline::{IotPipeline, IotPipelineFlags};
+
+jointlambda::main!(IotPipeline, IotPipelineFlags);

@@ -1,0 +1,5 @@
+//! Runs the Monte Carlo workflow.
+
+use monte_carlo::{MonteCarlo, MonteCarloFlags};
+
+jointlambda::main!(MonteCarlo, MonteCarloFlags);

@@ -1,0 +1,5 @@
+//! Runs the question answering workflow.
+
+use question_answering::{QuestionAnswering, QuestionAnsweringFlags};
+
+jointlambda::main!(QuestionAnswering, QuestionAnsweringFlags);

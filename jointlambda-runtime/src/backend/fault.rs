@@ -1,0 +1,358 @@
+//! Faults at every operation: a layer over any backend that numbers what a run does and can fail
+//! it there, and that watches what must never happen.
+//!
+//! Every table, object and invoke request, the start and end of every user function, and every
+//! answer to the platform is one [`Operation`], numbered in the order in which they begin. A
+//! [`Schedule`] says what happens at which number. On virtual time a run with a schedule is
+//! deterministic: the same schedule gives the same run.
+
+mod operation;
+mod watch;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::{Future, pending},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+pub use operation::{Action, Operation, Schedule};
+use watch::Watch;
+
+use super::{
+    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Row, StoreError, Table,
+    Timestamp,
+};
+use crate::{
+    error::Fault,
+    id::{ObjectKey, RowKey, RunId},
+};
+
+/// How long an operation is held while a second copy runs.
+const HOLD: Duration = Duration::from_secs(300);
+
+tokio::task_local! {
+    static EXECUTION: Execution;
+}
+
+/// One execution of a function, or of the client, that can crash.
+#[derive(Clone)]
+struct Execution {
+    faults: Arc<Faults>,
+    crash: Arc<Notify>,
+    /// What runs, to run a second copy of it; none for the client.
+    copy: Option<Copy>,
+}
+
+#[derive(Clone)]
+struct Copy {
+    handler: Arc<dyn Handler>,
+    function: String,
+    envelope: Bytes,
+    delivery: Delivery,
+}
+
+/// Numbers operations, injects a schedule's faults, and watches the protocol's rules.
+#[derive(Default)]
+pub struct Faults {
+    state: Mutex<State>,
+    watch: Watch,
+}
+
+#[derive(Default)]
+struct State {
+    schedule: BTreeMap<u64, Action>,
+    log: Vec<Operation>,
+    /// How many scheduled faults have happened.
+    happened: usize,
+}
+
+impl Faults {
+    /// Faults as scheduled.
+    pub fn new(schedule: &Schedule) -> Arc<Self> {
+        let state = State { schedule: schedule.0.iter().copied().collect(), ..State::default() };
+        Arc::new(Faults { state: Mutex::new(state), watch: Watch::default() })
+    }
+
+    /// The operations up to now, in order; the index is the number.
+    pub fn log(&self) -> Vec<Operation> {
+        self.lock().log.clone()
+    }
+
+    /// How many operations there were.
+    pub fn operations(&self) -> usize {
+        self.lock().log.len()
+    }
+
+    /// How many of the scheduled faults have happened.
+    pub fn happened(&self) -> usize {
+        self.lock().happened
+    }
+
+    /// What happened that must not, in words.
+    pub fn violations(&self) -> Vec<String> {
+        self.watch.violations()
+    }
+
+    /// Backends whose operations are numbered and may fail.
+    pub fn wrap(self: &Arc<Self>, backends: Vec<Backend>) -> Vec<Backend> {
+        backends
+            .into_iter()
+            .map(|inner| {
+                let faulty = Arc::new(Faulty { faults: self.clone(), inner: inner.clone() });
+                Backend { functions: faulty.clone(), table: faulty.clone(), objects: faulty, ..inner }
+            })
+            .collect()
+    }
+
+    /// A handler whose executions may crash.
+    pub fn handler(self: &Arc<Self>, inner: Arc<dyn Handler>) -> Arc<dyn Handler> {
+        Arc::new(FaultyHandler { faults: self.clone(), inner })
+    }
+
+    /// Runs the client's part, which may crash: `None` if it did.
+    pub async fn client<T>(self: &Arc<Self>, part: impl Future<Output = T>) -> Option<T> {
+        let execution = Execution { faults: self.clone(), crash: Arc::default(), copy: None };
+        let crash = execution.crash.clone();
+        tokio::select! {
+            biased;
+            done = EXECUTION.scope(execution, part) => Some(done),
+            () = crash.notified() => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers an operation; gives what is to happen at it.
+    fn next(&self, operation: Operation) -> Option<Action> {
+        let mut state = self.lock();
+        let number = state.log.len() as u64;
+        state.log.push(operation);
+        let action = state.schedule.remove(&number).filter(|action| action.applies_to(operation));
+        state.happened += usize::from(action.is_some());
+        action
+    }
+
+    /// An operation, with what is scheduled for it. `refuse` makes the error of an action.
+    async fn operate<T>(
+        &self,
+        operation: Operation,
+        effect: impl Future<Output = T>,
+        refuse: impl FnOnce(Action) -> Option<T>,
+    ) -> T {
+        match self.next(operation) {
+            None => effect.await,
+            Some(Action::CrashBefore) => crash().await,
+            Some(Action::CrashAfter) => {
+                effect.await;
+                crash().await
+            }
+            Some(Action::HoldBefore) => {
+                second_copy();
+                tokio::time::sleep(HOLD).await;
+                effect.await
+            }
+            Some(Action::HoldAfter) => {
+                let done = effect.await;
+                second_copy();
+                tokio::time::sleep(HOLD).await;
+                done
+            }
+            Some(action @ Action::LoseAnswer) => {
+                let done = effect.await;
+                refuse(action).unwrap_or(done)
+            }
+            Some(action) => match refuse(action) {
+                Some(refused) => refused,
+                None => effect.await,
+            },
+        }
+    }
+}
+
+/// Ends the current execution here.
+async fn crash<T>() -> T {
+    let _ = EXECUTION.try_with(|execution| execution.crash.notify_one());
+    pending().await
+}
+
+/// Starts a second copy of the current execution.
+fn second_copy() {
+    let copy = EXECUTION.try_with(|execution| execution.copy.clone()).ok().flatten();
+    if let Some(copy) = copy {
+        tokio::spawn(async move {
+            let _ = copy.handler.handle(&copy.function, copy.envelope, copy.delivery).await;
+        });
+    }
+}
+
+/// A point in a user function's life, for the layer to number. Without the layer it is nothing.
+pub(crate) async fn pass(operation: Operation) {
+    let Ok(faults) = EXECUTION.try_with(|execution| execution.faults.clone()) else { return };
+    faults.operate(operation, async {}, |_| None).await;
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("operations", &self.operations()).finish_non_exhaustive()
+    }
+}
+
+struct FaultyHandler {
+    faults: Arc<Faults>,
+    inner: Arc<dyn Handler>,
+}
+
+impl FaultyHandler {
+    async fn execute(
+        &self,
+        copy: Option<Copy>,
+        work: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        let execution = Execution { faults: self.faults.clone(), crash: Arc::default(), copy };
+        let crash = execution.crash.clone();
+        let answered = async {
+            let done = work.await;
+            pass(Operation::Answer).await;
+            done
+        };
+        tokio::select! {
+            biased;
+            done = EXECUTION.scope(execution, answered) => done,
+            () = crash.notified() => Err(Fault::Crash),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for FaultyHandler {
+    async fn handle(&self, function: &str, envelope: Bytes, delivery: Delivery) -> Result<(), Fault> {
+        let handler: Arc<dyn Handler> =
+            Arc::new(FaultyHandler { faults: self.faults.clone(), inner: self.inner.clone() });
+        let copy = Copy { handler, function: function.to_owned(), envelope: envelope.clone(), delivery };
+        self.execute(Some(copy), self.inner.handle(function, envelope, delivery)).await
+    }
+
+    async fn abandon(&self, function: &str, envelope: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
+        self.execute(None, self.inner.abandon(function, envelope, attempts, cause)).await
+    }
+}
+
+struct Faulty {
+    faults: Arc<Faults>,
+    inner: Backend,
+}
+
+impl Faulty {
+    async fn store<T>(
+        &self,
+        operation: Operation,
+        effect: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let refuse = |action| match action {
+            Action::Throttle => Some(Err(StoreError::Throttled)),
+            Action::Refuse => Some(Err(StoreError::Unavailable("as scheduled".to_owned()))),
+            Action::LoseRequest | Action::LoseAnswer => Some(Err(StoreError::Unknown("as scheduled".to_owned()))),
+            _ => None,
+        };
+        self.faults.operate(operation, effect, refuse).await
+    }
+}
+
+#[async_trait]
+impl Functions for Faulty {
+    async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
+        self.faults.watch.sent(&envelope);
+        let again = (self.inner.functions.clone(), function.to_owned(), envelope.clone());
+        let refuse = move |action| {
+            let (functions, function, envelope) = again;
+            let later = |delay: Duration| {
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    functions.invoke(&function, envelope).await;
+                });
+            };
+            match action {
+                Action::Throttle => Some(Invoked::Throttled),
+                Action::Refuse => Some(Invoked::Unavailable("as scheduled".to_owned())),
+                Action::LoseRequest | Action::LoseAnswer => Some(Invoked::Unknown("as scheduled".to_owned())),
+                Action::Drop => Some(Invoked::Accepted),
+                Action::Delay(delay) => {
+                    later(delay);
+                    Some(Invoked::Accepted)
+                }
+                Action::Duplicate(delay) => {
+                    later(delay);
+                    None
+                }
+                _ => None,
+            }
+        };
+        self.faults.operate(Operation::Invoke, self.inner.functions.invoke(function, envelope), refuse).await
+    }
+
+    async fn warm(&self) {
+        self.inner.functions.warm().await;
+    }
+}
+
+#[async_trait]
+impl Table for Faulty {
+    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
+        let effect = async {
+            let body = row.body.clone();
+            let created = self.inner.table.create(key, row).await;
+            if let Ok(created) = &created {
+                self.faults.watch.created(key, &body, created);
+            }
+            created
+        };
+        self.store(Operation::Create, effect).await
+    }
+
+    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        self.store(Operation::Get, self.inner.table.get(key)).await
+    }
+
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.store(Operation::Get, self.inner.table.get_many(keys)).await
+    }
+
+    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
+        self.store(Operation::Arrive, self.inner.table.arrive(key, arrival)).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.store(Operation::Due, self.inner.table.due(now, limit)).await
+    }
+
+    async fn changed(&self, key: &RowKey) {
+        self.inner.table.changed(key).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.table.now()
+    }
+}
+
+#[async_trait]
+impl Objects for Faulty {
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
+        self.store(Operation::Put, self.inner.objects.put(key, bytes)).await
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
+        self.store(Operation::GetObject, self.inner.objects.get(key)).await
+    }
+
+    async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
+        self.store(Operation::DeleteRun, self.inner.objects.delete_run(run)).await
+    }
+}

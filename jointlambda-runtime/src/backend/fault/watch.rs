@@ -1,0 +1,83 @@
+//! What must never happen, watched at the backend's border while faults happen.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    backend::Created,
+    codec,
+    envelope::{Envelope, Task, Value, Vars, path},
+    id::{Digest, RowKey},
+};
+
+/// Watches what is sent and created.
+#[derive(Default)]
+pub(super) struct Watch(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// What each instance was sent, the first time.
+    calls: BTreeMap<String, Digest>,
+    /// What each row was created with.
+    rows: BTreeMap<RowKey, Bytes>,
+    violations: Vec<String>,
+}
+
+impl Watch {
+    /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
+    /// copies that dispatched their own outcomes instead of the committed one would not.
+    pub(super) fn sent(&self, wire: &[u8]) {
+        let Some(Ok(envelope)) = wire.get(1..).map(|body| codec::unpack::<Envelope>(body, "it")) else { return };
+        let Task::Call(call) = &envelope.task else { return };
+        let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
+        let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
+        let content = format!("{}{:?}", content(&call.args), vars.collect::<Vec<_>>());
+        let digest = Digest::of(content.as_bytes());
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.calls.entry(name.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(digest);
+            }
+            Entry::Occupied(first) if *first.get() != digest => {
+                seen.violations.push(format!("instance {name} was sent two different things"));
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// A row has one content for ever, and a second creator is told so.
+    pub(super) fn created(&self, key: &RowKey, body: &Bytes, created: &Created) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.rows.get(key).cloned();
+        match (created, first) {
+            (Created::New, None) => {
+                seen.rows.insert(key.clone(), body.clone());
+            }
+            (Created::New, Some(_)) => seen.violations.push(format!("row {key} was created twice")),
+            (Created::Exists(row), Some(first)) if row.body.as_ref() != Some(&first) => {
+                seen.violations.push(format!("row {key} has changed"));
+            }
+            (Created::Exists(_), _) => {}
+        }
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
+    }
+}
+
+fn contents(vars: &Vars) -> Vec<(u16, String)> {
+    vars.iter().map(|(index, value)| (*index, content(value))).collect()
+}
+
+/// A value, the same whether it is in place or stored.
+fn content(value: &Value) -> String {
+    match value {
+        Value::Inline(bytes) => Digest::of(bytes).to_string(),
+        Value::Stored(stored) => stored.digest.to_string(),
+    }
+}

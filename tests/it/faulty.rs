@@ -1,0 +1,133 @@
+//! Runs under faults: every single fault of a run, pairs of them, and many at random. After each,
+//! the outcome is that of the plain run, every consumer saw one outcome per instance, and nothing
+//! is left but tombstones.
+
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use jointlambda::{
+    Client, Options, RunError, Runtime, Workflow,
+    backend::{
+        fault::{Action, Faults, Operation, Schedule},
+        local::{LocalClouds, virtual_time},
+    },
+    embedded::Embedded,
+};
+
+/// How many schedules this process has run.
+pub(crate) static SCHEDULES: AtomicU64 = AtomicU64::new(0);
+
+/// How often a client that crashed starts its run again.
+const CLIENT_TRIES: usize = 4;
+/// Operations beyond those of a run without faults that one fault may cause, per operation of
+/// that run: a fault late in a run may make everything before it be dispatched again.
+const REDONE: usize = 4;
+
+/// What a run under a schedule did.
+pub(crate) struct Trial {
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) happened: usize,
+}
+
+/// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
+pub(crate) fn attempt<W: Workflow>(
+    input: &W::Input,
+    expected: &W::Output,
+    schedule: &Schedule,
+) -> Result<Trial, String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    SCHEDULES.fetch_add(1, Relaxed);
+    virtual_time(0, async {
+        let faults = Faults::new(schedule);
+        let config = Embedded::<W>::config();
+        let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
+        let options = Options::default();
+        for cloud in 0..W::definition().clouds.len() {
+            let backends = faults.wrap(clouds.backends_from(cloud));
+            clouds.serve(cloud, faults.handler(Arc::new(Runtime::new::<W>(backends, options.clone()))));
+        }
+        let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
+        let mut run = None;
+        for _ in 0..CLIENT_TRIES {
+            if let Some(Ok(started)) = faults.client(client.start("key", input.clone())).await {
+                run = Some(started);
+                break;
+            }
+        }
+        let run = run.ok_or("the run could not be started")?;
+        let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
+        let result = tokio::time::timeout(Duration::from_secs(24 * 3600), observer.result(&run)).await;
+        let result = result.map_err(|_| "the run did not end")?;
+        match result {
+            Ok(output) if output == *expected => {}
+            Ok(output) => return Err(format!("the outcome is {output:?}")),
+            Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
+            Err(error) => return Err(format!("no result: {error}")),
+        }
+        // Everything late comes now, and must find nothing to do.
+        tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+        clouds.idle().await;
+        let after = observer.result(&run).await.map_err(|e| e.to_string())?;
+        if after != *expected {
+            return Err(format!("the outcome became {after:?}"));
+        }
+        if let Some(violation) = faults.violations().first() {
+            return Err(violation.clone());
+        }
+        let usage = clouds.meter().total().ok_or("no cloud")?;
+        if usage.lost > 0 {
+            return Err(format!("{} events were lost", usage.lost));
+        }
+        tokio::time::sleep(options.retention + Duration::from_secs(24 * 3600)).await;
+        clouds.sweep_expired().await.map_err(|e| e.to_string())?;
+        let holdings = clouds.holdings().map_err(|e| e.to_string())?;
+        if holdings.rows > 0 {
+            return Err(format!("{} rows are left", holdings.rows));
+        }
+        Ok(Trial { operations: faults.log(), happened: faults.happened() })
+    })
+}
+
+/// Enumerates every single fault of a run of `W` on `input`.
+pub(crate) fn survive_single_faults<W: Workflow>(input: W::Input)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let name = W::definition().name;
+    let calm = attempt::<W>(&input, &expected, &Schedule::default())
+        .unwrap_or_else(|why| panic!("{name} without faults: {why}"));
+    let bound = calm.operations.len() * REDONE + 60;
+    let mut failures = Vec::new();
+    for (number, &operation) in (0..).zip(&calm.operations) {
+        for action in Action::at(operation) {
+            if needs_a_sweeper(action) {
+                continue;
+            }
+            let schedule = Schedule(vec![(number, action)]);
+            match attempt::<W>(&input, &expected, &schedule) {
+                Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
+                Ok(trial) if trial.operations.len() > bound => {
+                    failures.push(format!("{schedule}: {} operations, over {bound}", trial.operations.len()));
+                }
+                Ok(_) => {}
+                Err(why) => failures.push(format!("{schedule} ({operation:?}): {why}")),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{name}:\n{}", failures.join("\n"));
+}
+
+fn needs_a_sweeper(action: Action) -> bool {
+    action == Action::Drop
+}
