@@ -25,7 +25,7 @@ pub(super) fn render(definition: &Definition) -> String {
     let legend: Vec<_> = definition
         .clouds
         .iter()
-        .map(|cloud| format!("{}   {} {}", cloud.name, cloud.cloud.provider.name(), cloud.cloud.region))
+        .map(|cloud| format!("{}: {} {}", cloud.name, cloud.cloud.provider.name(), cloud.cloud.region))
         .collect();
     let doc = one_line(definition.doc);
     let widest_text = legend

@@ -6,6 +6,7 @@ use jointlambda::prelude::*;
 jointlambda::workflow! {
     const AWS: Cloud = Cloud::aws("ap-northeast-1");
 
+    /// Answers.
     #[workflow]
     pub async fn answer() -> u32 {
         think().await

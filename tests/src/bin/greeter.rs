@@ -34,6 +34,7 @@ impl TryFrom<Flags> for Greeting {
 jointlambda::workflow! {
     const AWS: Cloud = Cloud::aws("ap-northeast-1");
 
+    /// Greets.
     #[workflow]
     pub async fn greeter(greeting: Greeting) -> String {
         greet(greeting).await

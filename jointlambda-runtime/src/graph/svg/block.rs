@@ -18,7 +18,9 @@ const TITLE: f64 = 26.0;
 const BETWEEN: f64 = 24.0;
 /// From the point where columns part to their labels' end, and from their ends to where they meet.
 const BUS: f64 = 12.0;
-const LABEL: f64 = 20.0;
+const LABEL: f64 = 30.0;
+/// The least width of a column.
+const COLUMN: f64 = 32.0;
 /// Room for the way back of a loop.
 const BACK: f64 = 22.0;
 /// By how much the sheets of a fan-out are shifted.
@@ -88,7 +90,7 @@ impl Block {
             }
             Outline::Join { branches, .. } => {
                 let branches: Vec<_> = branches.iter().map(|branch| Self::all(definition, branch)).collect();
-                let inside = columns_width(branches.iter().map(|branch| branch.width));
+                let inside = columns_width(branches.iter().map(branch_width));
                 let tallest = branches.iter().map(|branch| branch.height).fold(0.0, f64::max);
                 let width = inside.max(text_width("at the same time")) + 2.0 * PADDING;
                 let height = TITLE + GAP + tallest + GAP;
@@ -230,7 +232,7 @@ impl Block {
         paper.text(left + PADDING, y + TITLE - 9.0, "title", "at the same time");
         let (from, to) = (y + TITLE, y + self.height - GAP / 2.0);
         let top = from + GAP;
-        let middles = columns(x, branches.iter().map(|branch| branch.width));
+        let middles = columns(x, branches.iter().map(branch_width));
         if let (Some(first), Some(last)) = (middles.first(), middles.last()) {
             paper.bar(*first, *last, from);
             paper.bar(*first, *last, to);
@@ -259,7 +261,7 @@ impl Block {
             } else {
                 paper.line(&way);
             }
-            paper.text(middle, bus + 11.0, "label", label);
+            paper.text(middle, bus + 15.0, "label", label);
             if !body.ends {
                 paper.line(&[(middle, top + body.height), (middle, end), (x, end)]);
             }
@@ -267,8 +269,12 @@ impl Block {
     }
 }
 
+fn branch_width(branch: &Block) -> f64 {
+    branch.width.max(COLUMN)
+}
+
 fn column_width((label, body): &(String, Block)) -> f64 {
-    body.width.max(text_width(label) + PADDING)
+    branch_width(body).max(text_width(label) + PADDING)
 }
 
 fn columns_width(widths: impl Iterator<Item = f64>) -> f64 {

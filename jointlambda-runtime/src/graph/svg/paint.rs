@@ -7,7 +7,7 @@ text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#111827
 .middle,.name,.small,.label,.doc{text-anchor:middle}\
 .name{font-weight:600}\
 .small{font-size:11px;fill:#374151}\
-.label{fill:#374151;paint-order:stroke;stroke:#fff;stroke-width:5px}\
+.label{fill:#374151;paint-order:stroke;stroke:#fff;stroke-width:4px}\
 .title,.doc{fill:#4b5563}\
 .way{fill:none;stroke:#4b5563;stroke-width:1.3}\
 .bar{stroke:#4b5563;stroke-width:3;stroke-linecap:round}\
@@ -98,7 +98,7 @@ impl Paper {
     }
 
     pub(super) fn bar(&mut self, from: f64, to: f64, y: f64) {
-        let (from, to) = (from - 12.0, to + 12.0);
+        let (from, to) = (from - 10.0, to + 10.0);
         let _ = writeln!(self.svg, "<path d=\"M{from:.1} {y:.1}H{to:.1}\" class=\"bar\"/>");
     }
 
