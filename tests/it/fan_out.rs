@@ -169,18 +169,18 @@ shape! {
 }
 
 shape! {
-    large_values: Large(3) {
+    large_values: Large(2) {
         #[workflow]
         async fn large(n: u64) -> (usize, usize, u64) {
-            let big = fill(n, 300_000).await;
+            let big = fill(n, 140_000).await;
             let parts = fan_out(0..n, async |i| {
-                let own = fill(i, 200_000).await;
+                let own = fill(i, 139_000).await;
                 let len = measure(own.clone()).await;
                 len + own.len() as u64
             })
             .await;
             let all = measure(big.clone()).await;
-            let two = fan_out(0..2_u64, async |i| fill(i, 150_000).await).await;
+            let two = fan_out(0..2_u64, async |i| fill(i, 138_000).await).await;
             (big.len(), two.iter().map(Vec::len).sum(), all + parts.iter().sum::<u64>())
         }
 
