@@ -19,7 +19,7 @@ mod rules;
 
 use std::collections::BTreeSet;
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Expr, Item, Pat, Stmt, Type};
 
 pub(crate) use arm::{Arm, arm_of, mentioned_in};
@@ -157,6 +157,8 @@ pub(crate) struct Region {
     pub(crate) parent: Option<RegionId>,
     /// The declared type of what it returns.
     pub(crate) output: Option<Type>,
+    /// Where it is written.
+    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
