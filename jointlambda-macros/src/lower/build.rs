@@ -57,6 +57,7 @@ pub(super) fn build(model: &Model, params: Vec<Pat>, body: &Block, vars: Vec<Var
     builder.push(Op::Outcome { pat, ty: Box::new(ty) });
     builder.block(body, Dest::Return);
     builder.out.outline = builder.outline;
+    builder.out.names = Names::new(&builder.out.vars);
     builder.out
 }
 

@@ -562,15 +562,15 @@ pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
             );
         }
     }
-    let names = lowered.names();
+    let names = &lowered.names;
     for seq in &lowered.seqs {
         for op in &seq.ops {
-            for ident in changes_of(&names, op) {
+            for ident in changes_of(names, op) {
                 let var = names.find(&ident.to_string()).map(|id| &lowered.vars[id]);
                 if let Some(Var { region, user: Some(name), .. }) = var
                     && *region != seq.region
                 {
-                    diagnostics.error(
+                    diagnostics.error_instead_of_rustc(
                         &ident,
                         format!("a branch cannot change `{name}`, which is declared outside of it: each branch runs on its own\nhelp: return the value from the branch, and combine after the join"),
                     );
