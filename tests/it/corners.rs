@@ -1,5 +1,4 @@
 //! Corners of the language, where names, liveness, order of evaluation or jumps are easy to get wrong.
-#![allow(clippy::all)] // it is odd on purpose
 
 shape! {
     assigned_late_in_glue: AssignedLate(0, 1, 5) {
