@@ -19,6 +19,8 @@ pub(crate) struct Diagnostics {
     errors: Vec<Diagnostic>,
     /// Whether rustc is known to refuse the user's own tokens, so that nothing needs to be said.
     left_to_rustc: bool,
+    /// Whether rustc would repeat, in its own words, what is wrong with the workflow's body.
+    repeated_by_rustc: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,17 @@ impl Diagnostics {
     /// says it better.
     pub(crate) fn leave_to_rustc(&mut self) {
         self.left_to_rustc = true;
+    }
+
+    /// Adds an error in the workflow's body about which rustc would have something to say, too.
+    pub(crate) fn error_instead_of_rustc(&mut self, at: impl Place, message: impl Into<String>) {
+        self.error(at, message);
+        self.repeated_by_rustc = true;
+    }
+
+    /// Whether the workflow's body should be kept from rustc.
+    pub(crate) fn repeated_by_rustc(&self) -> bool {
+        self.repeated_by_rustc
     }
 
     /// Whether nothing is wrong.

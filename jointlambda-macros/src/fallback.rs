@@ -8,13 +8,13 @@ use quote::quote;
 
 use crate::{
     diagnostics::Diagnostics,
-    source::{BrokenKind, CloudItem, FnItem, Item, Source, camel_case},
+    source::{BrokenKind, CloudItem, FnItem, Item, Role, Source, camel_case},
     validate::repeated,
 };
 
 /// Items first, as a module's inner attributes must be; then the errors.
 pub(crate) fn fallback(source: &Source, diagnostics: Diagnostics) -> TokenStream {
-    let items = items(source);
+    let items = items(source, diagnostics.repeated_by_rustc());
     let mut errors = diagnostics.into_errors();
     let last = errors.pop();
     let stand_in = stand_in(source, last);
@@ -22,7 +22,7 @@ pub(crate) fn fallback(source: &Source, diagnostics: Diagnostics) -> TokenStream
 }
 
 /// The user's items; a second item of one name is confined to a block of its own.
-fn items(source: &Source) -> TokenStream {
+fn items(source: &Source, without_body: bool) -> TokenStream {
     let repeated_clouds = repeated(source.clouds().map(|cloud| &cloud.ident));
     let repeated_fns = repeated(source.fns().map(|item| &item.sig.ident));
     let (mut clouds, mut fns) = (0, 0);
@@ -35,7 +35,11 @@ fn items(source: &Source) -> TokenStream {
             }
             Item::Function(function) => {
                 fns += 1;
-                (written_fn(function), repeated_fns.iter().any(|(_, at)| at + 1 == fns))
+                let written = match function.role {
+                    Role::Workflow(_) if without_body => without_its_body(function),
+                    _ => written_fn(function),
+                };
+                (written, repeated_fns.iter().any(|(_, at)| at + 1 == fns))
             }
             Item::Broken(broken) => (confined(&broken.tokens), false),
             Item::Other(other) => (other.tokens.clone(), false),
@@ -66,6 +70,20 @@ fn written_fn(item: &FnItem) -> TokenStream {
     sig.constness = None;
     sig.variadic = None;
     quote!(#attributes #vis #sig #body)
+}
+
+/// The workflow function as it is for an IDE, and without its body for rustc.
+fn without_its_body(item: &FnItem) -> TokenStream {
+    let FnItem { attributes, vis, sig, tokens, .. } = item;
+    quote! {
+        #[allow(unexpected_cfgs)]
+        const _: () = {
+            #[cfg(rust_analyzer)]
+            #tokens
+        };
+        #[allow(unused)]
+        #attributes #vis #sig { ::core::unreachable!() }
+    }
 }
 
 /// One item that does not parse would take all others of the expansion with it; behind a macro of

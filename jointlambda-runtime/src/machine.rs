@@ -7,7 +7,7 @@
 //! Variables live in the machine between states: as values when a state goes straight on to
 //! another, encoded when they travel. A variable of an enclosing fan-out is read from its frame.
 
-use std::{any::Any, marker::PhantomData};
+use std::any::Any;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
@@ -77,14 +77,32 @@ pub enum Step {
     Next(Continuation),
 }
 
-/// A variable of the workflow function: an index, and a witness of its type. The generated glue
+/// A variable of the workflow function: an index, and how its type travels. The generated glue
 /// names no types; they follow from the assignments.
-pub struct Var<T>(u16, PhantomData<fn() -> T>);
+///
+/// Only here is a type held to [`Travel`], so that a type that cannot travel is reported once,
+/// where the variable is declared.
+pub struct Var<T> {
+    index: u16,
+    encode: fn(&T, &str) -> Result<Bytes, Fault>,
+    encode_held: fn(&dyn Any, &str) -> Result<Bytes, Fault>,
+    decode: fn(&[u8], &str) -> Result<T, Fault>,
+    hold: fn(T) -> Box<dyn Any + Send>,
+    release: fn(Box<dyn Any + Send>) -> T,
+}
 
-impl<T> Var<T> {
+impl<T: Travel> Var<T> {
     /// The variable with this index.
-    pub const fn new(index: u16) -> Self {
-        Var(index, PhantomData)
+    pub fn new(index: u16) -> Self {
+        const ONE_TYPE: &str = "a variable has one type in the whole of the glue";
+        Var {
+            index,
+            encode: codec::encode,
+            encode_held: |value, name| codec::encode(value.downcast_ref::<T>().expect(ONE_TYPE), name),
+            decode: codec::decode,
+            hold: |value| Box::new(value),
+            release: |value| *value.downcast().expect(ONE_TYPE),
+        }
     }
 }
 
@@ -178,7 +196,7 @@ impl Machine {
     }
 
     /// The outcome that the state begins with.
-    pub fn outcome<T: Travel>(&mut self) -> Result<T, Fault> {
+    pub fn outcome<T: 'static>(&mut self) -> Result<T, Fault> {
         match self.input.take() {
             Some(Input::One(value)) => match value.downcast() {
                 Ok(value) => Ok(*value),
@@ -189,8 +207,8 @@ impl Machine {
     }
 
     /// The outcomes of the branches that the state begins with.
-    pub fn branches<T: Travel>(&mut self, _: &Var<T>) -> Result<Vec<T>, Fault> {
-        self.take_branches()?.iter().map(|bytes| codec::decode(bytes, "a branch's outcome")).collect()
+    pub fn branches<T>(&mut self, returned: &Var<T>) -> Result<Vec<T>, Fault> {
+        self.take_branches()?.iter().map(|bytes| (returned.decode)(bytes, "a branch's outcome")).collect()
     }
 
     /// The outcomes of the unlike branches that the state begins with.
@@ -202,24 +220,22 @@ impl Machine {
     }
 
     /// One of the outcomes that [`take_branches`](Machine::take_branches) gave.
-    pub fn branch<T: Travel>(&self, branches: &[Bytes], index: usize, _: &Var<T>) -> Result<T, Fault> {
+    pub fn branch<T>(&self, branches: &[Bytes], index: usize, returned: &Var<T>) -> Result<T, Fault> {
         let bytes = branches.get(index).ok_or_else(|| Fault::Poison("a branch is missing".to_owned()))?;
-        codec::decode(bytes, "a branch's outcome")
+        (returned.decode)(bytes, "a branch's outcome")
     }
 
     /// Takes a variable out of the machine, or reads it from an enclosing fan-out.
-    pub fn take<T: Travel>(&mut self, var: &Var<T>) -> Result<T, Fault> {
-        let held = match self.vars.iter().position(|(index, _)| *index == var.0) {
+    pub fn take<T>(&mut self, var: &Var<T>) -> Result<T, Fault> {
+        let held = match self.vars.iter().position(|(index, _)| *index == var.index) {
             Some(at) => self.vars.swap_remove(at).1,
-            None => Held::Encoded(self.shared(var.0)?),
+            None => Held::Encoded(self.shared(var.index)?),
         };
         match held {
-            Held::Here { value, .. } => {
-                Ok(*value.downcast().expect("a variable has one type in the whole of the glue"))
-            }
-            Held::Encoded(Value::Inline(bytes)) => codec::decode(&bytes, self.name(var.0)),
+            Held::Here { value, .. } => Ok((var.release)(value)),
+            Held::Encoded(Value::Inline(bytes)) => (var.decode)(&bytes, self.name(var.index)),
             Held::Encoded(Value::Stored(_)) => {
-                Err(Fault::Poison(format!("`{}` was not fetched before the glue ran", self.name(var.0))))
+                Err(Fault::Poison(format!("`{}` was not fetched before the glue ran", self.name(var.index))))
             }
         }
     }
@@ -241,19 +257,16 @@ impl Machine {
     }
 
     /// Hands a variable to the state that comes next, as it is.
-    pub fn pass<T: Travel>(&mut self, var: &Var<T>, value: T) {
-        self.forget(var.0);
-        let encode = |value: &dyn Any, name: &str| {
-            codec::encode(value.downcast_ref::<T>().expect("a variable is encoded as what it is"), name)
-        };
-        self.vars.push((var.0, Held::Here { value: Box::new(value), encode }));
+    pub fn pass<T>(&mut self, var: &Var<T>, value: T) {
+        self.forget(var.index);
+        self.vars.push((var.index, Held::Here { value: (var.hold)(value), encode: var.encode_held }));
     }
 
     /// Encodes a variable to travel.
-    pub fn keep<T: Travel>(&mut self, var: &Var<T>, value: &T) -> Result<(), Fault> {
-        self.forget(var.0);
-        let bytes = codec::encode(value, self.name(var.0))?;
-        self.vars.push((var.0, Held::Encoded(Value::Inline(bytes))));
+    pub fn keep<T>(&mut self, var: &Var<T>, value: &T) -> Result<(), Fault> {
+        self.forget(var.index);
+        let bytes = (var.encode)(value, self.name(var.index))?;
+        self.vars.push((var.index, Held::Encoded(Value::Inline(bytes))));
         Ok(())
     }
 
@@ -318,9 +331,10 @@ impl Machine {
     }
 
     /// Ends the innermost branch, or the run, with a value.
-    pub fn give_back<T: Travel>(&mut self, _: &Var<T>, value: T) -> Result<Step, Fault> {
+    pub fn give_back<T>(&mut self, returned: &Var<T>, value: T) -> Result<Step, Fault> {
         self.vars.clear();
-        Ok(Step::Next(Continuation::Return(Value::Inline(codec::encode(&value, "a returned value")?))))
+        let bytes = (returned.encode)(&value, "a returned value")?;
+        Ok(Step::Next(Continuation::Return(Value::Inline(bytes))))
     }
 
     /// Opens a fan-out that ends at `join`; the variables in `live` are for its branches and for

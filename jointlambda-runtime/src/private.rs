@@ -21,6 +21,11 @@ use crate::codec;
 /// Holds a type to the rule for what travels.
 pub fn travels<T: Travel>() {}
 
+/// What a workflow returns; that it travels is a rule of [`Workflow`] already.
+pub fn output<W: Workflow>() -> Var<W::Output> {
+    Var::new(u16::MAX)
+}
+
 /// Decodes the arguments of a function and starts it.
 pub fn start<A, R, F>(
     args: &[u8],

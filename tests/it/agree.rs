@@ -55,6 +55,7 @@ async fn drained(clouds: &LocalClouds) {
 macro_rules! shape {
     ($(#[$doc:meta])* $name:ident: $workflow:ident($($input:expr),+ $(,)?) { $($items:tt)* }) => {
         $(#[$doc])*
+        #[allow(clippy::all)] // shapes are odd on purpose
         mod $name {
             use jointlambda::prelude::*;
 

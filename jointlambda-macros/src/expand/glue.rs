@@ -61,17 +61,16 @@ impl<'a> Glue<'a> {
     pub(super) fn expand(&self) -> TokenStream {
         let m = machine();
         let vars = self.hoisted.iter().map(|&var| {
-            let (witness, index) = (self.witness(var), self.index(var));
-            match &self.lowered.vars[var].ty {
-                Some(ty) => quote!(let #witness = __private::Var::<#ty>::new(#index);),
-                None => quote!(let #witness = __private::Var::new(#index);),
-            }
+            let (def, witness, index) = (&self.lowered.vars[var], self.witness(var), self.index(var));
+            let ty = def.ty.as_ref().map(|ty| quote!(::<#ty>));
+            quote_spanned!(def.ident.span()=> let #witness = __private::Var #ty ::new(#index);)
         });
         let returns = self.lowered.regions.iter().enumerate().map(|(region, def)| {
-            let witness = returns(region);
-            match &def.output {
-                Some(ty) => quote!(let #witness = __private::Var::<#ty>::new(u16::MAX);),
-                None => quote!(let #witness = __private::Var::new(u16::MAX);),
+            let (witness, workflow) = (returns(region), &self.model.workflow.type_ident);
+            let ty = def.output.as_ref().map(|ty| quote!(::<#ty>));
+            match def.parent {
+                None => quote!(let #witness = __private::output::<#workflow>();),
+                Some(_) => quote_spanned!(def.span=> let #witness = __private::Var #ty ::new(u16::MAX);),
             }
         });
         let items = &self.lowered.items;

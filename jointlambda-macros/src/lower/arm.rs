@@ -19,14 +19,14 @@ pub(crate) struct Arm {
 
 /// Gathers what a state mentions.
 pub(crate) fn arm_of(lowered: &Lowered, state: StateId) -> Arm {
-    let mut gather = Gather { lowered, names: &lowered.names(), arm: Arm::default() };
+    let mut gather = Gather { lowered, names: &lowered.names, arm: Arm::default() };
     gather.seq(lowered.states[state].seq);
     gather.arm
 }
 
 /// The variables that a sequence mentions, branches inside included.
 pub(crate) fn mentioned_in(lowered: &Lowered, seq: SeqId) -> VarSet {
-    let mut gather = Gather { lowered, names: &lowered.names(), arm: Arm::default() };
+    let mut gather = Gather { lowered, names: &lowered.names, arm: Arm::default() };
     gather.seq(seq);
     gather.arm.mentions
 }

@@ -39,7 +39,11 @@ pub(super) fn build(model: &Model, params: Vec<Pat>, body: &Block, vars: Vec<Var
         outline: Vec::new(),
         temporaries: 0,
     };
-    builder.out.regions.push(Region { parent: None, output: Some(model.workflow.output.clone()) });
+    builder.out.regions.push(Region {
+        parent: None,
+        output: Some(model.workflow.output.clone()),
+        span: model.workflow.ident.span(),
+    });
     let start = builder.new_state();
     builder.open(start);
     for pat in &params {
@@ -53,6 +57,7 @@ pub(super) fn build(model: &Model, params: Vec<Pat>, body: &Block, vars: Vec<Var
     builder.push(Op::Outcome { pat, ty: Box::new(ty) });
     builder.block(body, Dest::Return);
     builder.out.outline = builder.outline;
+    builder.out.names = Names::new(&builder.out.vars);
     builder.out
 }
 
@@ -621,7 +626,7 @@ impl Builder<'_> {
             syn::ReturnType::Default => None,
         };
         let pat = closure.inputs[0].clone();
-        let (region, branch, body) = self.branch(output, |this| {
+        let (region, branch, body) = self.branch(output, closure.body.span(), |this| {
             this.declare(&pat);
             this.expr(&closure.body, Dest::Return);
         });
@@ -634,7 +639,7 @@ impl Builder<'_> {
         let node = self.node("join", NodeKind::Join { home: 0, branches: Some(call.args.len()) });
         let (mut regions, mut branches, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
         for branch in &call.args {
-            let (region, seq, body) = self.branch(None, |this| match branch {
+            let (region, seq, body) = self.branch(None, branch.span(), |this| match branch {
                 Expr::Async(block) => this.block(&block.block, Dest::Return),
                 Expr::Call(call) => {
                     let value = this.awaited(call);
@@ -654,9 +659,10 @@ impl Builder<'_> {
     fn branch(
         &mut self,
         output: Option<syn::Type>,
+        span: Span,
         body: impl FnOnce(&mut Self),
     ) -> (RegionId, SeqId, Vec<Outline>) {
-        self.out.regions.push(Region { parent: Some(self.region), output });
+        self.out.regions.push(Region { parent: Some(self.region), output, span });
         let region = self.out.regions.len() - 1;
         let around =
             (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));

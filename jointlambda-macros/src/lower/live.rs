@@ -17,7 +17,7 @@ use super::{
 
 /// Fills in what is live at the beginning of every state.
 pub(super) fn analyse(lowered: &mut Lowered) {
-    let names = lowered.names();
+    let names = std::mem::take(&mut lowered.names);
     loop {
         let mut changed = false;
         for &state in lowered.order.iter().rev() {
@@ -28,6 +28,7 @@ pub(super) fn analyse(lowered: &mut Lowered) {
             }
         }
         if !changed {
+            lowered.names = names;
             return;
         }
     }

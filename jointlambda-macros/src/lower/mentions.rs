@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The variables by name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, VarId>);
 
 /// What a piece of glue does with variables.

@@ -19,7 +19,7 @@ mod rules;
 
 use std::collections::BTreeSet;
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Expr, Item, Pat, Stmt, Type};
 
 pub(crate) use arm::{Arm, arm_of, mentioned_in};
@@ -51,6 +51,8 @@ pub(crate) struct Lowered {
     pub(crate) outline: Vec<Outline>,
     /// Items declared in the body, visible in every state.
     pub(crate) items: Vec<Item>,
+    /// The variables by name.
+    names: mentions::Names,
 }
 
 /// A place where glue begins: the start, after an outcome, a merge, the head of a loop.
@@ -157,6 +159,8 @@ pub(crate) struct Region {
     pub(crate) parent: Option<RegionId>,
     /// The declared type of what it returns.
     pub(crate) output: Option<Type>,
+    /// Where it is written.
+    pub(crate) span: Span,
 }
 
 #[derive(Debug)]
@@ -202,6 +206,7 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
     let mut params: Vec<Pat> = model.workflow.params.iter().map(|param| param.pat.clone()).collect();
     let constructs = ["fan_out", "try_fan_out"].map(str::to_owned);
     let functions = model.functions.iter().map(|function| format::unraw(&function.ident));
+
     let vars = rename::rename(&mut params, &mut body, &functions.chain(constructs).collect::<Vec<_>>());
     let mut lowered = build::build(model, params, &body, vars);
     live::analyse(&mut lowered);
@@ -209,13 +214,6 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
     rules::check_borrows(&lowered, diagnostics);
     rules::check_items(&lowered, diagnostics);
     diagnostics.is_empty().then_some(lowered)
-}
-
-impl Lowered {
-    /// The variables by name.
-    fn names(&self) -> mentions::Names {
-        mentions::Names::new(&self.vars)
-    }
 }
 
 /// The identifier of a single-segment path.

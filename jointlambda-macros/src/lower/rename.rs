@@ -197,6 +197,17 @@ impl<'a> Renamer<'a> {
     }
 }
 
+/// Whether the value is a borrow, by its form or by the naming convention of `std`.
+fn is_borrow(value: &Expr) -> bool {
+    const BORROWING: &[&str] =
+        &["as_str", "as_bytes", "as_slice", "as_ref", "as_mut", "as_deref", "as_deref_mut", "as_path"];
+    match value {
+        Expr::Reference(_) => true,
+        Expr::MethodCall(call) => BORROWING.iter().any(|method| call.method == method),
+        _ => false,
+    }
+}
+
 fn is_punct(token: &TokenTree, punct: char) -> bool {
     matches!(token, TokenTree::Punct(p) if p.as_char() == punct)
 }
@@ -207,10 +218,7 @@ impl VisitMut for Renamer<'_> {
     }
 
     fn visit_local_mut(&mut self, local: &mut Local) {
-        let borrows = local
-            .init
-            .as_ref()
-            .is_some_and(|init| matches!(super::unwrapped(&init.expr), Expr::Reference(_)));
+        let borrows = local.init.as_ref().is_some_and(|init| is_borrow(super::unwrapped(&init.expr)));
         if let Some(init) = &mut local.init {
             self.visit_expr_mut(&mut init.expr);
             if let Some((_, diverge)) = &mut init.diverge {

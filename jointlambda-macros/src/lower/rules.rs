@@ -67,6 +67,11 @@ impl Checker<'_> {
         self.diagnostics.error(at, message.as_ref());
     }
 
+    /// An error about which rustc would have something to say, too.
+    fn instead(&mut self, at: &impl ToTokens, message: impl AsRef<str>) {
+        self.diagnostics.error_instead_of_rustc(at, message.as_ref());
+    }
+
     fn within(&mut self, place: Place, inner: impl FnOnce(&mut Self)) {
         let before = std::mem::replace(&mut self.place, place);
         inner(self);
@@ -93,7 +98,10 @@ impl Checker<'_> {
             self.not_a_call(expr);
             return;
         };
-        if self.function(&call.func).is_some() {
+        if let Some(function) = self.function(&call.func) {
+            if call.args.len() != self.model.functions[function].params.len() {
+                self.diagnostics.leave_to_rustc();
+            }
             for arg in &mut call.args {
                 self.visit_expr_mut(arg);
             }
@@ -108,7 +116,7 @@ impl Checker<'_> {
         match expr {
             Expr::Macro(mac) if mac.mac.path.segments.last().is_some_and(|s| s.ident == "join" || s.ident == "try_join") => {
                 let name = mac.mac.path.to_token_stream();
-                self.error(expr, format!("`{name}!` waits by itself\nhelp: remove the `.await`"));
+                self.instead(expr, format!("`{name}!` waits by itself\nhelp: remove the `.await`"));
             }
             Expr::Macro(_) => self.visit_expr_mut(expr),
             Expr::Async(_) => self.error(
@@ -143,7 +151,7 @@ impl Checker<'_> {
             return;
         }
         if self.model.workflow.ident == callee {
-            self.error(
+            self.instead(
                 &call.func,
                 "a workflow does not call itself\nhelp: use `loop`, `while` or `for` around its calls",
             );
@@ -182,7 +190,7 @@ impl Checker<'_> {
         let name = if fallible { "try_fan_out" } else { "fan_out" };
         let count = call.args.len();
         if count != 2 {
-            self.error(
+            self.instead(
                 &call.func,
                 format!("`{name}` takes a list and an `async` closure, not {count} argument{}\nhelp: write `{name}(list, async |item| …).await`", if count == 1 { "" } else { "s" }),
             );
@@ -192,7 +200,7 @@ impl Checker<'_> {
         match &mut call.args[1] {
             Expr::Closure(closure) if closure.asyncness.is_some() => {
                 if closure.inputs.len() != 1 {
-                    self.error(
+                    self.instead(
                         closure,
                         format!("a branch of `{name}` takes one element\nhelp: write `async |item| …`; destructure with `async |(a, b)| …`"),
                     );
@@ -201,7 +209,7 @@ impl Checker<'_> {
             }
             Expr::Closure(closure) => {
                 let at = closure.inputs_begin;
-                self.error(
+                self.instead(
                     &at,
                     format!("a branch of `{name}` is an `async` closure\nhelp: write `async |item| …`"),
                 );
@@ -220,14 +228,14 @@ impl Checker<'_> {
     fn join(&mut self, call: &mut ExprCall) {
         let count = call.args.len();
         if count == 0 || count > 12 {
-            self.error(&call.func, format!("`join!` and `try_join!` take 1 to 12 branches, not {count}\nhelp: for more, use `fan_out` over a list"));
+            self.instead(&call.func, format!("`join!` and `try_join!` take 1 to 12 branches, not {count}\nhelp: for more, use `fan_out` over a list"));
         }
         for branch in &mut call.args {
             match branch {
                 Expr::Async(block) => self.visit_block_mut(&mut block.block),
                 Expr::Await(awaited) => {
                     let at = awaited.await_token;
-                    self.error(
+                    self.instead(
                         &at,
                         "a branch of `join!` is not awaited by itself\nhelp: remove the `.await`",
                     );
@@ -239,7 +247,7 @@ impl Checker<'_> {
                 }
                 other => {
                     let other = other.clone();
-                    self.error(&other, "a branch of `join!` is a call of a function or an `async` block\nhelp: write `async { … }` around it");
+                    self.instead(&other, "a branch of `join!` is a call of a function or an `async` block\nhelp: write `async { … }` around it");
                 }
             }
         }
@@ -263,18 +271,18 @@ impl Checker<'_> {
         let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
         match name.as_str() {
             "select" => {
-                self.error(&mac.path, "a workflow does not `select!`: every branch that starts ends\nhelp: use `join!`, and choose with `match` afterwards");
+                self.instead(&mac.path, "a workflow does not `select!`: every branch that starts ends\nhelp: use `join!`, and choose with `match` afterwards");
                 return;
             }
             "race" => {
-                self.error(
+                self.instead(
                     &mac.path,
                     "`race!` is not supported yet\nhelp: use `join!`, and choose with `match` afterwards",
                 );
                 return;
             }
             "bail" | "ensure" => {
-                self.error(
+                self.instead(
                     &mac.path,
                     format!(
                         "`{name}!` hides a `return`, which ends the run\nhelp: write `return Err(…)` instead"
@@ -305,7 +313,7 @@ impl Checker<'_> {
             }
             Err(_) if name == "join" || name == "try_join" || has_control(mac.tokens.clone(), self.model) => {
                 let path = mac.path.clone();
-                self.error(
+                self.instead(
                     &path,
                     format!("calls, `?`, `return` and `break` inside `{name}!` cannot be followed\nhelp: put the value in a `let` before the macro"),
                 );
@@ -346,6 +354,9 @@ impl VisitMut for Checker<'_> {
         if let Stmt::Macro(mac) = stmt {
             let expr = Expr::Macro(ExprMacro { attrs: mac.attrs.clone(), mac: mac.mac.clone() });
             *stmt = Stmt::Expr(expr, mac.semi_token);
+        }
+        if let Stmt::Expr(expr, _) = stmt {
+            self.attributes(attributes_of(expr));
         }
         visit_mut::visit_stmt_mut(self, stmt);
     }
@@ -403,7 +414,14 @@ impl VisitMut for Checker<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
+const BLOCK: &str = "an `async` block that is no branch of `join!`";
+
 fn no_calls_in(place: &str) -> String {
+    if place == BLOCK {
+        return format!(
+            "functions cannot be called in {place}\nhelp: write the block inside `join!`, or its calls here, one after another"
+        );
+    }
     format!(
         "functions cannot be called in {place}\nhelp: call before it, in a `let`; for one branch per element use `fan_out(list, async |item| …)`"
     )
@@ -419,7 +437,7 @@ impl Checker<'_> {
     }
 
     fn async_block(&mut self, block: &mut ExprAsync) {
-        self.within(Place::Inside("an `async` block that is no branch of `join!`"), |this| {
+        self.within(Place::Inside(BLOCK), |this| {
             this.visit_block_mut(&mut block.block);
         });
     }
@@ -445,6 +463,7 @@ impl Checker<'_> {
         } else if let Some(fallible) = is_fan_out(&call.func) {
             let name = if fallible { "try_fan_out" } else { "fan_out" };
             self.error(&call.func, format!("`{name}` is not awaited\nhelp: write `{name}(…).await`"));
+            return self.fan_out(call, fallible);
         } else if let Expr::Path(path) = &*call.func {
             let name = path.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
             let path = call.func.clone();
@@ -475,6 +494,28 @@ impl Checker<'_> {
             }
             self.chain(&binary.left);
         }
+    }
+}
+
+/// The attributes of a statement.
+fn attributes_of(expr: &Expr) -> &[Attribute] {
+    match expr {
+        Expr::Assign(expr) => &expr.attrs,
+        Expr::Await(expr) => &expr.attrs,
+        Expr::Binary(expr) => &expr.attrs,
+        Expr::Block(expr) => &expr.attrs,
+        Expr::Break(expr) => &expr.attrs,
+        Expr::Call(expr) => &expr.attrs,
+        Expr::ForLoop(expr) => &expr.attrs,
+        Expr::If(expr) => &expr.attrs,
+        Expr::Loop(expr) => &expr.attrs,
+        Expr::Macro(expr) => &expr.attrs,
+        Expr::Match(expr) => &expr.attrs,
+        Expr::MethodCall(expr) => &expr.attrs,
+        Expr::Return(expr) => &expr.attrs,
+        Expr::Try(expr) => &expr.attrs,
+        Expr::While(expr) => &expr.attrs,
+        _ => &[],
     }
 }
 
@@ -521,15 +562,15 @@ pub(super) fn check_borrows(lowered: &Lowered, diagnostics: &mut Diagnostics) {
             );
         }
     }
-    let names = lowered.names();
+    let names = &lowered.names;
     for seq in &lowered.seqs {
         for op in &seq.ops {
-            for ident in changes_of(&names, op) {
+            for ident in changes_of(names, op) {
                 let var = names.find(&ident.to_string()).map(|id| &lowered.vars[id]);
                 if let Some(Var { region, user: Some(name), .. }) = var
                     && *region != seq.region
                 {
-                    diagnostics.error(
+                    diagnostics.error_instead_of_rustc(
                         &ident,
                         format!("a branch cannot change `{name}`, which is declared outside of it: each branch runs on its own\nhelp: return the value from the branch, and combine after the join"),
                     );

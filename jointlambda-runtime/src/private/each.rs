@@ -67,6 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::reversed_empty_ranges)]
     fn a_closed_range_remembers_that_it_is_exhausted() {
         let mut each = each_in_closed_range(1..=2_u8);
         let mut seen = Vec::new();

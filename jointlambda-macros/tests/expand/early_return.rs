@@ -1,0 +1,21 @@
+const AWS: Cloud = Cloud::aws("ap-northeast-1");
+const ALI: Cloud = Cloud::aliyun("cn-hangzhou");
+
+#[workflow]
+async fn early_return(x: u64) -> Result<u64> {
+    let half = halve(x).await?;
+    if half > 100 {
+        return Ok(half);
+    }
+    Ok(double(half).await)
+}
+
+#[function(on = AWS)]
+async fn double(x: u64) -> u64 {
+    2 * x
+}
+
+#[function(on = ALI, failover = [AWS], memory = 2048, timeout = "30s", retry(attempts = 3))]
+async fn halve(x: u64) -> Result<u64> {
+    Ok(x / 2)
+}

@@ -1,0 +1,25 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> u32 {
+        let mut total = 0;
+        let (a, b) = join!(
+            async {
+                total += double(x).await;
+                1
+            },
+            double(2)
+        );
+        a + b + total
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> u32 {
+        select! {
+            y = double(x) => y,
+            z = double(1) => z,
+        }
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

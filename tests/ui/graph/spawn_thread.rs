@@ -1,0 +1,18 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> u32 {
+        let thread = std::thread::spawn(move || x + 1);
+        double(thread.join().unwrap_or(1)).await
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> u32 {
+        let plus = |y: u32| y + x;
+        let y = double(x).await;
+        plus(y)
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}

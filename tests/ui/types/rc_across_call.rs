@@ -1,0 +1,19 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> u32 {
+        let shared = std::rc::Rc::new(x);
+        let y = double(x).await;
+        y + *shared
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}
