@@ -114,7 +114,8 @@ impl<W: Workflow> Client<W> {
 
     /// Starts the run that `key` names, or finds it started. The same key with the same input is
     /// the same run, however often and from wherever it is started; a run that stopped half-way
-    /// goes on.
+    /// goes on. (Inputs are compared as encoded, with maps in order; the order of a `HashSet` is
+    /// not known, so use a `BTreeSet` where a run is to be resumed by another process.)
     ///
     /// # Errors
     /// [`StartError::OtherInput`] when the key names a run with another input; nothing is changed.
@@ -124,7 +125,7 @@ impl<W: Workflow> Client<W> {
         }
         let runtime = &self.runtime;
         let run = self.run_id(key);
-        let digest = Digest::of(&codec::encode(&input, "the input")?);
+        let digest = Digest::of(&codec::canonical(&codec::encode(&input, "the input")?));
         let home = runtime.cloud(runtime.definition.home)?;
         let row_key = RowKey::run(&run);
 

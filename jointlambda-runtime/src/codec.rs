@@ -3,6 +3,10 @@
 //! MessagePack describes itself, so every serde attribute works (`flatten`, `untagged`,
 //! `skip_serializing_if`), keys need not be strings, and `NaN` stays `NaN`.
 
+mod canonical;
+
+pub(crate) use canonical::canonical;
+
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 

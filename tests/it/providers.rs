@@ -17,8 +17,7 @@ mod macros;
 #[test]
 fn the_macros_check_what_the_runtime_knows() {
     use jointlambda::provider::Provider;
-    for (theirs, ours) in
-        [(model::Provider::Aws, Provider::Aws), (model::Provider::Aliyun, Provider::Aliyun)]
+    for (theirs, ours) in [(model::Provider::Aws, Provider::Aws), (model::Provider::Aliyun, Provider::Aliyun)]
     {
         let (theirs, ours) = (theirs.limits(), ours.limits());
         let memory = &theirs.memory_mb;

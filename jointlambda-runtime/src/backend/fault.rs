@@ -25,8 +25,8 @@ pub use operation::{Action, Operation, Schedule};
 use watch::Watch;
 
 use super::{
-    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Row, StoreError, Table,
-    Timestamp,
+    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Row,
+    StoreError, Table, Timestamp,
 };
 use crate::{
     error::Fault,
@@ -240,7 +240,13 @@ impl Handler for FaultyHandler {
         self.execute(Some(copy), self.inner.handle(function, envelope, delivery)).await
     }
 
-    async fn abandon(&self, function: &str, envelope: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
+    async fn abandon(
+        &self,
+        function: &str,
+        envelope: Bytes,
+        attempts: u32,
+        cause: String,
+    ) -> Result<(), Fault> {
         self.execute(None, self.inner.abandon(function, envelope, attempts, cause)).await
     }
 }
@@ -259,7 +265,9 @@ impl Faulty {
         let refuse = |action| match action {
             Action::Throttle => Some(Err(StoreError::Throttled)),
             Action::Refuse => Some(Err(StoreError::Unavailable("as scheduled".to_owned()))),
-            Action::LoseRequest | Action::LoseAnswer => Some(Err(StoreError::Unknown("as scheduled".to_owned()))),
+            Action::LoseRequest | Action::LoseAnswer => {
+                Some(Err(StoreError::Unknown("as scheduled".to_owned())))
+            }
             _ => None,
         };
         self.faults.operate(operation, effect, refuse).await

@@ -126,6 +126,7 @@ mod tests {
     #[test]
     fn a_key_that_json_cannot_have_is_an_error() {
         let map = std::collections::BTreeMap::from([((1, 2), 3)]);
+        #[allow(clippy::needless_borrow)] // how many borrows there are is what is resolved
         let show = (&&&Probe::<std::collections::BTreeMap<(u8, u8), u8>>::new()).show();
         assert!(show(&map, Layout::Pretty).is_err());
     }

@@ -112,7 +112,8 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let one = |part: &str| {
-            let (number, name) = part.split_once(':').ok_or_else(|| format!("`{part}` is not number:action"))?;
+            let (number, name) =
+                part.split_once(':').ok_or_else(|| format!("`{part}` is not number:action"))?;
             let number = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
             let all = Action::at(Operation::Invoke);
             let action = all.into_iter().find(|action| format!("{action:?}") == name);

@@ -31,7 +31,9 @@ impl Watch {
     /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
     /// copies that dispatched their own outcomes instead of the committed one would not.
     pub(super) fn sent(&self, wire: &[u8]) {
-        let Some(Ok(envelope)) = wire.get(1..).map(|body| codec::unpack::<Envelope>(body, "it")) else { return };
+        let Some(Ok(envelope)) = wire.get(1..).map(|body| codec::unpack::<Envelope>(body, "it")) else {
+            return;
+        };
         let Task::Call(call) = &envelope.task else { return };
         let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
         let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
