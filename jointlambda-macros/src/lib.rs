@@ -94,7 +94,7 @@ fn expand_items(input: TokenStream, mut diagnostics: Diagnostics) -> TokenStream
         .and_then(|model| lower::lower(&model, &mut diagnostics).map(|lowered| (model, lowered)));
     match lowered {
         Some((model, lowered)) if diagnostics.is_empty() => {
-            let items = source.items.iter().map(source::Item::tokens);
+            let items = source.items.iter().map(source::Item::emitted);
             let generated = expand::expand(&model, &lowered);
             quote! { #(#items)* #generated }
         }

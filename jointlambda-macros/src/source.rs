@@ -124,6 +124,18 @@ impl Source {
 }
 
 impl Item {
+    /// The item as it is emitted: as written. A function is `async` because we ask for it, so that
+    /// nobody need be told when it waits for nothing.
+    pub(crate) fn emitted(&self) -> TokenStream {
+        match self {
+            Item::Function(item) => {
+                let tokens = &item.tokens;
+                quote::quote!(#[allow(clippy::unused_async)] #tokens)
+            }
+            other => other.tokens().clone(),
+        }
+    }
+
     /// What the user wrote, minus our attributes.
     pub(crate) fn tokens(&self) -> &TokenStream {
         match self {

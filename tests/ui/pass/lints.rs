@@ -35,8 +35,8 @@ jointlambda::workflow! {
             0 => "none".to_owned(),
             n => format!("{n}, {sum}"),
         };
-        let last = double(sum).await;
-        Ok(Summary { text, last })
+        let end = double(sum).await;
+        Ok(Summary { text, last: end })
     }
 
     /// What is found.
@@ -59,7 +59,7 @@ jointlambda::workflow! {
 }
 
 fn main() {
-    fn used<W: jointlambda::Workflow>() {}
+    const fn used<W: jointlambda::Workflow>() {}
     used::<Total>();
     let summary = Summary { text: String::new(), last: 0 };
     drop((summary.text, summary.last));
