@@ -31,13 +31,13 @@ pub struct Client<W> {
 
 /// The body of a run row.
 #[derive(Debug, Serialize, Deserialize)]
-struct RunRecord {
-    definition: u64,
+pub(crate) struct RunRecord {
+    pub(crate) definition: u64,
     key: String,
     input: Digest,
-    started_at: u64,
-    objects: CloudSet,
-    first: Value,
+    pub(crate) started_at: u64,
+    pub(crate) objects: CloudSet,
+    pub(crate) first: Value,
 }
 
 /// Why a run was not started.
@@ -148,7 +148,7 @@ impl<W: Workflow> Client<W> {
         };
         let row = NewRow {
             body: codec::pack(&record),
-            check_at: Some(now + runtime.options.check_after.as_millis() as u64),
+            check_at: Some(now + runtime.check_after()),
             expires_at: runtime.expires_at(&*home.table),
         };
         let (first, objects) =

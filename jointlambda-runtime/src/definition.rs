@@ -109,7 +109,7 @@ pub struct FunctionDef {
 
 impl FunctionDef {
     /// Every cloud the function can run on: its placement, then its failover placements.
-    pub fn placements(&self) -> impl Iterator<Item = CloudIndex> + '_ {
+    pub fn placements(&self) -> impl Iterator<Item = CloudIndex> + Clone + '_ {
         std::iter::once(self.on).chain(self.failover.iter().copied())
     }
 }

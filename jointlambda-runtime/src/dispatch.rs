@@ -40,6 +40,8 @@ struct Pending {
 struct Outgoing {
     function: &'static FunctionDef,
     envelope: Envelope,
+    /// Whether it was sent before, and may have been lost by the function's first placement.
+    again: bool,
 }
 
 impl Runtime {
@@ -112,7 +114,7 @@ impl Runtime {
                         .map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
                     let function = self.function_at(&call)?;
                     let envelope = self.envelope(run, frames, objects, Task::Call(call));
-                    outgoing.push(Outgoing { function, envelope });
+                    outgoing.push(Outgoing { function, envelope, again: false });
                 }
                 Continuation::Return(value) => {
                     arrivals.push((frames, Arrived { ended: Ended::Returned(value), objects }));
@@ -177,7 +179,7 @@ impl Runtime {
             }
             let task = Task::Relay(Relay { frame, branches: part });
             let envelope = self.envelope(run, around.to_vec(), objects, task);
-            outgoing.push(Outgoing { function, envelope });
+            outgoing.push(Outgoing { function, envelope, again: false });
         }
     }
 
@@ -216,14 +218,26 @@ impl Runtime {
             .await
     }
 
+    /// Sends calls again, beginning with another placement than the first where there is one.
+    pub(crate) async fn send_again(&self, run: &RunId, calls: Vec<(Vec<Frame>, Call, CloudSet)>) -> Result<(), Fault> {
+        let outgoing = calls.into_iter().map(|(frames, call, objects)| {
+            let function = self.function_at(&call)?;
+            let envelope = self.envelope(run, frames, objects, Task::Call(call));
+            Ok(Outgoing { function, envelope, again: true })
+        });
+        self.send_all(outgoing.collect::<Result<_, Fault>>()?).await
+    }
+
     /// Invokes a function on its placement, or on its failover placements when that fails. A copy
     /// on another cloud has the same home row, so an answer that was lost does no harm.
     async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
         let wire: Bytes = one.envelope.encode();
         let mut cause = String::new();
+        let count = one.function.placements().count();
         for round in 1..=ROUNDS {
             let mut refused = 0;
-            for cloud in one.function.placements() {
+            let placements = one.function.placements();
+            for cloud in placements.cycle().skip(usize::from(one.again)).take(count) {
                 let cloud = self.cloud(cloud)?;
                 match cloud.functions.invoke(one.function.name, wire.clone()).await {
                     Invoked::Accepted => return Ok(()),
@@ -237,7 +251,7 @@ impl Runtime {
                 }
                 tracing::warn!(function = one.function.name, cloud = %cloud.name, cause, "not invoked");
             }
-            if refused == one.function.placements().count() {
+            if refused == count {
                 return Err(Fault::Bound(format!("failed to invoke {}: {cause}", one.function.name)));
             }
             if round < ROUNDS {

@@ -1,6 +1,6 @@
 //! A workflow deployed on embedded clouds: what `jointlambda::main!`, tests and benchmarks run.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
@@ -11,12 +11,19 @@ use crate::{
     runtime::{Options, Runtime},
 };
 
+/// How often embedded clouds are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Runs that one sweep looks at.
+const MAX_RUNS: usize = 100;
+
 /// The workflow `W` on clouds of its own in this process.
 ///
 /// Every cloud that the workflow names is there, with the functions that are placed on it.
 pub struct Embedded<W> {
     clouds: LocalClouds,
     client: Client<W>,
+    /// The workflow as the sweeper of its home cloud has it.
+    sweeper: Runtime,
 }
 
 /// Why a run on embedded clouds has no result.
@@ -75,17 +82,37 @@ impl<W: Workflow> Embedded<W> {
             let runtime = Runtime::new::<W>(clouds.backends_from(index), options.clone());
             clouds.serve(index, Arc::new(runtime));
         }
+        let home = usize::from(W::definition().home);
+        let sweeper = Runtime::new::<W>(clouds.backends_from(home), options.clone());
         let client = Client::new(clouds.backends_for_client(), options);
-        Ok(Embedded { clouds, client })
+        Ok(Embedded { clouds, client, sweeper })
     }
 
-    /// Starts the run that `key` names, or resumes it, and waits for its result.
+    /// Starts the run that `key` names, or resumes it, and waits for its result. Meanwhile late
+    /// runs are swept.
     ///
     /// # Errors
     /// Those of [`Client::start`] and [`Client::result`].
     pub async fn run(&self, key: &str, input: W::Input) -> Result<W::Output, EmbeddedError> {
         let run = self.client.start(key, input).await?;
-        Ok(self.client.result(&run).await?)
+        tokio::select! {
+            result = self.client.result(&run) => Ok(result?),
+            never = self.sweep_every(SWEEP_EVERY) => match never {},
+        }
+    }
+
+    /// Sweeps for ever, as a timer on the home cloud does: re-drives late runs, and removes rows
+    /// whose time has come.
+    pub async fn sweep_every(&self, pause: Duration) -> Infallible {
+        loop {
+            tokio::time::sleep(pause).await;
+            if let Err(fault) = self.sweeper.sweep(MAX_RUNS).await {
+                tracing::warn!(%fault, "the sweep failed");
+            }
+            if let Err(error) = self.clouds.sweep_expired().await {
+                tracing::warn!(%error, "expired rows were not removed");
+            }
+        }
     }
 
     /// The client.

@@ -29,21 +29,23 @@ use crate::{
 impl Handler for Runtime {
     async fn handle(&self, _function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         let envelope = Envelope::decode(&wire, self.definition)?;
-        match &envelope.task {
-            Task::Call(call) => self.call(&envelope, call, delivery).await,
-            Task::Relay(relay) => {
-                let relay = relay.clone();
-                self.relay(envelope, relay).await
-            }
-        }
+        let run = envelope.run.clone();
+        let done = match envelope.task.clone() {
+            Task::Call(call) => self.call(&envelope, &call, delivery).await,
+            Task::Relay(relay) => self.relay(envelope, relay).await,
+        };
+        self.unless_ended(&run, done).await
     }
 
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
         match Envelope::decode(&wire, self.definition) {
-            Ok(envelope) => match &envelope.task {
-                Task::Call(call) => self.fail(&envelope, call, attempts, cause).await,
-                Task::Relay(_) => self.fail_run(&envelope.run, function, attempts, cause).await,
-            },
+            Ok(envelope) => {
+                let done = match &envelope.task {
+                    Task::Call(call) => self.fail(&envelope, call, attempts, cause).await,
+                    Task::Relay(_) => self.fail_run(&envelope.run, function, attempts, cause).await,
+                };
+                self.unless_ended(&envelope.run, done).await
+            }
             Err(_) => match Envelope::run_of(&wire) {
                 Some(run) => self.fail_run(&run, function, attempts, cause).await,
                 None => {
@@ -82,6 +84,15 @@ impl Runtime {
             }
         };
         self.go_on(instance, settled).await
+    }
+
+    /// After the end of its run nothing that an event needs has to be there any more, and no
+    /// failure matters.
+    async fn unless_ended(&self, run: &RunId, done: Result<(), Fault>) -> Result<(), Fault> {
+        match done {
+            Err(_) if self.has_ended(run).await? => Ok(()),
+            done => done,
+        }
     }
 
     /// Runs the user function and reads the home row at the same time. When the row is there the

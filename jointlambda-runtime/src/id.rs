@@ -58,6 +58,11 @@ impl RowKey {
         RowKey(run.to_string())
     }
 
+    /// The run whose run row has this key; `None` for other rows.
+    pub fn as_run(&self) -> Option<RunId> {
+        RunId::parse(&self.0)
+    }
+
     /// The row of an instance: of a call, or of a fan-in's continuation.
     pub fn instance(run: &RunId, node: NodeIndex, path: &[u32]) -> Self {
         RowKey(named(run, node, path, ""))

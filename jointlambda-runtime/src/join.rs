@@ -94,6 +94,25 @@ impl Runtime {
         Ok(Some(Full { join, frame: frame.clone(), arrived }))
     }
 
+    /// Reads which branches of a fan-out have arrived: their arrivals, by branch.
+    pub(crate) async fn arrived(
+        &self,
+        run: &RunId,
+        around: &[Frame],
+        frame: &Frame,
+    ) -> Result<Vec<Option<Arrived>>, Fault> {
+        let table = &self.cloud(self.join_home(frame.join))?.table;
+        let path = path(around, &frame.turns);
+        let leaves = 0..frame.of.div_ceil(WIDTH);
+        let keys: Vec<_> = leaves.map(|leaf| RowKey::join(run, frame.join, &path, 0, leaf)).collect();
+        let rows = retry::store(|| table.get_many(&keys)).await?;
+        let slot = |index: u32| {
+            let row = rows[(index / WIDTH) as usize].as_ref()?;
+            row.slots.get(&(index % WIDTH))
+        };
+        (0..frame.of).map(|index| slot(index).map(|bytes| codec::unpack(bytes, "a slot")).transpose()).collect()
+    }
+
     /// The fan-in of a fan-out without branches: it is full at once.
     pub(crate) fn full_at_once(&self, join: Instance, frame: Frame) -> Full {
         Full { join, frame, arrived: Vec::new() }

@@ -25,6 +25,7 @@ pub mod plain;
 pub mod provider;
 mod retry;
 pub mod runtime;
+mod sweep;
 
 #[doc(hidden)]
 pub mod private;
@@ -34,3 +35,4 @@ pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
 pub use machine::{Travel, Workflow};
 pub use runtime::{Options, Runtime};
+pub use sweep::Swept;

@@ -17,13 +17,17 @@ pub struct Options {
     /// How long rows stay after they are written. Longer than the platforms' longest event age
     /// plus their retries (7 days), so that a late event finds the row that makes it harmless.
     pub retention: Duration,
-    /// How long after its start a run that has not ended is looked at.
+    /// How long after its start, or after the last look, a run that has not ended is looked at
+    /// by a sweep; at least the longest timeout of its functions, so that what still runs is not
+    /// started again.
     pub check_after: Duration,
+    /// How long after its start a run that has not ended is failed.
+    pub deadline: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { retention: Duration::from_secs(8 * 24 * 3600), check_after: Duration::from_secs(60) }
+        Options { retention: Duration::from_secs(8 * 24 * 3600), check_after: Duration::from_secs(60), deadline: Duration::from_secs(7 * 24 * 3600) }
     }
 }
 
@@ -54,6 +58,12 @@ impl Runtime {
 
     pub(crate) fn prices(&self, cloud: CloudIndex) -> &'static Prices {
         self.definition.clouds[usize::from(cloud)].cloud.provider.prices()
+    }
+
+    /// How long a run is left alone, in milliseconds.
+    pub(crate) fn check_after(&self) -> u64 {
+        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
+        (self.options.check_after.as_millis() as u64).max(longest.unwrap_or(0))
     }
 
     /// When a row written now may disappear.

@@ -70,6 +70,10 @@ impl Table for Faulty {
         })
     }
 
+    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        self.table.postpone(key, check_at).await
+    }
+
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
         let mut keys = self.table.due(now, limit).await?;
         if self.fault == Fault::LatestDueFirst {

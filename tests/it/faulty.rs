@@ -68,8 +68,18 @@ where
         }
         let run = run.ok_or("the run could not be started")?;
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
-        let result = tokio::time::timeout(Duration::from_secs(24 * 3600), observer.result(&run)).await;
-        let result = result.map_err(|_| "the run did not end")?;
+        let sweeper = Runtime::new::<W>(faults.wrap(clouds.backends_from(0)), options.clone());
+        let sweeping = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                faults.client(sweeper.sweep(10)).await;
+            }
+        };
+        let result = tokio::select! {
+            result = observer.result(&run) => result,
+            () = sweeping => unreachable!(),
+            () = tokio::time::sleep(Duration::from_secs(24 * 3600)) => return Err("the run did not end".to_owned()),
+        };
         match result {
             Ok(output) if output == *expected => {}
             Ok(output) => return Err(format!("the outcome is {output:?}")),
@@ -117,9 +127,6 @@ where
     let mut failures = Vec::new();
     for (number, &operation) in (0..).zip(&calm.operations) {
         for action in Action::at(operation) {
-            if needs_a_sweeper(action) {
-                continue;
-            }
             let schedule = Schedule(vec![(number, action)]);
             match attempt::<W>(&input, &expected, &schedule) {
                 Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
@@ -132,8 +139,4 @@ where
         }
     }
     assert!(failures.is_empty(), "{name}:\n{}", failures.join("\n"));
-}
-
-fn needs_a_sweeper(action: Action) -> bool {
-    action == Action::Drop
 }

@@ -341,6 +341,10 @@ impl Table for Faulty {
         self.store(Operation::Due, self.inner.table.due(now, limit)).await
     }
 
+    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        self.store(Operation::Postpone, self.inner.table.postpone(key, check_at)).await
+    }
+
     async fn changed(&self, key: &RowKey) {
         self.inner.table.changed(key).await;
     }

@@ -148,6 +148,9 @@ pub trait Table: Send + Sync {
     /// The rows of the run index whose `check_at` is at or before `now`, earliest first.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError>;
 
+    /// Moves a row that is in the run index to another time; any other row stays as it is.
+    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError>;
+
     /// Waits until the row may have changed, or until the backend thinks another look worthwhile.
     async fn changed(&self, key: &RowKey);
 

@@ -29,6 +29,7 @@ pub fn table() -> Vec<Check> {
         a_body_over_the_limit_is_refused,
         an_arrival_over_the_limit_is_refused_without_change,
         due_rows_come_earliest_first,
+        a_postponed_row_is_due_later,
         a_full_row_leaves_the_run_index,
         a_waiter_sees_the_change_it_waits_for,
         a_wait_without_a_change_ends,
@@ -282,6 +283,28 @@ async fn an_arrival_over_the_limit_is_refused_without_change(subject: &Subject) 
     ensure!(found == Some((Some(body), BTreeMap::new())), "a refused arrival changed the row");
     let arrived = table.arrive(&key, subject.arrival(0, 2, "small")).await?;
     ensure!(arrived.fresh && arrived.filled == 1, "the slot was not free afterwards: {arrived:?}");
+    Ok(())
+}
+
+async fn a_postponed_row_is_due_later(subject: &Subject) -> Verdict {
+    let table = &subject.backend.table;
+    let now = table.now();
+    let [open, ended, plain, missing] = [(); 4].map(|()| subject.fresh_key());
+    for key in [&open, &ended] {
+        table.create(key, NewRow { check_at: Some(now + 1), ..subject.row("run") }).await?;
+    }
+    table.create(&plain, subject.row("no run")).await?;
+    table.arrive(&ended, subject.arrival(0, 1, "end")).await?;
+    for key in [&open, &ended, &plain, &missing] {
+        table.postpone(key, now + 5000).await?;
+    }
+    let early = table.due(now + 4999, usize::MAX).await?;
+    ensure!(![&open, &ended, &plain].iter().any(|key| early.contains(key)), "a row was due too early");
+    let due = table.due(now + 5000, usize::MAX).await?;
+    ensure!(due.contains(&open), "the postponed row is not due");
+    ensure!(!due.contains(&ended) && !due.contains(&plain), "postponing put a row into the run index");
+    ensure!(table.get(&open).await?.and_then(|row| row.body).is_some(), "postponing lost the body");
+    ensure!(table.get(&missing).await?.is_none(), "postponing made a row");
     Ok(())
 }
 

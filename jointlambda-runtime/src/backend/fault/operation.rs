@@ -13,6 +13,8 @@ pub enum Operation {
     Arrive,
     /// [`Table::due`](crate::backend::Table::due).
     Due,
+    /// [`Table::postpone`](crate::backend::Table::postpone).
+    Postpone,
     /// [`Objects::put`](crate::backend::Objects::put).
     Put,
     /// [`Objects::get`](crate::backend::Objects::get).

@@ -152,6 +152,22 @@ impl<'txn> CloudTables<'txn> {
         Ok(Outcome { answer, row_bytes: head.bytes, changed, indexed })
     }
 
+    pub(super) fn postpone(
+        &mut self,
+        key: &RowKey,
+        check_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Outcome<()>, Refusal> {
+        let Some(mut head) = self.find(key, now)?.filter(|head| head.check_at.is_some()) else {
+            return Ok(Outcome { answer: (), row_bytes: 0, changed: false, indexed: false });
+        };
+        let before = head.check_at.replace(check_at);
+        let body = self.rows.get(key.as_str())?.map(|stored| body_of(stored.value()));
+        self.rows.insert(key.as_str(), encode(&head, &body.unwrap_or_default()).as_slice())?;
+        let indexed = self.reindex(key, before, Some(check_at))?;
+        Ok(Outcome { answer: (), row_bytes: head.bytes, changed: true, indexed })
+    }
+
     pub(super) fn sweep_expired(&mut self, now: Timestamp) -> Result<Outcome<usize>, Refusal> {
         let mut expired = Vec::new();
         for entry in self.rows.iter()? {

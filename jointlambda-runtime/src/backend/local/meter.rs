@@ -72,6 +72,8 @@ counters! {
     table_creates,
     /// `arrive` requests.
     table_arrives,
+    /// `postpone` requests.
+    table_postpones,
     /// Rows read by `get` and `get_many`.
     table_gets,
     /// Requests for due rows.

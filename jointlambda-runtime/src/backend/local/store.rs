@@ -67,6 +67,21 @@ impl Store {
         }
     }
 
+    pub(super) async fn postpone(
+        &self,
+        key: &RowKey,
+        check_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Outcome<()>, StoreError> {
+        match self {
+            Store::Memory { table, .. } => Ok(table.postpone(key, check_at, now)),
+            Store::Disk { disk, cloud } => {
+                let key = key.clone();
+                disk.write(*cloud, move |tables| tables.postpone(&key, check_at, now)).await
+            }
+        }
+    }
+
     pub(super) fn due(
         &self,
         until: Timestamp,

@@ -150,6 +150,17 @@ impl MemoryTable {
         }
     }
 
+    pub(super) fn postpone(&self, key: &RowKey, check_at: Timestamp, now: Timestamp) -> Outcome<()> {
+        let mut shard = self.shard(key, now);
+        let Some(stored) = shard.get_mut(key).filter(|stored| stored.head.check_at.is_some()) else {
+            return Outcome { answer: (), row_bytes: 0, changed: false, indexed: false };
+        };
+        let before = stored.head.check_at.replace(check_at);
+        let row_bytes = stored.head.bytes;
+        let indexed = self.reindex(key, before, Some(check_at));
+        Outcome { answer: (), row_bytes, changed: true, indexed }
+    }
+
     pub(super) fn due(&self, until: Timestamp, limit: usize, now: Timestamp) -> Vec<RowKey> {
         loop {
             let due: Vec<_> = {
@@ -164,11 +175,11 @@ impl MemoryTable {
         }
     }
 
-    /// Removes every row whose time has come; says how many there were.
     pub(super) fn count(&self) -> u64 {
         self.shards.iter().map(|shard| lock(shard).len() as u64).sum()
     }
 
+    /// Removes every row whose time has come; says how many there were.
     pub(super) fn sweep_expired(&self, now: Timestamp) -> usize {
         let mut removed = 0;
         for shard in &self.shards {

@@ -179,6 +179,17 @@ impl Table for View {
         Ok(keys)
     }
 
+    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        let (cloud, half) = (self.cloud(), self.half_table());
+        self.sent(key.as_str().len());
+        queue::sleep(half).await;
+        count(&cloud.meter.table_postpones, 1);
+        let moved = cloud.store.postpone(key, check_at, self.now()).await?;
+        cloud.meter.wrote(cloud.provider.prices(), moved.row_bytes, moved.indexed);
+        queue::sleep(half).await;
+        Ok(moved.answer)
+    }
+
     async fn changed(&self, key: &RowKey) {
         self.cloud().watch.changed(key).await;
     }
