@@ -219,7 +219,11 @@ impl Runtime {
     }
 
     /// Sends calls again, beginning with another placement than the first where there is one.
-    pub(crate) async fn send_again(&self, run: &RunId, calls: Vec<(Vec<Frame>, Call, CloudSet)>) -> Result<(), Fault> {
+    pub(crate) async fn send_again(
+        &self,
+        run: &RunId,
+        calls: Vec<(Vec<Frame>, Call, CloudSet)>,
+    ) -> Result<(), Fault> {
         let outgoing = calls.into_iter().map(|(frames, call, objects)| {
             let function = self.function_at(&call)?;
             let envelope = self.envelope(run, frames, objects, Task::Call(call));

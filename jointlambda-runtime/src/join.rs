@@ -110,7 +110,9 @@ impl Runtime {
             let row = rows[(index / WIDTH) as usize].as_ref()?;
             row.slots.get(&(index % WIDTH))
         };
-        (0..frame.of).map(|index| slot(index).map(|bytes| codec::unpack(bytes, "a slot")).transpose()).collect()
+        (0..frame.of)
+            .map(|index| slot(index).map(|bytes| codec::unpack(bytes, "a slot")).transpose())
+            .collect()
     }
 
     /// The fan-in of a fan-out without branches: it is full at once.

@@ -27,7 +27,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { retention: Duration::from_secs(8 * 24 * 3600), check_after: Duration::from_secs(60), deadline: Duration::from_secs(7 * 24 * 3600) }
+        Options {
+            retention: Duration::from_secs(8 * 24 * 3600),
+            check_after: Duration::from_secs(60),
+            deadline: Duration::from_secs(7 * 24 * 3600),
+        }
     }
 }
 

@@ -101,7 +101,8 @@ impl Runtime {
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
     async fn give_up(&self, run: &RunId, fault: &Fault) -> Result<(), Fault> {
-        let failure = Failure { at: "the run".to_owned(), path: Vec::new(), cause: fault.to_string(), attempts: 1 };
+        let failure =
+            Failure { at: "the run".to_owned(), path: Vec::new(), cause: fault.to_string(), attempts: 1 };
         self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
     }
 }
@@ -163,8 +164,13 @@ impl Walk<'_> {
         let unknown = || Fault::Poison(format!("there is no fan-in {}", fork.join));
         let node = self.runtime.definition.node(fork.join).ok_or_else(unknown)?;
         let Fork { join, turns, vars, branches } = fork;
-        let instance =
-            Instance { run: self.run.clone(), frames: frames.clone(), node: join, turns: turns.clone(), objects };
+        let instance = Instance {
+            run: self.run.clone(),
+            frames: frames.clone(),
+            node: join,
+            turns: turns.clone(),
+            objects,
+        };
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             return self.go_on(instance, settled).await;
         }

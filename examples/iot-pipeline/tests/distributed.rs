@@ -12,8 +12,13 @@ async fn every_length_gives_the_same_reading() {
         let distributed = clouds.run("key", chain.clone()).await.unwrap();
         assert_eq!(distributed, iot_pipeline(chain).await, "{length} stages");
         // One write a stage, and the run's own row.
-        let writes: u64 =
-            clouds.clouds().meter().clouds.iter().map(|cloud| cloud.table_creates + cloud.table_arrives).sum();
+        let writes: u64 = clouds
+            .clouds()
+            .meter()
+            .clouds
+            .iter()
+            .map(|cloud| cloud.table_creates + cloud.table_arrives)
+            .sum();
         assert_eq!(writes, u64::from(length) + 1 + u64::from(length > 0), "{length} stages");
     }
 }

@@ -5,7 +5,8 @@ use question_answering::{QuestionAnswering, QuestionAnsweringFlags, Request, que
 
 #[tokio::test]
 async fn the_answers_are_the_same() {
-    let request: Request = QuestionAnsweringFlags { questions: Vec::new(), documents: None }.try_into().unwrap();
+    let request: Request =
+        QuestionAnsweringFlags { questions: Vec::new(), documents: None }.try_into().unwrap();
     let clouds = Embedded::<QuestionAnswering>::in_memory();
     let distributed = clouds.run("key", request.clone()).await.unwrap();
     let plain = question_answering(request).await;
