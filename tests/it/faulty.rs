@@ -110,33 +110,136 @@ where
     })
 }
 
-/// Enumerates every single fault of a run of `W` on `input`.
+/// A run of `W` on one input, to be tried under many schedules.
+struct Subject<W: Workflow> {
+    input: W::Input,
+    expected: W::Output,
+    calm: Vec<Operation>,
+}
+
+impl<W: Workflow> Subject<W>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    fn new(input: W::Input) -> Self {
+        let expected = virtual_time(0, W::plain(input.clone()));
+        let calm = attempt::<W>(&input, &expected, &Schedule::default())
+            .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
+        Subject { input, expected, calm: calm.operations }
+    }
+
+    /// Tries a schedule; its operations, or what went wrong.
+    fn attempt(&self, schedule: &Schedule) -> Result<Trial, String> {
+        let faults = schedule.0.len();
+        let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
+        match attempt::<W>(&self.input, &self.expected, schedule) {
+            Ok(trial) if trial.operations.len() > bound => {
+                Err(format!("{schedule}: {} operations, over {bound}", trial.operations.len()))
+            }
+            Ok(trial) => Ok(trial),
+            Err(why) => Err(format!("{schedule}: {why}")),
+        }
+    }
+
+    fn report(failures: &[String]) {
+        let shown = failures.len().min(20);
+        let name = W::definition().name;
+        assert!(failures.is_empty(), "{name}: {} schedules, such as\n{}", failures.len(), failures[..shown].join("\n"));
+    }
+}
+
+/// Tries every single fault of a run of `W` on `input`.
 pub(crate) fn survive_single_faults<W: Workflow>(input: W::Input)
 where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let expected = virtual_time(0, W::plain(input.clone()));
-    let name = W::definition().name;
-    let calm = attempt::<W>(&input, &expected, &Schedule::default())
-        .unwrap_or_else(|why| panic!("{name} without faults: {why}"));
-    if calm.operations.len() > LONGEST {
+    let subject = Subject::<W>::new(input);
+    if subject.calm.len() > LONGEST {
         return;
     }
-    let bound = calm.operations.len() * REDONE + 60;
     let mut failures = Vec::new();
-    for (number, &operation) in (0..).zip(&calm.operations) {
-        for action in Action::at(operation) {
-            let schedule = Schedule(vec![(number, action)]);
-            match attempt::<W>(&input, &expected, &schedule) {
-                Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
-                Ok(trial) if trial.operations.len() > bound => {
-                    failures.push(format!("{schedule}: {} operations, over {bound}", trial.operations.len()));
-                }
-                Ok(_) => {}
-                Err(why) => failures.push(format!("{schedule} ({operation:?}): {why}")),
+    for schedule in singles(&subject.calm, 0) {
+        match subject.attempt(&schedule) {
+            Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
+            Ok(_) => {}
+            Err(why) => failures.push(why),
+        }
+    }
+    Subject::<W>::report(&failures);
+}
+
+/// Every fault at every operation from number `from` on.
+fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
+    let numbered = (0..).zip(operations).skip(from as usize);
+    numbered
+        .flat_map(|(number, &operation)| {
+            Action::at(operation).into_iter().map(move |action| Schedule(vec![(number, action)]))
+        })
+        .collect()
+}
+
+/// Tries pairs of faults: to each single fault, every `stride`-th fault that can come after it.
+pub(crate) fn survive_pairs<W: Workflow>(input: W::Input, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject::<W>::new(input);
+    let mut failures = Vec::new();
+    let mut turn = 0;
+    for first in singles(&subject.calm, 0) {
+        let (number, action) = first.0[0];
+        let trial = match subject.attempt(&first) {
+            Ok(trial) => trial,
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        };
+        for second in singles(&trial.operations, number + 1) {
+            turn += 1;
+            if turn % stride != 0 {
+                continue;
+            }
+            let pair = Schedule(vec![(number, action), second.0[0]]);
+            if let Err(why) = subject.attempt(&pair) {
+                failures.push(why);
             }
         }
     }
-    assert!(failures.is_empty(), "{name}:\n{}", failures.join("\n"));
+    Subject::<W>::report(&failures);
+}
+
+/// Tries `count` schedules of two to five faults, drawn from `seed`.
+pub(crate) fn survive_random<W: Workflow>(input: W::Input, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject::<W>::new(input);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut failures = Vec::new();
+    for _ in 0..count {
+        let mut schedule = Schedule::default();
+        for _ in 0..random.u32(2..=5) {
+            let number = random.u64(0..subject.calm.len() as u64 * 2);
+            let actions = Action::at(Operation::Invoke);
+            schedule.0.push((number, actions[random.usize(0..actions.len())]));
+        }
+        match subject.attempt(&schedule) {
+            Ok(_) => {}
+            // Three crashes of one event use up its deliveries: then the run fails, and says so.
+            Err(why) if why.contains("the run failed") && crashes(&schedule) >= 3 => {}
+            Err(why) if why.contains("could not be started") => {}
+            Err(why) => failures.push(format!("seed {seed}, {why}")),
+        }
+    }
+    Subject::<W>::report(&failures);
+}
+
+fn crashes(schedule: &Schedule) -> usize {
+    let crash = |action: &Action| !matches!(action, Action::Delay(_) | Action::Duplicate(_) | Action::Drop);
+    schedule.0.iter().filter(|(_, action)| crash(action)).count()
 }

@@ -9,6 +9,7 @@ mod corners;
 mod errors;
 mod fan_out;
 mod faulty;
+mod many_faults;
 mod glue;
 mod joins;
 mod loops;
