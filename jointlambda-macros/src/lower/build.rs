@@ -592,8 +592,7 @@ impl Builder<'_> {
         if let Some(fallible) = rules::is_fan_out(&call.func) {
             return self.fan_out(call, fallible);
         }
-        let Some(function) = super::path_ident(&call.func)
-            .and_then(|ident| self.model.functions.iter().position(|function| function.ident == *ident))
+        let Some(function) = super::path_ident(&call.func).and_then(|ident| self.model.function(ident))
         else {
             unreachable!("`rules` has refused every other call")
         };
