@@ -3,6 +3,8 @@
 //! Data only. Everything in it has passed `validate`, names are resolved to indices, defaults are
 //! filled in; whatever keeps tokens keeps the user's spans. Must not hold what could be invalid.
 
+use std::collections::HashMap;
+
 use proc_macro2::Ident;
 use syn::{Block, LitStr, Pat, Signature, Type, Visibility};
 
@@ -12,6 +14,15 @@ pub(crate) struct Model {
     pub(crate) clouds: Vec<Cloud>,
     pub(crate) functions: Vec<Function>,
     pub(crate) workflow: Workflow,
+    /// The functions' positions by name: to compare two `Ident`s writes both out.
+    pub(crate) by_name: HashMap<String, usize>,
+}
+
+impl Model {
+    /// The position of the function of that name.
+    pub(crate) fn function(&self, name: &Ident) -> Option<usize> {
+        self.by_name.get(&name.to_string()).copied()
+    }
 }
 
 /// `const AWS: Cloud = Cloud::aws("region");`

@@ -40,7 +40,9 @@ pub(crate) fn resolve(source: &Source) -> Option<Model> {
         .collect::<Option<Vec<_>>>()?;
     let (item, args) = source.workflows().next()?;
     let workflow = workflow(item, args, &clouds, &functions)?;
-    Some(Model { clouds, functions, workflow })
+    let by_name =
+        functions.iter().enumerate().map(|(at, function)| (function.ident.to_string(), at)).collect();
+    Some(Model { clouds, functions, workflow, by_name })
 }
 
 fn cloud(item: &CloudItem) -> Option<Cloud> {

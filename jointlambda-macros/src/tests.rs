@@ -1,6 +1,7 @@
 //! The expansion as a whole, in process: what is emitted for good and for broken input.
 
 mod expansion;
+mod size;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -3,6 +3,8 @@
 //! What rustc says better is left to rustc. Must not change or resolve anything: `resolve` does,
 //! once there is nothing to report.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Span};
 
 use crate::{
@@ -77,15 +79,8 @@ fn distinct_functions(source: &Source, diagnostics: &mut Diagnostics) {
 
 /// The names that occur before, each with its position.
 pub(crate) fn repeated<'a>(names: impl Iterator<Item = &'a Ident>) -> Vec<(&'a Ident, usize)> {
-    let mut seen: Vec<&Ident> = Vec::new();
-    let mut repeated = Vec::new();
-    for (at, name) in names.enumerate() {
-        if seen.contains(&name) {
-            repeated.push((name, at));
-        }
-        seen.push(name);
-    }
-    repeated
+    let mut seen = HashSet::new();
+    names.enumerate().filter(|(_, name)| !seen.insert(*name)).map(|(at, name)| (name, at)).collect()
 }
 
 fn free_type_name(source: &Source, diagnostics: &mut Diagnostics) {

@@ -7,10 +7,10 @@ mod glue;
 mod rewrite;
 mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::{Type, spanned::Spanned};
 
 use crate::{
@@ -63,9 +63,9 @@ fn expand_checks(model: &Model) -> TokenStream {
     let workflow = &model.workflow;
     // What the workflow takes and returns is checked by the trait `Workflow`.
     let ours = workflow.params.iter().map(|p| &p.ty).chain([&workflow.output]);
-    let mut seen: BTreeSet<String> = ours.map(|ty| ty.to_token_stream().to_string()).collect();
+    let mut seen: HashSet<&Type> = ours.collect();
     let checks = functions
-        .filter(|ty| seen.insert(ty.to_token_stream().to_string()))
+        .filter(|ty| seen.insert(ty))
         .map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>();));
     quote! {
         #[allow(warnings, unused, clippy::all)]

@@ -175,16 +175,36 @@ impl Builder<'_> {
     }
 
     fn path(&self, var: VarId) -> Expr {
-        let ident = &self.out.vars[var].ident;
-        parse_quote!(#ident)
+        let path = self.out.vars[var].ident.clone().into();
+        Expr::Path(syn::ExprPath { attrs: Vec::new(), qself: None, path })
     }
 
     /// `let VAR = EXPR;`
     fn assign(&mut self, var: VarId, expr: Expr) {
-        let ident = self.out.vars[var].ident.clone();
-        let mutable = self.out.vars[var].mutable.then(|| quote::quote!(mut));
-        let ty = self.out.vars[var].ty.as_ref().map(|ty| quote::quote!(: #ty));
-        self.push(Op::Glue(parse_quote!(let #mutable #ident #ty = #expr;)));
+        if self.cursor.is_none() {
+            return;
+        }
+        let Var { ident, mutable, ty, .. } = &self.out.vars[var];
+        let mut pat = binding(ident);
+        if let (true, Pat::Ident(pat)) = (*mutable, &mut pat) {
+            pat.mutability = Some(Default::default());
+        }
+        if let Some(ty) = ty {
+            pat = Pat::Type(syn::PatType {
+                attrs: Vec::new(),
+                pat: Box::new(pat),
+                colon_token: Default::default(),
+                ty: Box::new(ty.clone()),
+            });
+        }
+        self.push(Op::Glue(Stmt::Local(Local {
+            attrs: Vec::new(),
+            let_token: Default::default(),
+            modifiers: Default::default(),
+            pat,
+            init: Some(syn::LocalInit { eq_token: Default::default(), expr: Box::new(expr), diverge: None }),
+            semi_token: Default::default(),
+        })));
     }
 
     /// Glue as written, with the jumps out of it marked.
@@ -592,8 +612,7 @@ impl Builder<'_> {
         if let Some(fallible) = rules::is_fan_out(&call.func) {
             return self.fan_out(call, fallible);
         }
-        let Some(function) = super::path_ident(&call.func)
-            .and_then(|ident| self.model.functions.iter().position(|function| function.ident == *ident))
+        let Some(function) = super::path_ident(&call.func).and_then(|ident| self.model.function(ident))
         else {
             unreachable!("`rules` has refused every other call")
         };
@@ -609,8 +628,9 @@ impl Builder<'_> {
             self.open(resume);
         }
         let outcome = self.temporary(call.func.span());
-        let (pat, ty) = (self.path(outcome), self.model.functions[function].output.clone());
-        self.push(Op::Outcome { pat: parse_quote!(#pat), ty: Box::new(ty) });
+        let (pat, ty) =
+            (binding(&self.out.vars[outcome].ident), self.model.functions[function].output.clone());
+        self.push(Op::Outcome { pat, ty: Box::new(ty) });
         self.path(outcome)
     }
 
@@ -687,6 +707,17 @@ impl Builder<'_> {
         self.push(Op::Branches { var, from });
         self.path(var)
     }
+}
+
+/// The pattern that binds a name.
+fn binding(ident: &Ident) -> Pat {
+    Pat::Ident(syn::PatIdent {
+        attrs: Vec::new(),
+        by_ref: None,
+        mutability: None,
+        ident: ident.clone(),
+        subpat: None,
+    })
 }
 
 /// Whether a condition has a `let` in it.

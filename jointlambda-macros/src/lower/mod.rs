@@ -207,7 +207,7 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
     let constructs = ["fan_out", "try_fan_out"].map(str::to_owned);
     let functions = model.functions.iter().map(|function| format::unraw(&function.ident));
 
-    let vars = rename::rename(&mut params, &mut body, &functions.chain(constructs).collect::<Vec<_>>());
+    let vars = rename::rename(&mut params, &mut body, &functions.chain(constructs).collect());
     let mut lowered = build::build(model, params, &body, vars);
     live::analyse(&mut lowered);
     flow::analyse(model, &mut lowered);

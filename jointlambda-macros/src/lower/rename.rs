@@ -21,14 +21,21 @@ use super::{
 
 /// Renames in the parameters and the body; gives the variables, in source order. A call of one of
 /// the `callees` means that, whatever is in scope.
-pub(super) fn rename(params: &mut [Pat], body: &mut Block, callees: &[String]) -> Vec<Var> {
+pub(super) fn rename(params: &mut [Pat], body: &mut Block, callees: &BTreeSet<String>) -> Vec<Var> {
     let mut written = BTreeSet::new();
     params.iter().for_each(|param| words(param.to_token_stream(), &mut written));
     words(body.to_token_stream(), &mut written);
-    // Once to learn which names also mean something that is no variable, then for good.
-    let mut rehearsal = Renamer::new(&written, callees, BTreeSet::new());
-    rehearsal.rename_all(&mut params.to_vec(), &mut body.clone());
-    let mut renamer = Renamer::new(&written, callees, rehearsal.unresolved);
+    // Once to learn which names also mean something that is no variable. Nearly always none of
+    // the variables has such a name, and once is enough.
+    let before = (params.to_vec(), body.clone());
+    let mut renamer = Renamer::new(&written, callees, BTreeSet::new());
+    renamer.rename_all(params, body);
+    if renamer.vars.iter().all(|var| !renamer.unresolved.contains(&unraw(&var.ident))) {
+        return renamer.vars;
+    }
+    params.clone_from_slice(&before.0);
+    *body = before.1;
+    let mut renamer = Renamer::new(&written, callees, renamer.unresolved);
     renamer.rename_all(params, body);
     renamer.vars
 }
@@ -49,9 +56,11 @@ struct Renamer<'a> {
     scopes: Vec<BTreeMap<String, String>>,
     /// The names that are not to be given.
     taken: BTreeSet<String>,
+    /// The last number that was given to a name: those before are taken.
+    counts: BTreeMap<String, usize>,
     /// The identifiers of the body.
     written: &'a BTreeSet<String>,
-    callees: &'a [String],
+    callees: &'a BTreeSet<String>,
     /// The names that were looked for and are no variable in that place.
     unresolved: BTreeSet<String>,
     vars: Vec<Var>,
@@ -63,9 +72,9 @@ pub(super) fn is_constant(ident: &Ident) -> bool {
 }
 
 impl<'a> Renamer<'a> {
-    fn new(written: &'a BTreeSet<String>, callees: &'a [String], taken: BTreeSet<String>) -> Self {
+    fn new(written: &'a BTreeSet<String>, callees: &'a BTreeSet<String>, taken: BTreeSet<String>) -> Self {
         let (scopes, unresolved, vars) = (vec![BTreeMap::new()], BTreeSet::new(), Vec::new());
-        Renamer { scopes, taken, written, callees, unresolved, vars }
+        Renamer { scopes, taken, counts: BTreeMap::new(), written, callees, unresolved, vars }
     }
 
     fn rename_all(&mut self, params: &mut [Pat], body: &mut Block) {
@@ -113,8 +122,11 @@ impl<'a> Renamer<'a> {
         let mut ours = name.clone();
         let mut count = 1;
         while self.taken.contains(&ours) || (count > 1 && self.written.contains(&ours)) {
-            count += 1;
+            count = self.counts.get(&name).map_or(count, |&last| count.max(last)) + 1;
             ours = format!("{name}__{count}");
+        }
+        if count > 1 {
+            self.counts.insert(name.clone(), count);
         }
         self.taken.insert(ours.clone());
         if ours != name {
@@ -203,7 +215,7 @@ fn is_borrow(value: &Expr) -> bool {
         &["as_str", "as_bytes", "as_slice", "as_ref", "as_mut", "as_deref", "as_deref_mut", "as_path"];
     match value {
         Expr::Reference(_) => true,
-        Expr::MethodCall(call) => BORROWING.iter().any(|method| call.method == method),
+        Expr::MethodCall(call) => BORROWING.contains(&&*call.method.to_string()),
         _ => false,
     }
 }

@@ -80,7 +80,7 @@ impl Checker<'_> {
 
     fn function(&self, callee: &Expr) -> Option<usize> {
         let ident = super::path_ident(callee)?;
-        self.model.functions.iter().position(|function| function.ident == *ident)
+        self.model.function(ident)
     }
 
     fn declared(&self) -> String {
@@ -338,8 +338,8 @@ fn as_match(input: syn::parse::ParseStream<'_>) -> syn::Result<Expr> {
 fn has_control(tokens: TokenStream, model: &Model) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => {
-            ["await", "return", "break", "continue"].iter().any(|word| ident == word)
-                || model.functions.iter().any(|function| function.ident == ident)
+            ["await", "return", "break", "continue"].contains(&&*ident.to_string())
+                || model.function(&ident).is_some()
         }
         TokenTree::Punct(punct) => punct.as_char() == '?',
         TokenTree::Group(group) => has_control(group.stream(), model),
@@ -713,7 +713,7 @@ impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        if self.methods && CHANGING.iter().any(|method| call.method == method) {
+        if self.methods && CHANGING.contains(&&*call.method.to_string()) {
             self.place(&call.receiver);
         }
         syn::visit::visit_expr_method_call(self, call);
