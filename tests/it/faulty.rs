@@ -142,10 +142,17 @@ where
         }
     }
 
+    /// Fails with what went wrong, and says how many schedules were tried.
     fn report(failures: &[String]) {
         let shown = failures.len().min(20);
         let name = W::definition().name;
-        assert!(failures.is_empty(), "{name}: {} schedules, such as\n{}", failures.len(), failures[..shown].join("\n"));
+        println!("{name}: done; {} schedules up to here", SCHEDULES.load(Relaxed));
+        assert!(
+            failures.is_empty(),
+            "{name}: {} schedules, such as\n{}",
+            failures.len(),
+            failures[..shown].join("\n")
+        );
     }
 }
 

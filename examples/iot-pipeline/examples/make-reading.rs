@@ -1,6 +1,6 @@
 //! Makes `data/reading.csv`: four hours in a greenhouse, from a thermometer with noise and glitches.
 //!
-//! `cargo run -p iot-pipeline --example make-data`
+//! `cargo run -p iot-pipeline --example make-reading`
 
 use std::fmt::Write;
 

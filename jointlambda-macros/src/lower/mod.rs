@@ -234,3 +234,21 @@ pub(crate) fn unwrapped(expr: &Expr) -> &Expr {
         other => other,
     }
 }
+
+/// Whether an operator assigns: `+=` and the like.
+fn is_compound(op: &syn::BinOp) -> bool {
+    use syn::BinOp::*;
+    matches!(
+        op,
+        AddAssign(_)
+            | SubAssign(_)
+            | MulAssign(_)
+            | DivAssign(_)
+            | RemAssign(_)
+            | BitXorAssign(_)
+            | BitAndAssign(_)
+            | BitOrAssign(_)
+            | ShlAssign(_)
+            | ShrAssign(_)
+    )
+}

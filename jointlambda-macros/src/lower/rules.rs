@@ -693,20 +693,7 @@ impl<'ast> syn::visit::Visit<'ast> for Changes<'_> {
     }
 
     fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
-        use syn::BinOp::*;
-        if matches!(
-            binary.op,
-            AddAssign(_)
-                | SubAssign(_)
-                | MulAssign(_)
-                | DivAssign(_)
-                | RemAssign(_)
-                | BitXorAssign(_)
-                | BitAndAssign(_)
-                | BitOrAssign(_)
-                | ShlAssign(_)
-                | ShrAssign(_)
-        ) {
+        if super::is_compound(&binary.op) {
             self.place(&binary.left);
         }
         syn::visit::visit_expr_binary(self, binary);

@@ -50,7 +50,7 @@ impl Builder<'_> {
                 }
                 return value;
             }
-            Expr::Binary(binary) if is_compound(&binary.op) => {
+            Expr::Binary(binary) if super::super::is_compound(&binary.op) => {
                 self.right_first(&mut binary.left, &mut binary.right)
             }
             Expr::Binary(binary) => self.in_order(vec![&mut binary.left, &mut binary.right]),
@@ -253,23 +253,6 @@ fn is_rooted(expr: &Expr) -> bool {
         Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)) && is_rooted(&unary.expr),
         _ => false,
     }
-}
-
-fn is_compound(op: &BinOp) -> bool {
-    use BinOp::*;
-    matches!(
-        op,
-        AddAssign(_)
-            | SubAssign(_)
-            | MulAssign(_)
-            | DivAssign(_)
-            | RemAssign(_)
-            | BitXorAssign(_)
-            | BitAndAssign(_)
-            | BitOrAssign(_)
-            | ShlAssign(_)
-            | ShrAssign(_)
-    )
 }
 
 /// Code as a short text, for drawings.
