@@ -1,6 +1,15 @@
 //! Pairs of faults, and many at random, on small workflows of every construct.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use crate::faulty::{survive_pairs, survive_random};
+
+/// Something else for every execution: two copies of a function never return the same, nor does
+/// glue that runs twice, and whoever trusts the wrong copy is seen.
+fn nonce() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Relaxed)
+}
 
 mod chain {
     use jointlambda::prelude::*;
@@ -11,17 +20,17 @@ mod chain {
 
         #[workflow]
         pub(crate) async fn chain(x: u64) -> u64 {
-            let y = there(x).await;
-            here(y).await
+            let (y, drawn) = there(x).await;
+            here(y, drawn, super::nonce()).await
         }
 
         #[function(on = ALI, failover = [AWS])]
-        async fn there(x: u64) -> u64 {
-            x + 1
+        async fn there(x: u64) -> (u64, u64) {
+            (x + 1, super::nonce())
         }
 
         #[function(on = AWS)]
-        async fn here(x: u64) -> u64 {
+        async fn here(x: u64, _drawn: u64, _salt: u64) -> u64 {
             x * 2
         }
     }
@@ -37,20 +46,20 @@ mod fan {
         #[workflow]
         pub(crate) async fn fan(list: Vec<u64>) -> u64 {
             let all = fan_out(list, async |x| {
-                if x > 1 { there(x).await } else { x }
+                if x > 1 { there(x).await } else { (x, super::nonce()) }
             })
             .await;
-            let sum = all.iter().sum::<u64>();
-            here(sum).await
+            let sum = all.iter().map(|(x, _)| x).sum::<u64>();
+            here(sum, all[0].1, super::nonce()).await
         }
 
         #[function(on = ALI, failover = [AWS])]
-        async fn there(x: u64) -> u64 {
-            x + 1
+        async fn there(x: u64) -> (u64, u64) {
+            (x + 1, super::nonce())
         }
 
         #[function(on = AWS)]
-        async fn here(x: u64) -> u64 {
+        async fn here(x: u64, _drawn: u64, _salt: u64) -> u64 {
             x * 2
         }
     }
@@ -67,19 +76,20 @@ mod turns {
         pub(crate) async fn turns(n: u64) -> Result<u64> {
             let mut x = 1;
             for i in 0..n {
-                let (a, b) = join!(there(x), async { here(x + i).await.unwrap_or(7) });
-                x = a + b;
+                let drawn = super::nonce();
+                let ((a, seen), b) = join!(there(x), async { here(x + i, drawn, super::nonce()).await.unwrap_or(7) });
+                x = there(a + b + seen - seen).await.0;
             }
-            here(x).await
+            here(x, 0, super::nonce()).await
         }
 
         #[function(on = ALI, failover = [AWS])]
-        async fn there(x: u64) -> u64 {
-            x + 1
+        async fn there(x: u64) -> (u64, u64) {
+            (x + 1, super::nonce())
         }
 
         #[function(on = AWS)]
-        async fn here(x: u64) -> Result<u64> {
+        async fn here(x: u64, _drawn: u64, _salt: u64) -> Result<u64> {
             if x % 3 == 0 { Err(Error::new("three")) } else { Ok(x * 2) }
         }
     }
