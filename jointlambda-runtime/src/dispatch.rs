@@ -86,6 +86,10 @@ impl Runtime {
         let Envelope { run, objects, frames, .. } = envelope;
         let bytes = self.fetch(&run, &relay.branches).await?;
         let branches: Vec<Continuation> = codec::unpack(&bytes, "a part of a fan-out")?;
+        let room = (relay.frame.of - relay.frame.index) as usize;
+        if branches.len() > room {
+            return Err(Fault::Poison("refused an envelope: a part is larger than its fan-out".to_owned()));
+        }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
         self.branch_out(&run, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     backend::{Backend, Table, Timestamp},
     definition::{CloudIndex, Definition},
+    envelope::CloudSet,
     error::Fault,
     machine::{Code, Workflow},
     provider::Prices,
@@ -48,10 +49,11 @@ impl Runtime {
     /// The workflow `W` on `clouds`, which are in the order of the definition's.
     ///
     /// # Panics
-    /// When there are not as many clouds as the definition has.
+    /// When there are not as many clouds as the definition has, or more than 64.
     pub fn new<W: Workflow>(clouds: impl Into<Arc<[Backend]>>, options: Options) -> Self {
         let (definition, clouds) = (W::definition(), clouds.into());
         assert_eq!(clouds.len(), definition.clouds.len(), "one backend per cloud of the workflow");
+        assert!(clouds.len() <= CloudSet::BITS as usize, "a workflow has at most {} clouds", CloudSet::BITS);
         Runtime { definition, code: W::code(), clouds, options }
     }
 

@@ -90,7 +90,7 @@ mod turns {
 
         #[function(on = AWS)]
         async fn here(x: u64, _drawn: u64, _salt: u64) -> Result<u64> {
-            if x % 3 == 0 { Err(Error::new("three")) } else { Ok(x * 2) }
+            if x.is_multiple_of(3) { Err(Error::new("three")) } else { Ok(x * 2) }
         }
     }
 }
