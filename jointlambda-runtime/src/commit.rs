@@ -168,6 +168,6 @@ impl Instance {
     /// The failure of this instance.
     pub(crate) fn failure(&self, node: &NodeDef, cause: String, attempts: u32) -> Failure {
         let path = crate::envelope::path(&self.frames, &self.turns);
-        Failure { at: node.name.to_owned(), path, cause, attempts }
+        Failure::new(node.name, path, cause, attempts)
     }
 }

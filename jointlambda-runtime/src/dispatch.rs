@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Requests that one function has under way at once.
-const CONCURRENCY: usize = 64;
+pub(crate) const CONCURRENCY: usize = 64;
 /// A fan-out of more branches is started through relays.
 const DIRECT: usize = 256;
 /// Relays that one function starts.

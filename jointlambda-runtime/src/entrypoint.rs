@@ -150,7 +150,10 @@ impl Runtime {
             let mut attempt = 1;
             loop {
                 point::begin().await;
-                let user = AssertUnwindSafe(start(args)?).catch_unwind().await;
+                // The arguments' own code, their `Deserialize`, may panic too.
+                let started =
+                    catch_unwind(|| start(args)).map_err(|panic| panicked(function.name, &*panic))??;
+                let user = AssertUnwindSafe(started).catch_unwind().await;
                 point::end().await;
                 let outcome = user.map_err(|panic| panicked(function.name, &*panic))?;
                 if !outcome.is_err || attempt >= function.retry.attempts {
@@ -234,7 +237,7 @@ impl Runtime {
     }
 
     async fn fail_run(&self, run: &RunId, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {
-        let failure = Failure { at: at.to_owned(), path: Vec::new(), cause, attempts };
+        let failure = Failure::new(at, Vec::new(), cause, attempts);
         self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
     }
 

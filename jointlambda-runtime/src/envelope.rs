@@ -234,6 +234,20 @@ pub struct Failure {
     pub attempts: u32,
 }
 
+impl Failure {
+    /// The longest cause that is kept, in bytes: a failure must fit every row.
+    const LONGEST_CAUSE: usize = 4096;
+
+    /// A failure at a node or function, with its cause cut where it is too long.
+    pub(crate) fn new(at: impl Into<String>, path: Vec<u32>, mut cause: String, attempts: u32) -> Self {
+        if cause.len() > Self::LONGEST_CAUSE {
+            cause.truncate(cause.floor_char_boundary(Self::LONGEST_CAUSE));
+            cause.push('…');
+        }
+        Failure { at: at.into(), path, cause, attempts }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.at)?;
@@ -344,7 +358,10 @@ impl Frame {
         if !matches!(node.kind, NodeKind::Join { .. }) {
             return Err("it names a call where a fan-in belongs");
         }
-        if self.index >= self.of || self.of > definition.max_branches || self.turns.len() > MAX_LOOPS {
+        if self.index >= self.of
+            || self.of > definition.max_branches
+            || !turns_are_valid(&self.turns, definition)
+        {
             return Err("a branch index or loop counter is out of range");
         }
         Ok(())
@@ -358,11 +375,15 @@ impl Call {
         if !matches!(node.kind, NodeKind::Call { .. }) {
             return Err("it names a fan-in where a call belongs");
         }
-        if self.turns.len() > MAX_LOOPS {
-            return Err("it is inside too many loops");
+        if !turns_are_valid(&self.turns, definition) {
+            return Err("a loop counter is out of range");
         }
         Ok(())
     }
+}
+
+fn turns_are_valid(turns: &[u32], definition: &Definition) -> bool {
+    turns.len() <= MAX_LOOPS && turns.iter().all(|&turn| turn < definition.max_turns)
 }
 
 /// The branch indexes and loop counters around a node, outermost first.

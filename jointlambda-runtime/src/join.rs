@@ -5,10 +5,13 @@
 //! large or hot. An arrival is one atomic operation; whoever fills the last slot of a row, or
 //! finds it full on a retry, goes on.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use crate::{
     backend::{Arrival, Row, StoreError},
     codec,
     commit::{Instance, Settled},
+    dispatch::CONCURRENCY,
     envelope::{Arrived, Continuation, Ended, Frame, Place, Value, path},
     error::Fault,
     id::{RowKey, RunId},
@@ -127,10 +130,10 @@ impl Runtime {
             .definition
             .node(join.node)
             .ok_or_else(|| Fault::Poison(format!("there is no node {}", join.node)))?;
-        let mut branches = Vec::with_capacity(arrived.len());
+        let mut values = Vec::with_capacity(arrived.len());
         for arrived in arrived {
             match arrived.ended {
-                Ended::Returned(value) => branches.push(self.fetch(&join.run, &value).await?),
+                Ended::Returned(value) => values.push(value),
                 // A branch that failed for good fails the run: there is no value to go on with.
                 failed @ Ended::Failed(_) => {
                     let ended = Settled::Ended(Arrived { ended: failed, objects: join.objects });
@@ -138,6 +141,12 @@ impl Runtime {
                 }
             }
         }
+        let run = &join.run;
+        let branches: Vec<_> = stream::iter(values)
+            .map(|value| async move { self.fetch(run, &value).await })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
         let (frames, vars) = self.load(&join.run, node.resume, &join.frames, frame.vars).await?;
         let machine = Machine::new(self.definition, self.code, node.resume, Input::Branches(branches))
             .with_context(&frames, join.turns.clone(), vars);
@@ -161,8 +170,10 @@ impl Runtime {
             Arrival { slot: 0, of: 1, value: codec::pack(&arrived), expires_at: self.expires_at(&**table) };
         let key = RowKey::run(run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
+        // Whoever fails a run knows its own branch only: then objects may be anywhere.
+        let failed = matches!(arrived.ended, Ended::Failed(_));
         for (index, cloud) in self.clouds.iter().enumerate() {
-            if arrived.objects & (1 << index) != 0 {
+            if failed || arrived.objects & (1 << index) != 0 {
                 retry::store(|| cloud.objects.delete_run(run)).await?;
             }
         }

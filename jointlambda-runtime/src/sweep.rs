@@ -17,8 +17,8 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Instances of one run that one sweep looks at.
-const MAX_INSTANCES: usize = 10_000;
+/// Instances of one run that one sweep invokes again; the next sweep finds the others.
+const MAX_INVOKED: usize = 10_000;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,6 @@ struct Walk<'a> {
     parts: Vec<Part>,
     /// Calls that are not committed.
     open: Vec<(Vec<Frame>, Call, CloudSet)>,
-    looked_at: usize,
 }
 
 impl Runtime {
@@ -61,8 +60,6 @@ impl Runtime {
         for key in retry::store(|| table.due(now, max_runs)).await? {
             let Some(run) = key.as_run() else { continue };
             swept.runs += 1;
-            // First, so that what fails every time does not keep other runs from being looked at.
-            retry::store(|| table.postpone(&key, now + self.check_after())).await?;
             match self.redrive(&run, &key, now).await {
                 Ok(Some(invoked)) => swept.invoked += invoked,
                 Ok(None) => swept.overdue += 1,
@@ -80,19 +77,21 @@ impl Runtime {
         let row = retry::store(|| table.get(key)).await?.unwrap_or_default();
         let (Some(body), false) = (row.body, row.slots.contains_key(&0)) else { return Ok(Some(0)) };
         let record: RunRecord = codec::unpack(&body, "a run row")?;
-        if now.saturating_sub(record.started_at) > self.options.deadline.as_millis() as u64 {
-            let cause = format!("not ended {} s after its start", self.options.deadline.as_secs());
-            let failure = Failure { at: "the run".to_owned(), path: Vec::new(), cause, attempts: 1 };
-            self.end(run, Arrived { ended: Ended::Failed(failure), objects: record.objects }).await?;
-            return Ok(None);
-        }
         if record.definition != self.definition.hash {
             // It belongs to the sweeper of another deployment.
             return Ok(Some(0));
         }
+        // First of all, so that a run that fails every time does not keep others from their turn.
+        retry::store(|| table.postpone(key, now + self.check_after())).await?;
+        if now.saturating_sub(record.started_at) > self.options.deadline.as_millis() as u64 {
+            let cause = format!("not ended {} s after its start", self.options.deadline.as_secs());
+            let failure = Failure::new("the run", Vec::new(), cause, 1);
+            self.end(run, Arrived { ended: Ended::Failed(failure), objects: record.objects }).await?;
+            return Ok(None);
+        }
         let first = codec::unpack(&self.fetch(run, &record.first).await?, "a run row")?;
         let root = Part { frames: Vec::new(), continuation: first, objects: record.objects };
-        let mut walk = Walk { runtime: self, run, parts: vec![root], open: Vec::new(), looked_at: 0 };
+        let mut walk = Walk { runtime: self, run, parts: vec![root], open: Vec::new() };
         walk.through().await?;
         let invoked = walk.open.len();
         self.send_again(run, walk.open).await?;
@@ -101,8 +100,7 @@ impl Runtime {
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
     async fn give_up(&self, run: &RunId, fault: &Fault) -> Result<(), Fault> {
-        let failure =
-            Failure { at: "the run".to_owned(), path: Vec::new(), cause: fault.to_string(), attempts: 1 };
+        let failure = Failure::new("the run", Vec::new(), fault.to_string(), 1);
         self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
     }
 }
@@ -111,8 +109,7 @@ impl Walk<'_> {
     /// Follows what is committed to where nothing follows.
     async fn through(&mut self) -> Result<(), Fault> {
         while let Some(Part { frames, continuation, objects }) = self.parts.pop() {
-            self.looked_at += 1;
-            if self.looked_at > MAX_INSTANCES {
+            if self.open.len() >= MAX_INVOKED {
                 return Ok(());
             }
             match continuation {
