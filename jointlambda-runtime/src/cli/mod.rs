@@ -33,7 +33,7 @@ use crate::{graph, machine::Workflow};
 
 /// Gives a program its `main`: the command of a workflow.
 ///
-/// ```ignore
+/// ```text
 /// jointlambda::main!(VideoAnalytics);
 /// ```
 ///
@@ -42,7 +42,7 @@ use crate::{graph, machine::Workflow};
 /// With a second type, `run` takes the program's own flags beside its own. The type is a struct
 /// with `#[derive(clap::Args)]` that becomes the workflow's input by `TryFrom` (or `From`):
 ///
-/// ```ignore
+/// ```text
 /// #[derive(clap::Args)]
 /// struct Flags {
 ///     /// How many chunks the clip is cut into.
