@@ -5,6 +5,8 @@ use crate::shapes::Cloud;
 /// How often each thing may happen in one run. What may happen, may happen at any step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bounds {
+    /// All of them together.
+    pub total: u8,
     /// An event is delivered and stays to be delivered again.
     pub duplicates: u8,
     /// An event is lost by its platform, which tells nobody.
@@ -23,6 +25,52 @@ pub struct Bounds {
     pub sweeps: u8,
     /// A sweep finds the run past its deadline.
     pub deadlines: u8,
+}
+
+impl Bounds {
+    /// Any `total` of what may go wrong, in any order.
+    pub fn any(total: u8) -> Self {
+        Bounds {
+            total,
+            duplicates: total,
+            drops: total,
+            crashes: total,
+            refusals: total,
+            unknowns: total,
+            outages: total,
+            restarts: total,
+            sweeps: total,
+            deadlines: total,
+        }
+    }
+
+    /// These, however many they are together.
+    pub(crate) fn all_of_these(self) -> Self {
+        let Bounds { duplicates, drops, crashes, refusals, unknowns, outages, restarts, .. } = self;
+        let sum = duplicates + drops + crashes + refusals + unknowns + outages + restarts;
+        Bounds { total: sum + self.sweeps + self.deadlines, ..self }
+    }
+
+    /// One thing has gone wrong.
+    pub(crate) fn spend(&mut self, kind: impl Fn(&mut Bounds) -> &mut u8) {
+        *kind(self) -= 1;
+        self.total -= 1;
+        // No kind is left more often than all are, so that equal states look equal.
+        let total = self.total;
+        for left in [
+            &mut self.duplicates,
+            &mut self.drops,
+            &mut self.crashes,
+            &mut self.refusals,
+            &mut self.unknowns,
+            &mut self.outages,
+            &mut self.restarts,
+            &mut self.sweeps,
+            &mut self.deadlines,
+        ] {
+            *left = total.min(*left);
+        }
+    }
 }
 
 /// What a cloud's outage is like.

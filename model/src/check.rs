@@ -10,6 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::{
     bounds::Bounds,
     model::{Action, Protocol},
+    platform::Act,
     properties::SAFE,
     state::State,
 };
@@ -52,6 +53,9 @@ impl Protocol {
         let mut violated = Vec::new();
         let mut shown = Vec::new();
         for (name, path) in done.discoveries() {
+            if until.is_some_and(|until| until != name) {
+                continue;
+            }
             if SAFE.contains(&name) {
                 violated.push((name, trace(path.into_vec())));
             } else {
@@ -102,6 +106,9 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Bounds::any(self.total) && self.total > 0 {
+            return write!(f, "any {} faults", self.total);
+        }
         let parts = [
             (self.crashes, "crash"),
             (self.duplicates, "duplicate"),
@@ -124,15 +131,16 @@ impl fmt::Display for Bounds {
 
 /// The actions of a path, each with who acts.
 fn trace(path: Vec<(State, Option<Action>)>) -> String {
-    let lines = path.iter().filter_map(|(state, action)| {
-        let action = (*action)?;
-        Some(match action {
-            Action::Act(index, _) | Action::Crash(index) => {
-                let actor = &state.actors[index];
-                format!("    {action:?} by {:?} at {:?}, to do {:?}", actor.role, actor.at, actor.todo)
-            }
-            _ => format!("    {action:?}"),
-        })
+    let lines = path.iter().filter_map(|(state, action)| match (*action)? {
+        Action::Act(index, act) => {
+            let actor = &state.actors[index];
+            Some(match act {
+                Act::Do { index, answer } => format!("    {:?}: {:?}, {answer:?}", actor.role, actor.todo[index]),
+                act => format!("    {:?}: {act:?}", actor.role),
+            })
+        }
+        Action::Crash(index) => Some(format!("    Crash of {:?}", state.actors[index].role)),
+        action => Some(format!("    {action:?}")),
     });
     lines.collect::<Vec<_>>().join("\n")
 }

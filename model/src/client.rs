@@ -9,14 +9,20 @@ use crate::{
     state::{Actor, At, Role},
 };
 
+impl Actor {
+    pub(crate) fn client() -> Self {
+        Actor { role: Role::Client, at: At::Begun, todo: Vec::new() }
+    }
+}
+
 impl Step<'_> {
     /// A client calls `start`, for the first time or again.
     pub(crate) fn start(&mut self) {
         if self.state.started {
-            self.state.left.restarts -= 1;
+            self.state.left.spend(|left| &mut left.restarts);
         }
         self.state.started = true;
-        self.state.actors.push(Actor { role: Role::Client, at: At::Begun, todo: Vec::new() });
+        self.state.actors.push(Actor::client());
     }
 
     /// `Client::start`: the first glue, the run row, the first dispatch.

@@ -103,8 +103,8 @@ impl Step<'_> {
         match answer {
             Answer::Accepted => return Fate::Alive,
             Answer::Refused if self.state.is_down(cloud) => {}
-            Answer::Refused => self.state.left.refusals -= 1,
-            Answer::Unknown => self.state.left.unknowns -= 1,
+            Answer::Refused => self.state.left.spend(|left| &mut left.refusals),
+            Answer::Unknown => self.state.left.spend(|left| &mut left.unknowns),
         }
         if usize::from(tried) + 1 == self.model.shape.node(to.node).placements.len() {
             return Fate::Error;

@@ -40,7 +40,7 @@ impl Protocol {
     pub fn new(shape: &'static Shape, bounds: Bounds) -> Self {
         Protocol {
             shape,
-            bounds,
+            bounds: if bounds.total == 0 { bounds.all_of_these() } else { bounds },
             attempts: 2,
             outage: Outage::Passing,
             sweeper: true,

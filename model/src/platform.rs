@@ -197,19 +197,22 @@ impl Step<'_> {
             Action::Start => self.start(),
             Action::Deliver { event, again } => self.deliver(event, again),
             Action::Drop(event) => {
-                self.state.left.drops -= 1;
+                self.state.left.spend(|left| &mut left.drops);
                 self.unqueue(event);
             }
             Action::Lapse(event) => self.unqueue(event),
             Action::Act(index, act) => self.act(index, act),
             Action::Crash(index) => {
-                self.state.left.crashes -= 1;
-                if let Role::Copy(event) = self.state.actors.remove(index).role {
-                    self.requeue(event);
+                self.state.left.spend(|left| &mut left.crashes);
+                match self.state.actors.remove(index).role {
+                    Role::Copy(event) => self.requeue(event),
+                    // Where nobody sweeps, a client starts its run until it has started it.
+                    Role::Client if !self.model.sweeper => self.state.actors.push(Actor::client()),
+                    Role::Client | Role::Sweep => {}
                 }
             }
             Action::Down(cloud) => {
-                self.state.left.outages -= 1;
+                self.state.left.spend(|left| &mut left.outages);
                 self.state.down |= 1 << cloud;
             }
             Action::Up(cloud) => self.state.down &= !(1 << cloud),
@@ -237,8 +240,8 @@ impl Step<'_> {
         let late = self.model.is_overdue(self.state);
         match (overdue, late) {
             (true, true) => {}
-            (true, false) => self.state.left.deadlines -= 1,
-            (false, _) => self.state.left.sweeps -= 1,
+            (true, false) => self.state.left.spend(|left| &mut left.deadlines),
+            (false, _) => self.state.left.spend(|left| &mut left.sweeps),
         }
     }
 
@@ -249,7 +252,7 @@ impl Step<'_> {
 
     fn deliver(&mut self, event: Event, again: bool) {
         if again {
-            self.state.left.duplicates -= 1;
+            self.state.left.spend(|left| &mut left.duplicates);
         } else {
             self.unqueue(event);
         }
@@ -269,7 +272,11 @@ impl Step<'_> {
 
     /// The platform delivers again what was answered with an error or not at all; at its bound
     /// it gives up and says so, and at the bound of that nobody hears of the event again.
-    pub(crate) fn requeue(&mut self, event: Event) {
+    pub(crate) fn requeue(&mut self, mut event: Event) {
+        if self.model.shape.node(event.to.node).source == START {
+            // A minted id is not in the event.
+            event.to.run = 0;
+        }
         let attempts = event.attempts + 1;
         if attempts < self.model.attempts {
             self.state.events.push(Event { attempts, ..event });

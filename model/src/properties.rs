@@ -114,7 +114,7 @@ fn ends(model: &Protocol, state: &State) -> bool {
 /// Whether the bounds let a platform give up.
 fn may_fail(model: &Protocol) -> bool {
     let bounds = model.bounds;
-    let errors = bounds.crashes + bounds.refusals + bounds.unknowns;
+    let errors = bounds.total.min(bounds.crashes + bounds.refusals + bounds.unknowns);
     errors >= model.attempts || bounds.outages > 0 || bounds.deadlines > 0 || model.clock.is_some()
 }
 

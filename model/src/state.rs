@@ -2,6 +2,8 @@
 //!
 //! Everything is kept sorted, so that states that differ only in who came first are one.
 
+use std::fmt;
+
 use crate::{
     bounds::Bounds,
     data::{Body, Continuation, Data, Ended, Key, Name, Settled},
@@ -42,7 +44,7 @@ pub(crate) struct Row {
 }
 
 /// An envelope in the queue of a platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Event {
     pub(crate) to: Name,
     pub(crate) data: Data,
@@ -53,6 +55,14 @@ pub struct Event {
     /// Whether the platform gave it up, and tells so.
     pub(crate) given_up: bool,
     pub(crate) sent_at: u8,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Event { to, data, cloud, attempts, given_up, sent_at } = self;
+        write!(f, "{to:?}({data:?}) on cloud {cloud}, sent at {sent_at}, after {attempts} deliveries")?;
+        if *given_up { write!(f, ", given up") } else { Ok(()) }
+    }
 }
 
 /// Whoever is running.
