@@ -8,7 +8,7 @@ use std::{
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::{
-    bounds::Bounds,
+    bounds::{Bounds, Clock, Outage},
     model::{Action, Protocol},
     platform::Act,
     properties::SAFE,
@@ -88,11 +88,17 @@ impl fmt::Display for Report {
             took.as_secs_f64(),
             protocol.bounds
         )?;
+        if protocol.attempts == 1 {
+            write!(f, ", one delivery")?;
+        }
+        if let Outage::ForGood(cloud) = protocol.outage {
+            write!(f, ", cloud {cloud} down for good")?;
+        }
         if !protocol.sweeper {
             write!(f, ", no sweeper")?;
         }
-        if let Some(clock) = protocol.clock {
-            write!(f, ", {clock:?}")?;
+        if let Some(Clock { deadline, event_age, retention, .. }) = protocol.clock {
+            write!(f, ", deadline {deadline}, events wait {event_age}, rows stay {retention}")?;
         }
         if let Some(mutation) = protocol.mutation {
             write!(f, ", mutation {mutation:?}")?;
@@ -107,7 +113,8 @@ impl fmt::Display for Report {
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Bounds::any(self.total) && self.total > 0 {
-            return write!(f, "any {} faults", self.total);
+            let plural = if self.total == 1 { "" } else { "s" };
+            return write!(f, "any {} fault{plural}", self.total);
         }
         let parts = [
             (self.crashes, "crash"),
@@ -135,7 +142,9 @@ fn trace(path: Vec<(State, Option<Action>)>) -> String {
         Action::Act(index, act) => {
             let actor = &state.actors[index];
             Some(match act {
-                Act::Do { index, answer } => format!("    {:?}: {:?}, {answer:?}", actor.role, actor.todo[index]),
+                Act::Do { index, answer } => {
+                    format!("    {:?}: {:?}, {answer:?}", actor.role, actor.todo[index])
+                }
                 act => format!("    {:?}: {act:?}", actor.role),
             })
         }

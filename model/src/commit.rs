@@ -27,9 +27,7 @@ impl Protocol {
         }
         match self.place(name) {
             Place::End { run } => Home { key: Key::run(run), slot: Some(0) },
-            Place::Slot { run, join, branch } => {
-                Home { key: self.join_key(run, join), slot: Some(branch) }
-            }
+            Place::Slot { run, join, branch } => Home { key: self.join_key(run, join), slot: Some(branch) },
         }
     }
 

@@ -9,7 +9,7 @@ pub(crate) const MAX_DRAW: u8 = 3;
 
 /// The name of an instance. The run is 0, unless a mutation mints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name {
+pub(crate) struct Name {
     pub(crate) run: u8,
     pub(crate) node: NodeIndex,
     pub(crate) branch: u8,
@@ -35,7 +35,7 @@ impl fmt::Debug for Name {
 /// A value, as the draws that made it: every execution of a user function and of its glue draws
 /// numbers of its own, so that no two copies agree by chance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Data(u32);
+pub(crate) struct Data(u32);
 
 impl Data {
     /// What a function returned, and its glue made of it.
@@ -80,7 +80,7 @@ pub(crate) enum Ended {
 
 /// What follows an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Continuation {
+pub(crate) enum Continuation {
     /// A call.
     Call {
         /// Of which node.
@@ -106,15 +106,17 @@ pub enum Continuation {
 impl Continuation {
     pub(crate) fn data(self) -> Data {
         match self {
-            Continuation::Call { data, .. } | Continuation::Fork { data, .. } | Continuation::Return(data) => {
-                data
-            }
+            Continuation::Call { data, .. }
+            | Continuation::Fork { data, .. }
+            | Continuation::Return(data) => data,
         }
     }
 
     pub(crate) fn with(mut self, new: Data) -> Self {
         match &mut self {
-            Continuation::Call { data, .. } | Continuation::Fork { data, .. } | Continuation::Return(data) => {
+            Continuation::Call { data, .. }
+            | Continuation::Fork { data, .. }
+            | Continuation::Return(data) => {
                 *data = new;
             }
         }

@@ -5,7 +5,7 @@ use crate::{
     model::{Protocol, Step},
     mutation::Mutation,
     platform::{Act, Fate},
-    shapes::{NodeIndex, Next},
+    shapes::{Next, NodeIndex},
     state::{Actor, At, Event, Todo},
 };
 

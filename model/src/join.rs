@@ -4,7 +4,7 @@ use crate::{
     data::{Continuation, Data, Ended, Key, Name, Settled},
     model::{Protocol, Step},
     mutation::Mutation,
-    shapes::{BRANCHES, END, Kind, NodeIndex, Next},
+    shapes::{BRANCHES, END, Kind, Next, NodeIndex},
     state::{Actor, At, Place, Todo},
     watch::Flaw,
 };

@@ -192,7 +192,8 @@ impl Protocol {
 impl Step<'_> {
     pub(crate) fn take(&mut self, action: Action) {
         let (before, swept, quiet) = (self.state.left, self.state.swept, self.model.is_quiet(self.state));
-        let by_sweep = matches!(action, Action::Act(index, _) if self.state.actors[index].role == Role::Sweep);
+        let by_sweep =
+            matches!(action, Action::Act(index, _) if self.state.actors[index].role == Role::Sweep);
         match action {
             Action::Start => self.start(),
             Action::Deliver { event, again } => self.deliver(event, again),
@@ -217,7 +218,7 @@ impl Step<'_> {
             }
             Action::Up(cloud) => self.state.down &= !(1 << cloud),
             Action::Sweep { overdue } => {
-                if !(quiet && !swept) {
+                if !quiet || swept {
                     self.pay_for_sweep(overdue);
                 }
                 self.sweep(overdue);

@@ -33,17 +33,8 @@ pub const NO_FALSE_FAILURE: &str = "no failure without a cause";
 pub const CLEAN: &str = "nothing is left";
 
 /// The properties that must hold in every state.
-pub const SAFE: [&str; 9] = [
-    ONE_OUTCOME,
-    COMMIT_FIRST,
-    FULL_JOIN,
-    ONE_END,
-    ONE_START,
-    NO_ZOMBIES,
-    ENDS,
-    NO_FALSE_FAILURE,
-    CLEAN,
-];
+pub const SAFE: [&str; 9] =
+    [ONE_OUTCOME, COMMIT_FIRST, FULL_JOIN, ONE_END, ONE_START, NO_ZOMBIES, ENDS, NO_FALSE_FAILURE, CLEAN];
 
 /// A copy has computed another outcome than the one that is committed.
 pub const LOST_RACE: &str = "a duplicate lost the race";
@@ -91,7 +82,9 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
             state.actors.iter().any(|actor| actor.role == Role::Sweep && actor.todo.iter().any(sends))
         }),
         Property::sometimes(FAILED, |_, state: &State| state.first_end() == Some(Ended::Failed)),
-        Property::sometimes(RETURNED, |_, state: &State| matches!(state.first_end(), Some(Ended::Returned(_)))),
+        Property::sometimes(RETURNED, |_, state: &State| {
+            matches!(state.first_end(), Some(Ended::Returned(_)))
+        }),
         Property::sometimes(JOINED_TWICE, |_, state: &State| {
             let commits = |todo: &Todo| matches!(todo, Todo::Commit { .. });
             state.actors.iter().filter(|actor| actor.todo.iter().any(commits)).count() > 1
