@@ -132,7 +132,12 @@ impl fmt::Display for Bounds {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| if *count == 1 { (*what).to_owned() } else { format!("{count}×{what}") })
             .collect();
-        f.write_str(&if said.is_empty() { "no faults".to_owned() } else { said.join(" + ") })
+        let all: u8 = parts.iter().map(|(count, _)| count).sum();
+        match said.len() {
+            0 => f.write_str("no faults"),
+            _ if self.total < all => write!(f, "{} of {}", self.total, said.join(" + ")),
+            _ => f.write_str(&said.join(" + ")),
+        }
     }
 }
 

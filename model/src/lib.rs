@@ -43,6 +43,7 @@
 //! the user function and its glue; a full arrival and the glue after it; an error and the look at
 //! whether the run has ended. What a copy does for many successors is done in any order, a sweep's
 //! walk in one. A function that panics, times out or is killed is a crash.
+//! A cloud that is down takes and delivers nothing; what runs there already runs on.
 
 mod bounds;
 mod check;

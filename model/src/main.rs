@@ -1,4 +1,4 @@
-//! Prints the size of every check: `cargo run --release -p jointlambda-model [-- long]`.
+//! Prints the size of every check: `cargo run -p jointlambda-model [-- long]`.
 
 use std::process::ExitCode;
 

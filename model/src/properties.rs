@@ -1,8 +1,9 @@
 //! What holds in every state, and what some states show.
 //!
 //! That a run ends is checked as: there is no state in which nothing is left to happen and the
-//! run has not ended. Every action uses up a bound or makes progress, so that a run which is
-//! never stuck ends; stateright's own `eventually` misses runs that meet a state seen before.
+//! run has not ended. Every action uses up a bound or makes progress (`tests/holds.rs` shows that
+//! no state comes back), so that a run which is never stuck ends. stateright's own `eventually`
+//! misses runs that meet a state seen before.
 
 use stateright::Property;
 
