@@ -15,7 +15,7 @@ use jointlambda::{
     Client, Options, RunError, Runtime, Workflow,
     backend::{
         fault::{Action, Faults, Operation, Schedule},
-        local::{LocalClouds, virtual_time},
+        local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
     },
     embedded::Embedded,
 };
@@ -100,11 +100,15 @@ where
         if usage.lost > 0 {
             return Err(format!("{} events were lost", usage.lost));
         }
-        tokio::time::sleep(options.retention + Duration::from_secs(24 * 3600)).await;
+        let holdings = clouds.holdings().map_err(|e| e.to_string())?;
+        if holdings.objects > 1 {
+            return Err(format!("{} objects outlived the run, not its result alone", holdings.objects));
+        }
+        tokio::time::sleep(options.retention + DEFAULT_OBJECT_LIFETIME).await;
         clouds.sweep_expired().await.map_err(|e| e.to_string())?;
         let holdings = clouds.holdings().map_err(|e| e.to_string())?;
-        if holdings.rows > 0 {
-            return Err(format!("{} rows are left", holdings.rows));
+        if holdings.rows > 0 || holdings.objects > 0 {
+            return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
         Ok(Trial { operations: faults.log(), happened: faults.happened() })
     })
