@@ -14,6 +14,7 @@ mod joins;
 mod loops;
 mod many_faults;
 mod mixed;
+mod mutants;
 mod poison;
 mod protocol;
 mod providers;

@@ -34,10 +34,13 @@ mod pair {
     }
 }
 
+/// Changes the event for a function.
+type Tamper = Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>;
+
 /// Hands events on as they are changed by a test.
 struct Tampering {
     inner: Arc<dyn Functions>,
-    tamper: Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>,
+    tamper: Tamper,
 }
 
 #[async_trait::async_trait]
@@ -57,12 +60,11 @@ fn with_tampered(
         let clouds = LocalClouds::new(Embedded::<pair::Pair>::config()).unwrap();
         let bad = Client::<pair::Pair>::new(clouds.backends_for_client(), Options::default()).run_id("bad");
         let name = bad.to_string();
-        let tamper: Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync> =
-            Arc::new(move |function: &str, wire: Vec<u8>| {
-                let envelope = Envelope::decode(&wire, pair::Pair::definition());
-                let is_of_the_run = envelope.is_ok_and(|envelope| envelope.run.to_string() == name);
-                if function == "second" && is_of_the_run { tamper(wire) } else { wire }
-            });
+        let tamper: Tamper = Arc::new(move |function: &str, wire: Vec<u8>| {
+            let envelope = Envelope::decode(&wire, pair::Pair::definition());
+            let is_of_the_run = envelope.is_ok_and(|envelope| envelope.run.to_string() == name);
+            if function == "second" && is_of_the_run { tamper(wire) } else { wire }
+        });
         let tampering = |backends: Vec<Backend>| -> Vec<Backend> {
             backends
                 .into_iter()
