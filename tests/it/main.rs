@@ -15,6 +15,7 @@ mod loops;
 mod many_faults;
 mod mixed;
 mod mutants;
+mod outages;
 mod poison;
 mod protocol;
 mod providers;
