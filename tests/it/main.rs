@@ -7,6 +7,7 @@ mod agree;
 mod choice;
 mod corners;
 mod errors;
+mod examples;
 mod fan_out;
 mod faulty;
 mod glue;
