@@ -1,0 +1,123 @@
+//! Starts what was decided: `jointlambda-runtime/src/dispatch.rs`, without relays. The rounds in
+//! which all placements are tried are one round.
+
+use crate::{
+    data::{Body, Continuation, Ended, Name, Settled},
+    model::{Protocol, Step},
+    mutation::Mutation,
+    platform::{Act, Answer, Fate},
+    shapes::{BRANCHES, Cloud, NodeIndex},
+    state::{Actor, At, Event, Place, Role, Todo},
+};
+
+impl Todo {
+    /// The failure of an instance is the run's.
+    pub(crate) fn fail(from: Name) -> Self {
+        Todo::Arrive { from, at: Place::End { run: from.run }, ended: Ended::Failed }
+    }
+}
+
+impl Protocol {
+    /// The placement that is tried after `tried` others, beginning with the one at `first`.
+    pub(crate) fn placement(&self, node: NodeIndex, first: u8, tried: u8) -> Cloud {
+        let placements = self.shape.node(node).placements;
+        placements[usize::from(first + tried) % placements.len()]
+    }
+}
+
+impl Step<'_> {
+    /// `Runtime::go_on`: what is to be done about what was decided for `name`. A sweep looks
+    /// first whether it is done already.
+    pub(crate) fn go_on(&mut self, actor: &mut Actor, name: Name, settled: Settled) {
+        actor.at = At::Dispatching(None);
+        match settled {
+            Settled::Next(continuation) if actor.role == Role::Sweep => {
+                actor.todo.push(Todo::Walk { from: name, continuation });
+            }
+            Settled::Next(continuation) => self.spread(actor, name, continuation),
+            Settled::Ended(Ended::Failed) if actor.role == Role::Sweep => {
+                actor.todo.push(Todo::fail(name));
+            }
+            Settled::Ended(ended) => {
+                actor.todo.push(Todo::Arrive { from: name, at: self.model.place(name), ended });
+            }
+        }
+    }
+
+    /// `Runtime::spread`: takes a continuation apart into invocations and arrivals.
+    fn spread(&mut self, actor: &mut Actor, name: Name, continuation: Continuation) {
+        match continuation {
+            Continuation::Call { node, data } => {
+                actor.todo.push(Todo::Send { to: Name { node, ..name }, data, first: 0, tried: 0 });
+            }
+            Continuation::Return(data) => {
+                let (at, ended) = (self.model.place(name), Ended::Returned(data));
+                actor.todo.push(Todo::Arrive { from: name, at, ended });
+            }
+            Continuation::Fork { of: 0, .. } if self.model.has(Mutation::EmptyMapNotFired) => {}
+            Continuation::Fork { join, of: 0, .. } => {
+                self.fan_in(actor, Name { node: join, ..name }, [None; BRANCHES]);
+            }
+            Continuation::Fork { of, first: node, data, .. } => {
+                for branch in 0..of {
+                    let to = Name { node, branch, ..name };
+                    actor.todo.push(Todo::Send { to, data, first: 0, tried: 0 });
+                }
+            }
+        }
+    }
+
+    /// One step of a dispatch or walk.
+    pub(crate) fn perform(&mut self, actor: &mut Actor, act: Act) -> Fate {
+        let Act::Do { index, answer } = act else { return Fate::Done };
+        match actor.todo.remove(index) {
+            Todo::Send { to, data, first, tried } => {
+                return self.send(actor, Todo::Send { to, data, first, tried }, answer);
+            }
+            Todo::Arrive { from, at, ended } => self.arrive(actor, from, at, ended),
+            Todo::WriteBack { from, at, ended, slots } => self.write_back(actor, from, at, ended, slots),
+            Todo::Commit { join, continuation } => {
+                let home = self.model.home(join, None);
+                let settled = match self.create(home.key, join, Body::Next(continuation)) {
+                    None => Settled::Next(continuation),
+                    Some(winner) => winner.into(),
+                };
+                self.go_on(actor, join, settled);
+            }
+            Todo::Walk { from, continuation } => self.walk(actor, from, continuation),
+            todo @ Todo::WalkBranches { .. } => self.walk_branches(actor, todo),
+        }
+        self.sort(actor);
+        Fate::Alive
+    }
+
+    /// `Runtime::send`: on the next placement when one does not answer, and an error after all.
+    fn send(&mut self, actor: &mut Actor, todo: Todo, answer: Answer) -> Fate {
+        let Todo::Send { to, data, first, tried } = todo else { return Fate::Done };
+        self.dispatched(self.model.source(to));
+        let cloud = self.model.placement(to.node, first, tried);
+        if answer != Answer::Refused {
+            let sent_at = self.state.now;
+            self.state.events.push(Event { to, data, cloud, attempts: 0, given_up: false, sent_at });
+        }
+        match answer {
+            Answer::Accepted => return Fate::Alive,
+            Answer::Refused if self.state.is_down(cloud) => {}
+            Answer::Refused => self.state.left.spend(|left| &mut left.refusals),
+            Answer::Unknown => self.state.left.spend(|left| &mut left.unknowns),
+        }
+        if usize::from(tried) + 1 == self.model.shape.node(to.node).placements.len() {
+            return Fate::Error;
+        }
+        actor.todo.push(Todo::Send { to, data, first, tried: tried + 1 });
+        self.sort(actor);
+        Fate::Alive
+    }
+
+    /// What is done in any order is kept in one.
+    fn sort(&self, actor: &mut Actor) {
+        if actor.role != Role::Sweep {
+            actor.todo.sort_unstable();
+        }
+    }
+}

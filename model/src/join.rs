@@ -1,0 +1,161 @@
+//! Where branches meet: `jointlambda-runtime/src/join.rs`, without the tree of large fan-ins.
+
+use crate::{
+    data::{Continuation, Data, Ended, Key, Name, Settled},
+    model::{Protocol, Step},
+    mutation::Mutation,
+    shapes::{BRANCHES, END, Kind, Next, NodeIndex},
+    state::{Actor, At, Place, Todo},
+    watch::Flaw,
+};
+
+/// The slots of a join row whose branches have all arrived.
+pub(crate) type Full = [Option<Ended>; BRANCHES];
+
+impl Protocol {
+    /// Where the branch of an instance ends.
+    pub(crate) fn place(&self, name: Name) -> Place {
+        match self.shape.node(name.node).within {
+            None => Place::End { run: name.run },
+            Some(join) => Place::Slot { run: name.run, join, branch: name.branch },
+        }
+    }
+
+    pub(crate) fn join_key(&self, run: u8, join: NodeIndex) -> Key {
+        Key { cloud: self.shape.node(join).home, name: Name::top(run, join), join: true }
+    }
+
+    /// How many branches a fan-in has.
+    pub(crate) fn width(&self, join: NodeIndex) -> u8 {
+        let all = self.shape.nodes.iter().flat_map(|node| node.next);
+        all.filter_map(|next| match *next {
+            Next::Fork { join: other, of, .. } if other == join => Some(of),
+            _ => None,
+        })
+        .max()
+        .unwrap_or(0)
+    }
+
+    /// The node that ends the branches of a fan-in.
+    pub(crate) fn last_of(&self, join: NodeIndex) -> NodeIndex {
+        let last = self.shape.nodes.iter().position(|node| node.tail && node.within == Some(join));
+        last.map_or(join, |index| index as NodeIndex)
+    }
+}
+
+impl Step<'_> {
+    /// `Runtime::arrive` and what follows from it.
+    pub(crate) fn arrive(&mut self, actor: &mut Actor, from: Name, at: Place, ended: Ended) {
+        if let (true, Place::Slot { run, join, .. }) = (self.model.has(Mutation::SetThenRead), at) {
+            let slots = self.state.row(self.model.join_key(run, join)).map(|row| row.slots);
+            actor.todo.push(Todo::WriteBack { from, at, ended, slots: slots.unwrap_or_default() });
+            return;
+        }
+        let full = self.fill(from, at, ended);
+        if let (Some(full), Place::Slot { run, join, .. }) = (full, at) {
+            self.fan_in(actor, Name::top(run, join), full);
+        }
+    }
+
+    /// `Table::arrive`: fills a slot unless it is filled, in one step, and says when all are.
+    pub(crate) fn fill(&mut self, from: Name, at: Place, ended: Ended) -> Option<Full> {
+        let expires_at = self.expires_at();
+        let (run, join, branch) = match at {
+            Place::End { run } => {
+                self.end(run, ended);
+                return None;
+            }
+            Place::Slot { run, join, branch } => (run, join, usize::from(branch)),
+        };
+        let of = self.model.width(join);
+        let row = self.state.row_mut(self.model.join_key(run, join), expires_at);
+        let fresh = row.slots[branch].is_none();
+        if fresh {
+            row.slots[branch] = Some(ended);
+        }
+        let mut filled = row.slots.iter().flatten().count() as u8;
+        if self.model.has(Mutation::CounterForSlots) {
+            row.count += 1;
+            filled = row.count;
+        }
+        let slots = row.slots;
+        if fresh && self.model.shape.node(from.node).tail {
+            self.decided(from, ended);
+        }
+        (filled >= of).then_some(slots)
+    }
+
+    /// The second half of an arrival that is not atomic: what was read comes back with one more.
+    pub(crate) fn write_back(
+        &mut self,
+        actor: &mut Actor,
+        from: Name,
+        at: Place,
+        ended: Ended,
+        mut slots: Full,
+    ) {
+        let Place::Slot { run, join, branch } = at else { return };
+        let expires_at = self.expires_at();
+        if slots[usize::from(branch)].is_none() {
+            slots[usize::from(branch)] = Some(ended);
+            self.decided(from, ended);
+        }
+        self.state.row_mut(self.model.join_key(run, join), expires_at).slots = slots;
+        if slots.iter().flatten().count() as u8 == self.model.width(join) {
+            self.fan_in(actor, Name::top(run, join), slots);
+        }
+    }
+
+    /// `Runtime::end`: the first end counts.
+    fn end(&mut self, run: u8, ended: Ended) {
+        let expires_at = self.expires_at();
+        let row = self.state.row_mut(Key::run(run), expires_at);
+        if row.slots[0].is_some() {
+            return;
+        }
+        row.slots[0] = Some(ended);
+        self.decided(Name::top(run, END), ended);
+        if self.model.has(Mutation::RowsDeletedAtTheEnd) {
+            self.state.rows.retain(|(key, _)| *key == Key::run(run));
+        }
+    }
+
+    /// `Runtime::fan_in`: the glue after a join, and the commit where it needs one.
+    pub(crate) fn fan_in(&mut self, actor: &mut Actor, join: Name, full: Full) {
+        let branches = &full[..usize::from(self.model.width(join.node))];
+        let mut values = [None; BRANCHES];
+        let mut failed = false;
+        for (branch, ended) in branches.iter().enumerate() {
+            let name = Name { node: self.model.last_of(join.node), branch: branch as u8, ..join };
+            match *ended {
+                None => self.flaw(Flaw::JoinedEarly),
+                Some(ended) => {
+                    self.consumed(name, ended);
+                    match ended {
+                        Ended::Returned(data) => values[branch] = Some(data),
+                        Ended::Failed => failed = true,
+                    }
+                }
+            }
+        }
+        actor.at = At::Dispatching(None);
+        if failed {
+            actor.todo.push(Todo::fail(join));
+            return;
+        }
+        let node = self.model.shape.node(join.node);
+        let pure = node.kind == Kind::Join { pure: true };
+        let glue = if pure { 0 } else { self.draw(join) };
+        let data = Data::joined(values, glue);
+        let continuation = self.model.glue(join.node, 0, data);
+        let fork = matches!(continuation, Continuation::Fork { .. });
+        if node.tail {
+            self.go_on(actor, join, Settled::Ended(Ended::Returned(data)));
+        } else if pure && !fork || self.model.has(Mutation::ImpureTakenForPure) {
+            self.derived(join, data);
+            self.go_on(actor, join, Settled::Next(continuation));
+        } else {
+            actor.todo.push(Todo::Commit { join, continuation });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The commit protocol as a model: every interleaving of small runs on two clouds.
+//!
+//! Written from the protocol at the level at which it decides things: rows, slots, events, and
+//! what each party does in one atomic step. It shares no code with the runtime, so that a mistake
+//! there is not repeated here. A [`Protocol`] is a shape, [`Bounds`] on what may go wrong, and at
+//! most one [`Mutation`]; [`Protocol::check`] looks at every state within the bounds.
+//!
+//! ```
+//! use jointlambda_model::{Bounds, Mutation, Protocol, properties, shapes};
+//!
+//! let chain = Protocol::new(&shapes::CHAIN, Bounds::any(1));
+//! assert!(chain.clone().check().violated.is_empty());
+//!
+//! let wrong = Protocol { mutation: Some(Mutation::DispatchBeforeCommit), ..chain };
+//! assert!(wrong.hunt(properties::COMMIT_FIRST).violates(properties::COMMIT_FIRST));
+//! ```
+//!
+//! # What stands for what
+//! Files are named after the runtime's, whose functions they follow
+//! (`jointlambda-runtime/src/…`):
+//!
+//! | in the model | in the code |
+//! |---|---|
+//! | `Deliver`, `Reply`, `Crash`, given-up events | `backend::Handler`, the platform's queue |
+//! | `ReadFound`, `Compute` | `entrypoint.rs`: the two sides of `run_unless_settled`; `Compute` is the user function and the glue |
+//! | `CheckEnd` | `entrypoint.rs`: `has_ended` in `call` |
+//! | `Commit` | `commit.rs`: `commit`; for a fan-in, its use in `join.rs`: `fan_in` |
+//! | `Fail`, `ReadBack` | `entrypoint.rs`: `fail`; `commit.rs`: `commit_failure`, its write and its read |
+//! | `commit::home`, `settled`, `create` | `commit.rs`: `home_row`, `settled`; `Table::create` |
+//! | `Todo::Arrive`, `join::fill`, `end` | `join.rs`: `arrive`, `end`; `Table::arrive` |
+//! | `join::fan_in` | `join.rs`: `full_at_once`, `fan_in` |
+//! | `Todo::Send` | `dispatch.rs`: `send`, one placement per step |
+//! | `dispatch::go_on`, `spread` | `dispatch.rs`: `go_on`, `spread` |
+//! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `redrive`, `Walk::call`, `Walk::fork`, one read per step |
+//! | `CreateRun` | `client.rs`: `start`, `resume` |
+//! | `ExpireAll`, `Expire` | the table's TTL; `runtime.rs`: `expires_at` |
+//!
+//! # What is left out
+//! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
+//! fan-ins, fan-outs within fan-outs, loops, `retry(…)`, `dedupe = before`, versions of a
+//! definition, errors of tables (an operation is made or the copy dies), and the rounds in which
+//! placements are tried again. Several steps are one where nobody can see what is between them:
+//! the user function and its glue; a full arrival and the glue after it; an error and the look at
+//! whether the run has ended. What a copy does for many successors is done in any order, a sweep's
+//! walk in one. A function that panics, times out or is killed is a crash.
+
+mod bounds;
+mod check;
+mod client;
+mod commit;
+mod data;
+mod dispatch;
+mod draw;
+mod entrypoint;
+mod join;
+mod model;
+mod mutation;
+mod platform;
+pub mod properties;
+mod reduce;
+pub mod shapes;
+mod state;
+pub mod suite;
+mod sweep;
+mod watch;
+
+pub use bounds::{Bounds, Clock, Outage};
+pub use check::Report;
+pub use model::{Action, Protocol};
+pub use mutation::Mutation;
+pub use state::State;

@@ -1,0 +1,26 @@
+//! Prints the size of every check: `cargo run --release -p jointlambda-model [-- long]`.
+
+use std::process::ExitCode;
+
+use jointlambda_model::suite;
+
+fn main() -> ExitCode {
+    let mut checks = suite::short();
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("long") => checks.extend(suite::long()),
+        Some(other) => {
+            eprintln!("error: `{other}` is no mode: give `long`, or nothing");
+            return ExitCode::FAILURE;
+        }
+    }
+    let (mut states, mut held) = (0, true);
+    for check in checks {
+        let report = check.check();
+        states += report.states;
+        held &= report.violated.is_empty();
+        println!("{report}");
+    }
+    println!("{states} states in all");
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

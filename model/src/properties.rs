@@ -1,0 +1,122 @@
+//! What holds in every state, and what some states show.
+//!
+//! That a run ends is checked as: there is no state in which nothing is left to happen and the
+//! run has not ended. Every action uses up a bound or makes progress, so that a run which is
+//! never stuck ends; stateright's own `eventually` misses runs that meet a state seen before.
+
+use stateright::Property;
+
+use crate::{
+    data::{Ended, Settled},
+    model::Protocol,
+    state::{At, Role, State, Todo},
+    watch::Flaw,
+};
+
+/// At most one outcome per instance, and every consumer sees that one.
+pub const ONE_OUTCOME: &str = "one outcome";
+/// What is dispatched is committed.
+pub const COMMIT_FIRST: &str = "committed before dispatched";
+/// A fan-in goes on with all branches.
+pub const FULL_JOIN: &str = "a join fires when full";
+/// A run ends at most once.
+pub const ONE_END: &str = "one end";
+/// A key names one run, with one beginning.
+pub const ONE_START: &str = "one start";
+/// Nothing is committed after a run has returned, or once its rows are gone.
+pub const NO_ZOMBIES: &str = "zombies do nothing";
+/// A started run ends.
+pub const ENDS: &str = "a started run ends";
+/// A run fails only when a platform gave up or the deadline passed.
+pub const NO_FALSE_FAILURE: &str = "no failure without a cause";
+/// Nothing is left once rows have expired.
+pub const CLEAN: &str = "nothing is left";
+
+/// The properties that must hold in every state.
+pub const SAFE: [&str; 9] =
+    [ONE_OUTCOME, COMMIT_FIRST, FULL_JOIN, ONE_END, ONE_START, NO_ZOMBIES, ENDS, NO_FALSE_FAILURE, CLEAN];
+
+/// A copy has computed another outcome than the one that is committed.
+pub const LOST_RACE: &str = "a duplicate lost the race";
+/// A copy runs on a failover placement.
+pub const FAILED_OVER: &str = "failed over";
+/// A sweep is about to invoke an instance again.
+pub const SWEPT: &str = "a sweep invoked again";
+/// A run has failed.
+pub const FAILED: &str = "a run failed";
+/// A run has returned.
+pub const RETURNED: &str = "a run returned";
+/// Two copies commit the same fan-in.
+pub const JOINED_TWICE: &str = "two copies fired a join";
+/// A copy starts after its run has ended.
+pub const ZOMBIE: &str = "a zombie ran";
+/// The rows are gone.
+pub const EXPIRED: &str = "all rows expired";
+
+/// All properties.
+pub(crate) fn all() -> Vec<Property<Protocol>> {
+    fn no(state: &State, flaw: Flaw) -> bool {
+        state.flaws & flaw as u8 == 0
+    }
+    vec![
+        Property::always(ONE_OUTCOME, |_, state: &State| no(state, Flaw::TwoOutcomes)),
+        Property::always(COMMIT_FIRST, |_, state: &State| no(state, Flaw::NotCommitted)),
+        Property::always(FULL_JOIN, |_, state: &State| no(state, Flaw::JoinedEarly)),
+        Property::always(ONE_END, |_, state: &State| no(state, Flaw::TwoEnds)),
+        Property::always(ONE_START, |_, state: &State| no(state, Flaw::TwoStarts)),
+        Property::always(NO_ZOMBIES, |_, state: &State| no(state, Flaw::Zombie)),
+        Property::always(ENDS, ends),
+        Property::always(NO_FALSE_FAILURE, |model, state: &State| {
+            may_fail(model) || state.first_end() != Some(Ended::Failed)
+        }),
+        Property::always(CLEAN, |_, state: &State| !state.expired || state.rows.is_empty()),
+        Property::sometimes(LOST_RACE, lost_race),
+        Property::sometimes(FAILED_OVER, |model, state: &State| {
+            state.actors.iter().any(|actor| match actor.role {
+                Role::Copy(event) => model.shape.node(event.to.node).placements[0] != event.cloud,
+                _ => false,
+            })
+        }),
+        Property::sometimes(SWEPT, |_, state: &State| {
+            let sends = |todo: &Todo| matches!(todo, Todo::Send { .. });
+            state.actors.iter().any(|actor| actor.role == Role::Sweep && actor.todo.iter().any(sends))
+        }),
+        Property::sometimes(FAILED, |_, state: &State| state.first_end() == Some(Ended::Failed)),
+        Property::sometimes(RETURNED, |_, state: &State| {
+            matches!(state.first_end(), Some(Ended::Returned(_)))
+        }),
+        Property::sometimes(JOINED_TWICE, |_, state: &State| {
+            let commits = |todo: &Todo| matches!(todo, Todo::Commit { .. });
+            state.actors.iter().filter(|actor| actor.todo.iter().any(commits)).count() > 1
+        }),
+        Property::sometimes(ZOMBIE, |_, state: &State| {
+            let begun = |at| matches!(at, At::Begun);
+            state.first_end().is_some() && state.actors.iter().any(|actor| begun(actor.at))
+        }),
+        Property::sometimes(EXPIRED, |_, state: &State| state.expired),
+    ]
+}
+
+/// Stuck is a run that has not ended while nothing is left to happen; with a sweeper, also after
+/// a sweep found nothing to do.
+fn ends(model: &Protocol, state: &State) -> bool {
+    let stuck = model.is_quiet(state) && (state.swept || !model.sweeps());
+    !stuck || !state.is_open()
+}
+
+/// Whether the bounds let a platform give up.
+fn may_fail(model: &Protocol) -> bool {
+    let bounds = model.bounds;
+    let errors = bounds.total.min(bounds.crashes + bounds.refusals + bounds.unknowns);
+    errors >= model.attempts || bounds.outages > 0 || bounds.deadlines > 0 || model.clock.is_some()
+}
+
+fn lost_race(model: &Protocol, state: &State) -> bool {
+    state.actors.iter().any(|actor| match (actor.at, actor.role) {
+        (At::Computed(own), Role::Copy(event)) => {
+            let settled = model.settled(state, event.to, Some(event.cloud));
+            matches!(settled, Some(Settled::Next(theirs)) if theirs.data() != own.data())
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,144 @@
+//! The protocol holds within every bound that is tried, and the checks see what they should.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Write,
+};
+
+use jointlambda_model::{Bounds, Clock, Protocol, State, properties::*, shapes, suite};
+use stateright::Model;
+
+/// Every check holds; their sizes are shown also when tests pass. Gives what they showed.
+fn all_hold(checks: Vec<Protocol>) -> BTreeSet<&'static str> {
+    let mut shown = BTreeSet::new();
+    for check in checks {
+        let report = check.check();
+        writeln!(std::io::stderr(), "{report}").expect("stderr takes all writes");
+        assert!(report.violated.is_empty(), "{report}");
+        shown.extend(report.shown);
+    }
+    shown
+}
+
+fn shows(shown: &BTreeSet<&str>, wanted: &[&str]) {
+    for one in wanted {
+        assert!(shown.contains(one), "no state shows: {one}");
+    }
+}
+
+#[test]
+fn any_faults() {
+    let shown = all_hold(suite::any_faults());
+    let wanted = [LOST_RACE, FAILED_OVER, SWEPT, FAILED, RETURNED, JOINED_TWICE, ZOMBIE, EXPIRED];
+    shows(&shown, &wanted);
+}
+
+#[test]
+fn platforms_that_give_up() {
+    shows(&all_hold(suite::giving_up()), &[FAILED, RETURNED, SWEPT, EXPIRED]);
+}
+
+#[test]
+fn faults_where_branches_meet() {
+    shows(&all_hold(suite::at_joins()), &[JOINED_TWICE, FAILED, RETURNED]);
+}
+
+#[test]
+fn a_cloud_that_is_down_for_good() {
+    shows(&all_hold(suite::outages()), &[FAILED_OVER, SWEPT, RETURNED]);
+}
+
+#[test]
+fn copies_without_a_sweeper() {
+    shows(&all_hold(suite::without_sweeper()), &[LOST_RACE, JOINED_TWICE, RETURNED]);
+}
+
+#[test]
+fn a_crash_alone_fails_no_run() {
+    for shape in shapes::ALL {
+        let crash = Bounds { crashes: 1, duplicates: 1, ..Bounds::default() };
+        let report = Protocol::new(shape, crash).check();
+        assert!(report.violated.is_empty(), "{report}");
+        assert!(!report.shown.contains(&FAILED), "{report}");
+    }
+}
+
+#[test]
+fn rows_that_outlive_the_deadline_are_enough_when_late_events_are_dropped() {
+    shows(&all_hold(suite::retention()), &[FAILED, RETURNED]);
+}
+
+/// How long rows must stay when events past the deadline are run: each hop may wait for as long
+/// as an event may, and the run row must be there for the last of them.
+#[test]
+fn rows_must_outlive_every_hop_after_the_deadline_when_late_events_run() {
+    for (shape, hops) in [(&shapes::CHAIN, 2), (&shapes::BRANCH, 3)] {
+        let (deadline, event_age) = (1, 1);
+        let check = |retention| {
+            let clock = Clock { deadline, event_age, retention, dead_on_arrival: false, horizon: 9 };
+            Protocol { clock: Some(clock), ..Protocol::new(shape, Bounds::default()) }.check()
+        };
+        let enough = deadline + hops * event_age;
+        assert!(check(enough).violated.is_empty(), "{}", check(enough));
+        assert!(check(enough - 1).violates(ONE_END), "{}", check(enough - 1));
+    }
+}
+
+/// With this and without stuck states, every run ends: there are finitely many states, and none
+/// can be reached from itself.
+#[test]
+fn no_state_comes_back() {
+    let pairs = [&shapes::CHAIN, &shapes::EMPTY].map(|shape| Protocol::new(shape, Bounds::any(2)));
+    let single = shapes::ALL.map(|shape| Protocol::new(shape, Bounds::any(1)));
+    for model in pairs.into_iter().chain(single).chain(suite::outages().into_iter().take(2)) {
+        let left = unordered(&model);
+        assert_eq!(left, 0, "{} states are on a cycle or behind one", left);
+    }
+}
+
+/// The number of states that no topological order reaches.
+fn unordered(model: &Protocol) -> usize {
+    let mut index = HashMap::new();
+    let mut states: Vec<State> = Vec::new();
+    let mut edges: Vec<Vec<usize>> = Vec::new();
+    let mut number = |state: State, states: &mut Vec<State>| {
+        *index.entry(state).or_insert_with_key(|state| {
+            states.push(state.clone());
+            states.len() - 1
+        })
+    };
+    for state in model.init_states() {
+        number(state, &mut states);
+    }
+    while edges.len() < states.len() {
+        let next = model.next_states(&states[edges.len()]);
+        edges.push(next.into_iter().map(|state| number(state, &mut states)).collect());
+    }
+    let mut incoming = vec![0_usize; states.len()];
+    edges.iter().flatten().for_each(|&to| incoming[to] += 1);
+    let mut ready: Vec<usize> = (0..states.len()).filter(|&state| incoming[state] == 0).collect();
+    let mut left = states.len();
+    while let Some(state) = ready.pop() {
+        left -= 1;
+        for &to in &edges[state] {
+            incoming[to] -= 1;
+            if incoming[to] == 0 {
+                ready.push(to);
+            }
+        }
+    }
+    left
+}
+
+#[test]
+fn steps_made_at_once_hide_nothing() {
+    let pairs = [&shapes::CHAIN, &shapes::EMPTY].map(|shape| Protocol::new(shape, Bounds::any(2)));
+    let single = shapes::ALL.map(|shape| Protocol::new(shape, Bounds::any(1)));
+    for protocol in pairs.into_iter().chain(single) {
+        let reduced = protocol.clone().check();
+        let full = Protocol { reduced: false, ..protocol }.check();
+        assert!(full.violated.is_empty(), "{full}");
+        assert_eq!(reduced.shown, full.shown, "{full}");
+        assert!(reduced.states < full.states, "{full}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Each mutation is found, within bounds in which the protocol itself holds.
+
+use jointlambda_model::{Bounds, Mutation, Protocol, properties::*, shapes};
+
+const NONE: Bounds = Bounds {
+    total: 0,
+    duplicates: 0,
+    drops: 0,
+    crashes: 0,
+    refusals: 0,
+    unknowns: 0,
+    outages: 0,
+    restarts: 0,
+    sweeps: 0,
+    deadlines: 0,
+};
+const DUPLICATE: Bounds = Bounds { duplicates: 1, ..NONE };
+const CRASH: Bounds = Bounds { crashes: 1, ..NONE };
+
+/// `protocol` holds, and with `mutation` it violates `property`.
+fn found(protocol: Protocol, mutation: Mutation, property: &str) {
+    let property = SAFE.into_iter().find(|safe| *safe == property).expect("it is a safe property");
+    let sound = protocol.clone().check();
+    assert!(sound.violated.is_empty(), "{sound}");
+    let report = Protocol { mutation: Some(mutation), ..protocol }.hunt(property);
+    println!("{report}");
+    assert!(report.violates(property), "{mutation:?} does not violate: {property}\n{report}");
+}
+
+/// What live copies must do without anybody's help.
+fn alone(protocol: Protocol) -> Protocol {
+    Protocol { sweeper: false, ..protocol }
+}
+
+#[test]
+fn dispatch_before_commit() {
+    let mutation = Mutation::DispatchBeforeCommit;
+    found(Protocol::new(&shapes::CHAIN, NONE), mutation, COMMIT_FIRST);
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), mutation, ONE_OUTCOME);
+    found(Protocol::new(&shapes::CHOICE, CRASH), mutation, ONE_OUTCOME);
+}
+
+#[test]
+fn trust_the_duplicate() {
+    found(alone(Protocol::new(&shapes::CHAIN, CRASH)), Mutation::TrustTheDuplicate, ENDS);
+}
+
+#[test]
+fn glue_after_commit() {
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::GlueAfterCommit, ONE_OUTCOME);
+    found(Protocol::new(&shapes::CHAIN, CRASH), Mutation::GlueAfterCommit, ONE_OUTCOME);
+}
+
+#[test]
+fn set_then_read_join() {
+    found(alone(Protocol::new(&shapes::MAP_PURE, NONE)), Mutation::SetThenRead, ENDS);
+    // A sweeper makes up for the lost slot, with another outcome.
+    found(Protocol::new(&shapes::MAP_PURE, NONE), Mutation::SetThenRead, ONE_OUTCOME);
+}
+
+#[test]
+fn counter_instead_of_slots() {
+    found(Protocol::new(&shapes::MAP_PURE, DUPLICATE), Mutation::CounterForSlots, FULL_JOIN);
+    found(Protocol::new(&shapes::MAP_IMPURE, CRASH), Mutation::CounterForSlots, FULL_JOIN);
+}
+
+#[test]
+fn a_failover_copy_commits_to_its_own_cloud() {
+    let lost_answer = Bounds { unknowns: 1, ..NONE };
+    found(Protocol::new(&shapes::CHAIN, lost_answer), Mutation::CommitWhereItRuns, ONE_OUTCOME);
+}
+
+#[test]
+fn impure_glue_taken_for_pure() {
+    found(Protocol::new(&shapes::MAP_IMPURE, DUPLICATE), Mutation::ImpureTakenForPure, ONE_OUTCOME);
+}
+
+#[test]
+fn rows_deleted_at_the_end() {
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::RowsDeletedAtTheEnd, ONE_OUTCOME);
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::RowsDeletedAtTheEnd, NO_ZOMBIES);
+}
+
+#[test]
+fn rows_expire_before_the_last_event() {
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::RowsExpireEarly, NO_ZOMBIES);
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::RowsExpireEarly, ONE_END);
+}
+
+#[test]
+fn the_run_id_is_minted_in_the_function() {
+    found(Protocol::new(&shapes::CHAIN, DUPLICATE), Mutation::RunIdMintedInTheFunction, ONE_START);
+    found(Protocol::new(&shapes::CHAIN, CRASH), Mutation::RunIdMintedInTheFunction, ONE_START);
+}
+
+#[test]
+fn a_client_that_trusts_itself() {
+    let restart = Bounds { restarts: 1, ..NONE };
+    found(Protocol::new(&shapes::CHAIN, restart), Mutation::ClientTrustsItself, ONE_START);
+}
+
+#[test]
+fn a_failure_replaces_the_outcome() {
+    let once = Protocol { attempts: 1, ..Protocol::new(&shapes::CHAIN, CRASH) };
+    found(once, Mutation::FailureOverwrites, ONE_OUTCOME);
+}
+
+#[test]
+fn an_empty_map_is_not_fired() {
+    found(Protocol::new(&shapes::EMPTY, NONE), Mutation::EmptyMapNotFired, ENDS);
+}
+
+#[test]
+fn no_sweeper_and_a_dropped_event() {
+    let drop = Bounds { drops: 1, ..NONE };
+    found(Protocol::new(&shapes::CHAIN, drop), Mutation::NoSweeper, ENDS);
+    found(Protocol::new(&shapes::MAP_IMPURE, drop), Mutation::NoSweeper, ENDS);
+}
