@@ -14,6 +14,7 @@ use crate::{
     error::Fault,
     id::{Digest, RowKey, RunId},
     machine::{Input, Machine, Workflow},
+    payload::row_bound,
     retry,
     runtime::{Options, Runtime},
 };
@@ -132,6 +133,13 @@ impl<W: Workflow> Client<W> {
         let machine = Machine::new(runtime.definition, runtime.code, START, Input::One(Box::new(input)));
         let mut first = runtime.guard("the start", || machine.run())?;
         let mut objects = 0;
+        // What is large is stored before the row is created: look first whether it is there.
+        if codec::pack(&first).len() > row_bound(runtime.prices(runtime.definition.home)) {
+            let row = retry::store(|| home.table.get(&row_key)).await.map_err(Fault::from)?;
+            if let Some(row) = row {
+                return self.go_on_with(key, run, digest, row).await;
+            }
+        }
         runtime.fit(&run, &[], &mut first, &mut objects).await?;
         let (inline, stored) = runtime.body(&run, runtime.definition.home, &first).await?;
         if stored.is_some() {
@@ -151,41 +159,41 @@ impl<W: Workflow> Client<W> {
             check_at: Some(now + runtime.check_after()),
             expires_at: runtime.expires_at(&*home.table),
         };
-        let (first, objects) =
-            match retry::store(|| home.table.create(&row_key, row.clone())).await.map_err(Fault::from)? {
-                Created::New => (first, objects),
-                Created::Exists(row) => match self.resume(key, &run, digest, row).await? {
-                    Some(first) => first,
-                    None => return Ok(run),
-                },
-            };
+        match retry::store(|| home.table.create(&row_key, row.clone())).await.map_err(Fault::from)? {
+            Created::New => self.dispatch(run, first, objects).await,
+            Created::Exists(row) => self.go_on_with(key, run, digest, row).await,
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        run: RunId,
+        first: Continuation,
+        objects: CloudSet,
+    ) -> Result<RunId, StartError> {
         let instance = Instance { run: run.clone(), frames: Vec::new(), node: 0, turns: Vec::new(), objects };
-        runtime.go_on(instance, Settled::Next(first, objects)).await?;
+        self.runtime.go_on(instance, Settled::Next(first, objects)).await?;
         Ok(run)
     }
 
-    /// What a run that was started before begins with; `None` when it has ended.
-    async fn resume(
-        &self,
-        key: &str,
-        run: &RunId,
-        input: Digest,
-        row: Row,
-    ) -> Result<Option<(Continuation, CloudSet)>, StartError> {
+    /// Goes on with a run that was started before, unless it has ended.
+    async fn go_on_with(&self, key: &str, run: RunId, input: Digest, row: Row) -> Result<RunId, StartError> {
         let ended = row.slots.contains_key(&0);
         let record: RunRecord = codec::unpack(&row.body.unwrap_or_default(), "a run row")?;
         if record.input != input {
             return Err(StartError::OtherInput { key: key.to_owned() });
         }
         if ended {
-            return Ok(None);
+            // Whoever ended it may have died before what it stored was gone.
+            self.runtime.is_over(&run, 0).await?;
+            return Ok(run);
         }
         let ours = self.runtime.definition.hash;
         if record.definition != ours {
             return Err(StartError::OtherDefinition { key: key.to_owned(), theirs: record.definition, ours });
         }
-        let first = self.runtime.fetch(run, &record.first).await?;
-        Ok(Some((codec::unpack(&first, "a run row")?, record.objects)))
+        let first = self.runtime.fetch(&run, &record.first).await?;
+        self.dispatch(run, codec::unpack(&first, "a run row")?, record.objects).await
     }
 
     /// Waits for the end of a run and gives what the workflow function returned.

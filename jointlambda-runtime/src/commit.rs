@@ -5,7 +5,9 @@ use crate::{
     backend::{Created, NewRow, Row},
     codec,
     definition::{CloudIndex, NodeDef, NodeIndex},
-    envelope::{Arrived, CloudSet, Committed, Continuation, Ended, Failure, Frame, instance_key},
+    envelope::{
+        Arrived, CloudSet, Committed, Continuation, Ended, Envelope, Failure, Frame, Task, instance_key,
+    },
     error::Fault,
     id::{RowKey, RunId},
     join::leaf_of,
@@ -80,7 +82,12 @@ impl Runtime {
         let table = &self.cloud(home.cloud)?.table;
         let row = NewRow { body, check_at: None, expires_at: self.expires_at(&**table) };
         match retry::store(|| table.create(&home.key, row.clone())).await? {
-            Created::Exists(row) => self.read(&instance.run, row).await,
+            Created::Exists(row) => {
+                if objects != 0 {
+                    self.is_over(&instance.run, objects).await?;
+                }
+                self.read(&instance.run, row).await
+            }
             Created::New => match committed {
                 Committed::Next { continuation, .. } => Ok(Settled::Next(continuation, objects)),
                 _ => unreachable!("it was made above"),
@@ -143,17 +150,48 @@ impl Runtime {
         }
     }
 
+    /// Whether an envelope of another version of the workflow was followed: whether its instance
+    /// has an outcome, or its run has ended. Names are the same in all versions, homes are not.
+    pub(crate) async fn went_on(&self, envelope: &Envelope) -> Result<bool, Fault> {
+        let run = &envelope.run;
+        let mut homes = vec![(RowKey::run(run), Some(0))];
+        if let Task::Call(call) = &envelope.task {
+            homes.push((instance_key(run, &envelope.frames, call.node, &call.turns), None));
+        }
+        if let Some((frame, around)) = envelope.frames.split_last() {
+            let (leaf, slot) = leaf_of(run, around, frame);
+            homes.push((leaf, Some(slot)));
+        }
+        for cloud in self.clouds.iter() {
+            for (key, slot) in &homes {
+                let row = retry::store(|| cloud.table.get(key)).await?;
+                if row.is_some_and(|row| match slot {
+                    Some(slot) => row.slots.contains_key(slot),
+                    None => row.body.is_some(),
+                }) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The cloud whose table holds the rows of a fan-in.
     pub(crate) fn join_home(&self, join: NodeIndex) -> CloudIndex {
         self.definition.node(join).map_or(0, |node| self.definition.home_of(node))
     }
 
-    /// Whether the run has ended. Only asked where a duplicate is suspected.
-    pub(crate) async fn has_ended(&self, run: &RunId) -> Result<bool, Fault> {
+    /// Whether the run has ended; only asked where a duplicate is suspected. If so, what is stored
+    /// for the run goes: whoever ended it may have died before, and a late copy may have stored
+    /// more, on the clouds `objects`.
+    pub(crate) async fn is_over(&self, run: &RunId, objects: CloudSet) -> Result<bool, Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let key = RowKey::run(run);
-        let row = retry::store(|| table.get(&key)).await?;
-        Ok(row.is_some_and(|row| row.slots.contains_key(&0)))
+        let row = retry::store(|| table.get(&key)).await?.unwrap_or_default();
+        let Some(end) = row.slots.get(&0) else { return Ok(false) };
+        let end: Arrived = codec::unpack(end, "the end of a run")?;
+        self.delete_objects(run, end.objects_left() | objects).await?;
+        Ok(true)
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Everything here is idempotent: a continuation may be dispatched by any number of copies.
 
+use std::pin::pin;
+
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future, stream};
+use futures_util::{StreamExt, future, stream};
 
 use crate::{
     backend::Invoked,
@@ -56,29 +58,30 @@ impl Runtime {
             }
             Settled::Ended(arrived) => arrivals.push((instance.frames, arrived)),
         }
+        // What one part meets does not hold up the others: the first fault is told at the end.
+        let mut done = Ok(());
         while !pending.is_empty() || !arrivals.is_empty() {
             let mut outgoing = Vec::new();
             let mut full = Vec::new();
             for one in std::mem::take(&mut pending) {
                 self.spread(&run, one, &mut outgoing, &mut arrivals, &mut full).await?;
             }
-            let ((), completed) = future::try_join(
-                self.send_all(outgoing),
-                self.arrive_all(&run, std::mem::take(&mut arrivals)),
-            )
-            .await?;
+            let (sent, (completed, arrived)) =
+                future::join(self.send_all(outgoing), self.arrive_all(&run, std::mem::take(&mut arrivals)))
+                    .await;
+            done = done.and(sent).and(arrived);
             full.extend(completed);
             for full in full {
-                let (join, settled) = self.fan_in(full).await?;
-                match settled {
-                    Settled::Next(continuation, objects) => {
+                match self.fan_in(full).await {
+                    Ok((join, Settled::Next(continuation, objects))) => {
                         pending.push(Pending { frames: join.frames, continuation, objects });
                     }
-                    Settled::Ended(arrived) => arrivals.push((join.frames, arrived)),
+                    Ok((join, Settled::Ended(arrived))) => arrivals.push((join.frames, arrived)),
+                    Err(fault) => done = done.and(Err(fault)),
                 }
             }
         }
-        Ok(())
+        done
     }
 
     /// Starts a part of a wide fan-out.
@@ -89,6 +92,10 @@ impl Runtime {
         let room = (relay.frame.of - relay.frame.index) as usize;
         if branches.len() > room {
             return Err(Fault::Poison("refused an envelope: a part is larger than its fan-out".to_owned()));
+        }
+        for branch in &branches {
+            let checked = branch.check(self.definition, frames.len() + 1);
+            checked.map_err(|why| Fault::Poison(format!("refused an envelope: {why}")))?;
         }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
@@ -110,12 +117,12 @@ impl Runtime {
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
         full: &mut Vec<Full>,
     ) -> Result<(), Fault> {
+        let checked = one.continuation.check(self.definition, one.frames.len());
+        checked.map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
         let mut pending = vec![one];
         while let Some(Pending { frames, continuation, objects }) = pending.pop() {
             match continuation {
                 Continuation::Call(call) => {
-                    call.check(self.definition)
-                        .map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
                     let function = self.function_at(&call)?;
                     let envelope = self.envelope(run, frames, objects, Task::Call(call));
                     outgoing.push(Outgoing { function, envelope, again: false });
@@ -194,19 +201,28 @@ impl Runtime {
         function.placements().map(limit).min().unwrap_or(0) / 2
     }
 
+    /// Makes every arrival; gives the fan-ins that are full, and the first fault.
     async fn arrive_all(
         &self,
         run: &RunId,
         arrivals: Vec<(Vec<Frame>, Arrived)>,
-    ) -> Result<Vec<Full>, Fault> {
-        stream::iter(arrivals)
-            .map(|(frames, arrived)| async move { self.arrive(run, &frames, arrived).await })
-            .buffer_unordered(CONCURRENCY)
-            .try_filter_map(future::ok)
-            .try_collect()
-            .await
+    ) -> (Vec<Full>, Result<(), Fault>) {
+        let (mut full, mut done) = (Vec::new(), Ok(()));
+        let mut answers = pin!(
+            stream::iter(arrivals)
+                .map(|(frames, arrived)| async move { self.arrive(run, &frames, arrived).await })
+                .buffer_unordered(CONCURRENCY)
+        );
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(one) => full.extend(one),
+                Err(fault) => done = done.and(Err(fault)),
+            }
+        }
+        (full, done)
     }
 
+    /// Sends every message, also when one of them fails: what is sent need not be sent again.
     async fn send_all(&self, mut outgoing: Vec<Outgoing>) -> Result<(), Fault> {
         // The common case needs no stream.
         if outgoing.len() <= 1 {
@@ -218,7 +234,7 @@ impl Runtime {
         stream::iter(outgoing)
             .map(|one| async move { self.send(&one).await })
             .buffer_unordered(CONCURRENCY)
-            .try_collect()
+            .fold(Ok(()), async |all, one| all.and(one))
             .await
     }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{
     FutureExt,
-    future::{Either, join_all, select},
+    future::{Either, join_all, select, try_join_all},
 };
 
 use crate::{
@@ -27,8 +27,9 @@ use crate::{
 
 #[async_trait]
 impl Handler for Runtime {
-    async fn handle(&self, _function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
+    async fn handle(&self, function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         let envelope = Envelope::decode(&wire, self.definition)?;
+        self.check_address(&envelope, function)?;
         let run = envelope.run.clone();
         let done = match envelope.task.clone() {
             Task::Call(call) => self.call(&envelope, &call, delivery).await,
@@ -38,7 +39,8 @@ impl Handler for Runtime {
     }
 
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
-        match Envelope::decode(&wire, self.definition) {
+        let decoded = Envelope::decode(&wire, self.definition);
+        match decoded.and_then(|envelope| self.check_address(&envelope, function).map(|()| envelope)) {
             Ok(envelope) => {
                 let done = match &envelope.task {
                     Task::Call(call) => self.fail(&envelope, call, attempts, cause).await,
@@ -46,8 +48,10 @@ impl Handler for Runtime {
                 };
                 self.unless_ended(&envelope.run, done).await
             }
-            Err(_) => match Envelope::run_of(&wire) {
-                Some(run) => self.fail_run(&run, function, attempts, cause).await,
+            Err(_) => match Envelope::refused(&wire, self.definition) {
+                // Another copy may have reached a build that understands it.
+                Some(envelope) if self.went_on(&envelope).await? => Ok(()),
+                Some(envelope) => self.fail_run(&envelope.run, function, attempts, cause).await,
                 None => {
                     tracing::error!(function, cause, "dropped an envelope that names no run");
                     Ok(())
@@ -66,7 +70,7 @@ impl Runtime {
             // Another copy has committed. It may have died right then, so we go on in its place;
             // but once the run has ended there is nothing left to go on with.
             Found::Settled(settled) => {
-                if self.has_ended(&instance.run).await? {
+                if self.is_over(&instance.run, instance.objects).await? {
                     return Ok(());
                 }
                 settled
@@ -90,9 +94,23 @@ impl Runtime {
     /// failure matters.
     async fn unless_ended(&self, run: &RunId, done: Result<(), Fault>) -> Result<(), Fault> {
         match done {
-            Err(_) if self.has_ended(run).await? => Ok(()),
+            Err(_) if matches!(self.is_over(run, 0).await, Ok(true)) => Ok(()),
             done => done,
         }
+    }
+
+    /// Whether an envelope is for this function. A relay may be started by any function of its
+    /// fan-out.
+    fn check_address(&self, envelope: &Envelope, function: &str) -> Result<(), Fault> {
+        let Task::Call(call) = &envelope.task else { return Ok(()) };
+        let (_, callee) = self.callee(call)?;
+        if callee.name == function {
+            return Ok(());
+        }
+        Err(Fault::Poison(format!(
+            "refused an envelope: it is for `{}`, and was delivered to `{function}`",
+            callee.name
+        )))
     }
 
     /// Runs the user function and reads the home row at the same time. When the row is there the
@@ -177,11 +195,12 @@ impl Runtime {
         let mut frames = frames.to_vec();
         let reads = self.code.reads.get(usize::from(state)).copied().unwrap_or(&[]);
         let all = frames.iter_mut().flat_map(|frame| frame.vars.iter_mut()).chain(vars.iter_mut());
-        for (index, value) in all {
-            if matches!(value, Value::Stored(_)) && reads.contains(index) {
-                *value = Value::Inline(self.fetch(run, value).await?);
-            }
-        }
+        let stored = all.filter(|(index, value)| matches!(value, Value::Stored(_)) && reads.contains(index));
+        try_join_all(stored.map(async |(_, value)| {
+            *value = Value::Inline(self.fetch(run, value).await?);
+            Ok::<_, Fault>(())
+        }))
+        .await?;
         Ok((frames, vars))
     }
 

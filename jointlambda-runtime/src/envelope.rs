@@ -26,6 +26,9 @@ pub const MAX_DEPTH: usize = 32;
 /// How many nested loops may surround a node, per fan-out.
 const MAX_LOOPS: usize = 32;
 
+/// How many variables a call or a frame may carry: as many as a workflow function may have.
+const MAX_VARS: usize = u16::MAX as usize;
+
 /// A set of clouds, one bit each.
 pub type CloudSet = u64;
 
@@ -273,6 +276,17 @@ pub struct Arrived {
     pub objects: CloudSet,
 }
 
+impl Arrived {
+    /// The clouds that may hold objects of a run that ended so. Whoever fails a run knows its own
+    /// branch only: then objects may be anywhere.
+    pub(crate) fn objects_left(&self) -> CloudSet {
+        match self.ended {
+            Ended::Returned(_) => self.objects,
+            Ended::Failed(_) => CloudSet::MAX,
+        }
+    }
+}
+
 /// The body of an instance's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Committed {
@@ -309,10 +323,15 @@ impl Envelope {
     /// Decodes an envelope and checks it against `definition`.
     ///
     /// # Errors
-    /// [`Fault::Poison`] for another wire version, another definition, or an envelope that no
-    /// function of this definition can have sent. Delivering it again cannot help.
+    /// [`Fault::Poison`] for one larger than any of the workflow's clouds takes, another wire
+    /// version, another definition, or an envelope that no function of this definition can have
+    /// sent. Delivering it again cannot help.
     pub fn decode(wire: &[u8], definition: &Definition) -> Result<Self, Fault> {
         let poison = |why: String| Fault::Poison(format!("refused an envelope: {why}"));
+        let limit = largest(definition);
+        if wire.len() > limit {
+            return Err(poison(format!("it has {} bytes, over the limit of {limit}", wire.len())));
+        }
         match wire.first() {
             Some(&WIRE_VERSION) => {}
             Some(other) => {
@@ -332,10 +351,13 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// The run that an envelope names, even if it was sent by another version of the workflow.
-    pub fn run_of(wire: &[u8]) -> Option<RunId> {
+    /// An envelope that this build refuses, as far as it can be read: to say which run it is of.
+    pub(crate) fn refused(wire: &[u8], definition: &Definition) -> Option<Self> {
         let (&WIRE_VERSION, body) = wire.split_first()? else { return None };
-        codec::unpack::<Envelope>(body, "an envelope").ok().map(|envelope| envelope.run)
+        if wire.len() > largest(definition) {
+            return None;
+        }
+        codec::unpack(body, "an envelope").ok()
     }
 
     fn check(&self, definition: &Definition) -> Result<(), &'static str> {
@@ -352,19 +374,51 @@ impl Envelope {
     }
 }
 
+/// The largest envelope that any cloud of the workflow takes, in bytes.
+fn largest(definition: &Definition) -> usize {
+    let limits = definition.clouds.iter().map(|cloud| cloud.cloud.provider.limits());
+    limits.map(|limits| limits.async_payload_bytes).max().unwrap_or(0)
+}
+
 impl Frame {
     fn check(&self, definition: &Definition) -> Result<(), &'static str> {
-        let node = definition.node(self.join).ok_or("it names an unknown fan-in")?;
-        if !matches!(node.kind, NodeKind::Join { .. }) {
-            return Err("it names a call where a fan-in belongs");
+        if self.index >= self.of {
+            return Err("a branch index is out of range");
         }
-        if self.index >= self.of
-            || self.of > definition.max_branches
-            || !turns_are_valid(&self.turns, definition)
-        {
-            return Err("a branch index or loop counter is out of range");
+        check_fan_out(definition, self.join, &self.turns, self.of as usize, &self.vars)
+    }
+}
+
+fn check_fan_out(
+    definition: &Definition,
+    join: NodeIndex,
+    turns: &[u32],
+    of: usize,
+    vars: &Vars,
+) -> Result<(), &'static str> {
+    let node = definition.node(join).ok_or("it names an unknown fan-in")?;
+    if !matches!(node.kind, NodeKind::Join { .. }) {
+        return Err("it names a call where a fan-in belongs");
+    }
+    if of > definition.max_branches as usize {
+        return Err("it has too many branches");
+    }
+    check_turns(turns, definition)?;
+    check_vars(vars)
+}
+
+impl Continuation {
+    /// Whether the continuation can come from `definition`, inside `depth` fan-outs.
+    pub(crate) fn check(&self, definition: &Definition, depth: usize) -> Result<(), &'static str> {
+        match self {
+            Continuation::Call(call) => call.check(definition),
+            Continuation::Return(_) => Ok(()),
+            Continuation::Fork(_) if depth >= MAX_DEPTH => Err("its fan-outs are nested too deep"),
+            Continuation::Fork(fork) => {
+                check_fan_out(definition, fork.join, &fork.turns, fork.branches.len(), &fork.vars)?;
+                fork.branches.iter().try_for_each(|branch| branch.check(definition, depth + 1))
+            }
         }
-        Ok(())
     }
 }
 
@@ -375,15 +429,24 @@ impl Call {
         if !matches!(node.kind, NodeKind::Call { .. }) {
             return Err("it names a fan-in where a call belongs");
         }
-        if !turns_are_valid(&self.turns, definition) {
-            return Err("a loop counter is out of range");
-        }
-        Ok(())
+        check_turns(&self.turns, definition)?;
+        check_vars(&self.vars)
     }
 }
 
-fn turns_are_valid(turns: &[u32], definition: &Definition) -> bool {
-    turns.len() <= MAX_LOOPS && turns.iter().all(|&turn| turn < definition.max_turns)
+/// Variables are in order, so that none is there twice.
+fn check_vars(vars: &Vars) -> Result<(), &'static str> {
+    if vars.len() > MAX_VARS || !vars.is_sorted_by(|(one, _), (other, _)| one < other) {
+        return Err("its variables are not in order");
+    }
+    Ok(())
+}
+
+fn check_turns(turns: &[u32], definition: &Definition) -> Result<(), &'static str> {
+    if turns.len() > MAX_LOOPS || turns.iter().any(|&turn| turn >= definition.max_turns) {
+        return Err("a loop counter is out of range");
+    }
+    Ok(())
 }
 
 /// The branch indexes and loop counters around a node, outermost first.

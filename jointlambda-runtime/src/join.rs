@@ -12,7 +12,7 @@ use crate::{
     codec,
     commit::{Instance, Settled},
     dispatch::CONCURRENCY,
-    envelope::{Arrived, Continuation, Ended, Frame, Place, Value, path},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Place, Value, path},
     error::Fault,
     id::{RowKey, RunId},
     machine::{Input, Machine},
@@ -58,6 +58,7 @@ impl Runtime {
         let table = &self.cloud(home)?.table;
         let path = path(around, &frame.turns);
         let (mut level, mut index, mut of) = (0, frame.index, frame.of);
+        let objects = arrived.objects;
         let mut value = codec::pack(&arrived);
         let top = loop {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
@@ -66,6 +67,10 @@ impl Runtime {
                 Arrival { slot: index % WIDTH, of: slots, value, expires_at: self.expires_at(&**table) };
             let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.filled < slots {
+                return Ok(None);
+            }
+            // A duplicate goes on in the first copy's place, but not once the run has ended.
+            if !answer.fresh && self.is_over(run, objects).await? {
                 return Ok(None);
             }
             if of <= WIDTH {
@@ -170,10 +175,13 @@ impl Runtime {
             Arrival { slot: 0, of: 1, value: codec::pack(&arrived), expires_at: self.expires_at(&**table) };
         let key = RowKey::run(run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
-        // Whoever fails a run knows its own branch only: then objects may be anywhere.
-        let failed = matches!(arrived.ended, Ended::Failed(_));
+        self.delete_objects(run, arrived.objects_left()).await
+    }
+
+    /// Removes the objects of a run, but its result, from some clouds.
+    pub(crate) async fn delete_objects(&self, run: &RunId, from: CloudSet) -> Result<(), Fault> {
         for (index, cloud) in self.clouds.iter().enumerate() {
-            if failed || arrived.objects & (1 << index) != 0 {
+            if from & (1 << index) != 0 {
                 retry::store(|| cloud.objects.delete_run(run)).await?;
             }
         }

@@ -92,10 +92,11 @@ impl Runtime {
         let first = codec::unpack(&self.fetch(run, &record.first).await?, "a run row")?;
         let root = Part { frames: Vec::new(), continuation: first, objects: record.objects };
         let mut walk = Walk { runtime: self, run, parts: vec![root], open: Vec::new() };
-        walk.through().await?;
+        // What was found before a fault is invoked all the same.
+        let walked = walk.through().await;
         let invoked = walk.open.len();
         self.send_again(run, walk.open).await?;
-        Ok(Some(invoked))
+        walked.map(|()| Some(invoked))
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.

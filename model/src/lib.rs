@@ -23,7 +23,7 @@
 //! |---|---|
 //! | `Deliver`, `Reply`, `Crash`, given-up events | `backend::Handler`, the platform's queue |
 //! | `ReadFound`, `Compute` | `entrypoint.rs`: the two sides of `run_unless_settled`; `Compute` is the user function and the glue |
-//! | `CheckEnd` | `entrypoint.rs`: `has_ended` in `call` |
+//! | `CheckEnd` | `entrypoint.rs`: `call` asks `commit.rs`: `is_over` |
 //! | `Commit` | `commit.rs`: `commit`; for a fan-in, its use in `join.rs`: `fan_in` |
 //! | `Fail`, `ReadBack` | `entrypoint.rs`: `fail`; `commit.rs`: `commit_failure`, its write and its read |
 //! | `commit::home`, `settled`, `create` | `commit.rs`: `home_row`, `settled`; `Table::create` |
@@ -32,7 +32,7 @@
 //! | `Todo::Send` | `dispatch.rs`: `send`, one placement per step |
 //! | `dispatch::go_on`, `spread` | `dispatch.rs`: `go_on`, `spread` |
 //! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `redrive`, `Walk::call`, `Walk::fork`, one read per step |
-//! | `CreateRun` | `client.rs`: `start`, `resume` |
+//! | `CreateRun` | `client.rs`: `start`, `go_on_with` |
 //! | `ExpireAll`, `Expire` | the table's TTL; `runtime.rs`: `expires_at` |
 //!
 //! # What is left out

@@ -82,7 +82,16 @@ fn a_file_that_cannot_be_read_is_an_error() {
 
 #[test]
 fn unknown_flags_and_values_are_errors() {
-    assert!(run(WORD_COUNT, &["run", "--inptu", "5"]).error().contains("'--inptu'"));
+    let unknown = run(WORD_COUNT, &["run", "--inptu", "5"]);
+    let lines: Vec<_> = unknown.error().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{unknown:?}");
+    assert_eq!(lines[0], "error: unexpected argument '--inptu' found");
+    assert!(lines[1].starts_with("hint: a similar argument exists: '--input'"), "{unknown:?}");
+    let missing = run(WORD_COUNT, &["run"]);
+    assert!(
+        missing.error().starts_with("error: the following required arguments were not provided: --input")
+    );
+    assert!(run(WORD_COUNT, &["rnu"]).error().starts_with("error: unrecognized subcommand 'rnu'\nhint: "));
     let ran = run(ANSWER, &["run", "--latency", "osaka"]);
     assert!(ran.error().contains("no latency profile is called `osaka`: use none, tokyo, wan"), "{ran:?}");
     assert!(run(ANSWER, &["graph", "--format", "png"]).error().contains("text, mermaid, dot, svg"));

@@ -181,13 +181,13 @@ shape! {
             .await;
             let all = measure(big.clone()).await;
             let two = fan_out(0..2_u64, async |i| fill(i, 138_000).await).await;
-            (big.len(), two.iter().map(Vec::len).sum(), all + parts.iter().sum::<u64>())
+            (big.len(), two.iter().map(String::len).sum(), all + parts.iter().sum::<u64>())
         }
 
         #[function(on = AWS)]
-        async fn fill(x: u64, n: u64) -> Vec<u8> { vec![x as u8; n as usize] }
+        async fn fill(x: u64, n: u64) -> String { char::from(b'a' + x as u8).to_string().repeat(n as usize) }
 
         #[function(on = ALI)]
-        async fn measure(bytes: Vec<u8>) -> u64 { bytes.iter().map(|&b| u64::from(b)).sum::<u64>() + bytes.len() as u64 }
+        async fn measure(text: String) -> u64 { u64::from(text.as_bytes()[0]) + text.len() as u64 }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{
     fmt::Debug,
+    io::Write as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -14,14 +15,19 @@ use std::{
 use jointlambda::{
     Client, Options, RunError, Runtime, Workflow,
     backend::{
+        Backend, Handler,
         fault::{Action, Faults, Operation, Schedule},
-        local::{LocalClouds, virtual_time},
+        local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
     },
     embedded::Embedded,
 };
 
 /// How many schedules this process has run.
 pub(crate) static SCHEDULES: AtomicU64 = AtomicU64::new(0);
+/// How many it had run when it last said so.
+static SAID: AtomicU64 = AtomicU64::new(0);
+/// How many schedules it runs before it says so again.
+const SAY_EVERY: u64 = 1000;
 
 /// How often a client that crashed starts its run again.
 const CLIENT_TRIES: usize = 4;
@@ -36,10 +42,54 @@ const LONGEST: usize = 100;
 pub(crate) struct Trial {
     pub(crate) operations: Vec<Operation>,
     pub(crate) happened: usize,
+    /// The rows it left as tombstones.
+    rows: u64,
+}
+
+/// A deployment's parts, each of which a mutant may break.
+pub(crate) trait Parts {
+    /// The backends that functions on `cloud` use.
+    fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
+        sound
+    }
+
+    /// What receives events.
+    fn handler(&self, sound: Arc<dyn Handler>) -> Arc<dyn Handler> {
+        sound
+    }
+
+    /// Whether late runs are swept.
+    fn sweeps(&self) -> bool {
+        true
+    }
+
+    /// Whether the platform may give up on an event for good.
+    fn may_lose_events(&self) -> bool {
+        false
+    }
+}
+
+/// Makes the parts of one trial: a mutant has a state of its own in each.
+pub(crate) type MakeParts<'p> = &'p dyn Fn() -> Box<dyn Parts>;
+
+/// The protocol as it is, with its sweeper or without.
+pub(crate) struct Sound {
+    pub(crate) sweeps: bool,
+}
+
+impl Parts for Sound {
+    fn sweeps(&self) -> bool {
+        self.sweeps
+    }
+}
+
+fn sound() -> Box<dyn Parts> {
+    Box::new(Sound { sweeps: true })
 }
 
 /// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
 pub(crate) fn attempt<W: Workflow>(
+    parts: MakeParts<'_>,
     input: &W::Input,
     expected: &W::Output,
     schedule: &Schedule,
@@ -49,14 +99,16 @@ where
     W::Output: PartialEq + Debug,
 {
     SCHEDULES.fetch_add(1, Relaxed);
+    let parts = parts();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
         let config = Embedded::<W>::config();
         let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
         let options = Options::default();
         for cloud in 0..W::definition().clouds.len() {
-            let backends = faults.wrap(clouds.backends_from(cloud));
-            clouds.serve(cloud, faults.handler(Arc::new(Runtime::new::<W>(backends, options.clone()))));
+            let backends = parts.backends(cloud, faults.wrap(clouds.backends_from(cloud)));
+            let runtime = parts.handler(Arc::new(Runtime::new::<W>(backends, options.clone())));
+            clouds.serve(cloud, faults.handler(runtime));
         }
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
         let mut run = None;
@@ -68,8 +120,12 @@ where
         }
         let run = run.ok_or("the run could not be started")?;
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
-        let sweeper = Runtime::new::<W>(faults.wrap(clouds.backends_from(0)), options.clone());
+        let backends = parts.backends(0, faults.wrap(clouds.backends_from(0)));
+        let sweeper = Runtime::new::<W>(backends, options.clone());
         let sweeping = async {
+            while !parts.sweeps() {
+                std::future::pending::<()>().await;
+            }
             loop {
                 tokio::time::sleep(Duration::from_secs(61)).await;
                 faults.client(sweeper.sweep(10)).await;
@@ -97,43 +153,54 @@ where
             return Err(violation.clone());
         }
         let usage = clouds.meter().total().ok_or("no cloud")?;
-        if usage.lost > 0 {
+        if usage.lost > 0 && !parts.may_lose_events() {
             return Err(format!("{} events were lost", usage.lost));
         }
-        tokio::time::sleep(options.retention + Duration::from_secs(24 * 3600)).await;
+        let holdings = clouds.holdings().map_err(|e| e.to_string())?;
+        let rows = holdings.rows;
+        if holdings.objects > 1 {
+            return Err(format!("{} objects outlived the run, not its result alone", holdings.objects));
+        }
+        tokio::time::sleep(options.retention + DEFAULT_OBJECT_LIFETIME).await;
         clouds.sweep_expired().await.map_err(|e| e.to_string())?;
         let holdings = clouds.holdings().map_err(|e| e.to_string())?;
-        if holdings.rows > 0 {
-            return Err(format!("{} rows are left", holdings.rows));
+        if holdings.rows > 0 || holdings.objects > 0 {
+            return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
-        Ok(Trial { operations: faults.log(), happened: faults.happened() })
+        Ok(Trial { operations: faults.log(), happened: faults.happened(), rows })
     })
 }
 
 /// A run of `W` on one input, to be tried under many schedules.
-struct Subject<W: Workflow> {
+struct Subject<'p, W: Workflow> {
+    parts: MakeParts<'p>,
     input: W::Input,
     expected: W::Output,
     calm: Vec<Operation>,
+    rows: u64,
 }
 
-impl<W: Workflow> Subject<W>
+impl<'p, W: Workflow> Subject<'p, W>
 where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
     fn new(input: W::Input) -> Self {
         let expected = virtual_time(0, W::plain(input.clone()));
-        let calm = attempt::<W>(&input, &expected, &Schedule::default())
+        let calm = attempt::<W>(&sound, &input, &expected, &Schedule::default())
             .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
-        Subject { input, expected, calm: calm.operations }
+        Subject { parts: &sound, input, expected, calm: calm.operations, rows: calm.rows }
     }
 
     /// Tries a schedule; its operations, or what went wrong.
     fn attempt(&self, schedule: &Schedule) -> Result<Trial, String> {
         let faults = schedule.0.len();
         let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
-        match attempt::<W>(&self.input, &self.expected, schedule) {
+        match attempt::<W>(self.parts, &self.input, &self.expected, schedule) {
+            // Names are pure functions, so that no fault makes another row.
+            Ok(trial) if trial.rows > self.rows => {
+                Err(format!("{schedule}: {} rows, where there are {} without faults", trial.rows, self.rows))
+            }
             Ok(trial) if trial.operations.len() > bound => {
                 Err(format!("{schedule}: {} operations, over {bound}", trial.operations.len()))
             }
@@ -146,7 +213,13 @@ where
     fn report(failures: &[String]) {
         let shown = failures.len().min(20);
         let name = W::definition().name;
-        println!("{name}: done; {} schedules up to here", SCHEDULES.load(Relaxed));
+        let schedules = SCHEDULES.load(Relaxed);
+        if schedules >= SAID.load(Relaxed) + SAY_EVERY {
+            SAID.store(schedules, Relaxed);
+            // Written past the test harness, which keeps what passing tests print.
+            let _ =
+                writeln!(std::io::stderr(), "{schedules} fault schedules up to here, the last of `{name}`");
+        }
         assert!(
             failures.is_empty(),
             "{name}: {} schedules, such as\n{}",
@@ -175,6 +248,35 @@ where
         }
     }
     Subject::<W>::report(&failures);
+}
+
+/// Runs `W` on a deployment of `parts`, without other faults.
+pub(crate) fn under<W: Workflow>(parts: MakeParts<'_>, input: W::Input) -> Result<(), String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    attempt::<W>(parts, &input, &expected, &Schedule::default()).map(|_| ())
+}
+
+/// What the suite finds wrong with a deployment of `parts`, without faults or under one, that it
+/// does not find wrong with one of `baseline`.
+pub(crate) fn first_failure<W: Workflow>(
+    parts: MakeParts<'_>,
+    baseline: MakeParts<'_>,
+    input: W::Input,
+) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject { parts, ..Subject::<W>::new(input.clone()) };
+    let baseline = Subject { parts: baseline, ..Subject::<W>::new(input) };
+    let schedules = std::iter::once(Schedule::default()).chain(singles(&subject.calm, 0));
+    let failures = schedules.filter_map(|schedule| Some((subject.attempt(&schedule).err()?, schedule)));
+    let mut new = failures.filter(|(_, schedule)| baseline.attempt(schedule).is_ok());
+    new.next().map(|(why, _)| why)
 }
 
 /// Every fault at every operation from number `from` on.

@@ -454,3 +454,37 @@ fn what_a_run_stored_goes_when_it_ends() {
         });
     }
 }
+
+mod large_input {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const ALI: Cloud = Cloud::aliyun("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn large_input(text: String) -> usize {
+            measure(text).await
+        }
+
+        #[function(on = ALI)]
+        async fn measure(text: String) -> usize { text.len() }
+    }
+}
+
+#[test]
+fn a_large_input_is_stored_once_and_not_again_for_a_run_that_is_there() {
+    virtual_time(0, async {
+        let clouds = Embedded::<large_input::LargeInput>::in_memory();
+        let puts = || clouds.clouds().meter().total().unwrap().object_puts;
+        let text = "x".repeat(300_000);
+        assert_eq!(clouds.run("key", text.clone()).await.unwrap(), 300_000);
+        let before = puts();
+        assert!(before > 0);
+        assert_eq!(clouds.run("key", text.clone()).await.unwrap(), 300_000);
+        let other = clouds.client().start("key", text + "y").await;
+        assert!(matches!(other, Err(StartError::OtherInput { .. })), "{other:?}");
+        assert_eq!(puts(), before);
+        clouds.clouds().idle().await;
+        assert_eq!(clouds.clouds().holdings().unwrap().objects, 0);
+    });
+}

@@ -220,6 +220,7 @@ impl FaultyHandler {
         let crash = execution.crash.clone();
         let answered = async {
             let done = work.await;
+            self.faults.watch.answered(&done);
             pass(Operation::Answer).await;
             done
         };

@@ -29,6 +29,25 @@ impl Trouble {
         Trouble::new(chain(error))
     }
 
+    /// A command line that was not understood; `usage` is the help to look at.
+    pub(super) fn of_the_command_line(error: &clap::Error, usage: &str) -> Self {
+        let text = error.render().to_string();
+        let end = ["\nUsage:", "\nFor more information"].iter().filter_map(|part| text.find(part)).min();
+        let mut lines =
+            text[..end.unwrap_or(text.len())].lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let rest: Vec<_> =
+            lines.map(|line| line.trim_start_matches("tip: ").trim_matches(['[', ']'])).collect();
+        // A list goes on where the first line ends; anything else is what to do.
+        let (error, tip) = match (rest.as_slice(), first.ends_with(':')) {
+            ([], _) => (first, None),
+            (rest, true) => (format!("{first} {}", rest.join(", ")), None),
+            (rest, false) => (first, Some(rest.join("; "))),
+        };
+        let help = format!("see `{usage} --help`");
+        Trouble::new(error).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
+    }
+
     /// Says what to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

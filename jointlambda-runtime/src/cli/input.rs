@@ -64,6 +64,11 @@ fn bounded(source: impl Read, name: &str) -> Result<Vec<u8>, Trouble> {
 /// several, an object with their names, or an array.
 pub(super) fn parse<I: DeserializeOwned>(text: &[u8], params: &[&str]) -> Result<I, Trouble> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    if let Err(error) = std::str::from_utf8(text) {
+        let at = error.valid_up_to();
+        return Err(Trouble::new(format!("the input is not UTF-8 text, from byte {at} on"))
+            .hint("JSON is text: give bytes as an array of numbers, or encoded as a string"));
+    }
     match params {
         [] => parse_nothing(text),
         [_] => deserialize(text, &[]).map_err(|mistake| mistake.trouble(text)),

@@ -112,3 +112,9 @@ fn an_input_is_bounded() {
     let error = read("-", io::repeat(b' ')).unwrap_err().lines();
     assert!(error.starts_with("error: the input from stdin is over the limit of 64 MB"), "{error}");
 }
+
+#[test]
+fn what_is_not_text_is_said_to_be_so() {
+    let trouble = parse::<u32>(b"12\xff", &["x"]).unwrap_err().lines();
+    assert!(trouble.starts_with("error: the input is not UTF-8 text, from byte 2 on\nhint: "), "{trouble}");
+}

@@ -22,7 +22,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::ArgMatches;
+use clap::{ArgMatches, error::ErrorKind};
 
 use self::{
     args::{DefinitionArgs, GraphArgs, RunArgs},
@@ -129,10 +129,17 @@ impl<W: Workflow> Program<W> {
         let command = args::command(definition, self.flags.as_ref().map(|flags| flags.augment))?;
         let matches = match command.try_get_matches() {
             Ok(matches) => matches,
-            // Help is among these errors.
+            Err(help) if !help.use_stderr() => {
+                let _ = help.print();
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = help.print();
+                return Ok(ExitCode::from(exit::FAILED));
+            }
             Err(error) => {
-                let _ = error.print();
-                return Ok(ExitCode::from(error.exit_code() as u8));
+                let usage = args::program_name(definition);
+                return Err(Trouble::of_the_command_line(&error, &usage));
             }
         };
         match matches.subcommand() {

@@ -8,9 +8,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    backend::Created,
+    backend::{Created, StoreError},
     codec,
     envelope::{Envelope, Task, Value, Vars, path},
+    error::Fault,
     id::{Digest, RowKey},
 };
 
@@ -64,6 +65,15 @@ impl Watch {
                 seen.violations.push(format!("row {key} has changed"));
             }
             (Created::Exists(_), _) => {}
+        }
+    }
+
+    /// No function finds what is stored damaged: a fan-in that fired before its branches were
+    /// there would.
+    pub(super) fn answered(&self, done: &Result<(), Fault>) {
+        if let Err(Fault::Store(StoreError::Corrupt(what))) = done {
+            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.violations.push(format!("a function found what is stored damaged: {what}"));
         }
     }
 

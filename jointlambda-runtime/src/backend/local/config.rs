@@ -13,6 +13,9 @@ pub const DEFAULT_CONCURRENCY: usize = 1_000;
 pub const DEFAULT_QUEUE_LENGTH: usize = 1_000_000;
 /// How long an idle instance stays warm unless told otherwise.
 pub const DEFAULT_KEEP_WARM: Duration = Duration::from_secs(600);
+/// How long objects stay unless told otherwise: longer than the default deadline of a run and the
+/// default retention of its rows together (15 days), so that no row names an object that is gone.
+pub const DEFAULT_OBJECT_LIFETIME: Duration = Duration::from_secs(16 * 24 * 3600);
 
 /// What [`LocalClouds`](super::LocalClouds) are made of.
 ///
@@ -82,6 +85,9 @@ pub struct CloudConfig {
     pub keep_warm: Duration,
     /// Redeliveries after a failure; `None` takes the provider's.
     pub redeliveries: Option<u32>,
+    /// How long an object stays that nobody removes, such as one that was stored by a crash: the
+    /// lifecycle rule of a bucket.
+    pub object_lifetime: Duration,
     /// How many events of a hundred are delivered twice, drawn at random.
     pub duplicate_percent: u8,
     /// The functions that exist; `None` accepts every name.
@@ -100,6 +106,7 @@ impl CloudConfig {
             concurrency: DEFAULT_CONCURRENCY,
             queue_length: DEFAULT_QUEUE_LENGTH,
             keep_warm: DEFAULT_KEEP_WARM,
+            object_lifetime: DEFAULT_OBJECT_LIFETIME,
             redeliveries: None,
             duplicate_percent: 0,
             functions: None,

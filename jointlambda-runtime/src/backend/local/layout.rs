@@ -1,7 +1,8 @@
 //! How rows and objects lie in the store's file, and what an operation does to them there.
 //!
-//! Each cloud has four tables: the head of a row together with its body, its slots one by one (an
-//! arrival writes a head and a slot, however many there are), the run index, and the objects.
+//! Each cloud has five tables: the head of a row together with its body, its slots one by one (an
+//! arrival writes a head and a slot, however many there are), the run index, the objects, and
+//! when each of them was put.
 
 use bytes::Bytes;
 use redb::{
@@ -28,6 +29,7 @@ pub(super) struct Names {
     slots: String,
     index: String,
     objects: String,
+    puts: String,
 }
 
 impl Names {
@@ -37,6 +39,7 @@ impl Names {
             slots: format!("{cloud}/slots"),
             index: format!("{cloud}/index"),
             objects: format!("{cloud}/objects"),
+            puts: format!("{cloud}/puts"),
         }
     }
 
@@ -54,6 +57,10 @@ impl Names {
 
     fn objects(&self) -> TableDefinition<'_, &'static str, &'static [u8]> {
         TableDefinition::new(&self.objects)
+    }
+
+    fn puts(&self) -> TableDefinition<'_, &'static str, Timestamp> {
+        TableDefinition::new(&self.puts)
     }
 }
 
@@ -90,6 +97,7 @@ pub(super) struct CloudTables<'txn> {
     slots: Table<'txn, Slot<'static>, &'static [u8]>,
     index: Table<'txn, Check<'static>, ()>,
     objects: Table<'txn, &'static str, &'static [u8]>,
+    puts: Table<'txn, &'static str, Timestamp>,
 }
 
 impl<'txn> CloudTables<'txn> {
@@ -104,6 +112,7 @@ impl<'txn> CloudTables<'txn> {
             slots: transaction.open_table(names.slots())?,
             index: transaction.open_table(names.index())?,
             objects: transaction.open_table(names.objects())?,
+            puts: transaction.open_table(names.puts())?,
         })
     }
 
@@ -168,7 +177,11 @@ impl<'txn> CloudTables<'txn> {
         Ok(Outcome { answer: (), row_bytes: head.bytes, changed: true, indexed })
     }
 
-    pub(super) fn sweep_expired(&mut self, now: Timestamp) -> Result<Outcome<usize>, Refusal> {
+    pub(super) fn sweep_expired(
+        &mut self,
+        now: Timestamp,
+        put_before: Timestamp,
+    ) -> Result<Outcome<usize>, Refusal> {
         let mut expired = Vec::new();
         for entry in self.rows.iter()? {
             let (key, stored) = entry?;
@@ -180,14 +193,30 @@ impl<'txn> CloudTables<'txn> {
         for (key, head) in &expired {
             self.remove(key, head)?;
         }
-        let answer = expired.len();
+        let mut old = Vec::new();
+        for entry in self.puts.iter()? {
+            let (key, put_at) = entry?;
+            if put_at.value() < put_before {
+                old.push(key.value().to_owned());
+            }
+        }
+        for key in &old {
+            self.remove_object(key)?;
+        }
+        let answer = expired.len() + old.len();
         Ok(Outcome { answer, row_bytes: 0, changed: answer > 0, indexed: false })
     }
 
-    pub(super) fn put(&mut self, key: &ObjectKey, bytes: &[u8]) -> Result<Outcome<()>, Refusal> {
+    pub(super) fn put(
+        &mut self,
+        key: &ObjectKey,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<Outcome<()>, Refusal> {
         let there = self.objects.get(key.as_str())?.is_some();
         if !there {
             self.objects.insert(key.as_str(), bytes)?;
+            self.puts.insert(key.as_str(), now)?;
         }
         Ok(Outcome { answer: (), row_bytes: 0, changed: !there, indexed: false })
     }
@@ -203,7 +232,7 @@ impl<'txn> CloudTables<'txn> {
             keys.push(key.value().to_owned());
         }
         for key in &keys {
-            self.objects.remove(key.as_str())?;
+            self.remove_object(key)?;
         }
         Ok(Outcome { answer: (), row_bytes: 0, changed: !keys.is_empty(), indexed: false })
     }
@@ -218,6 +247,12 @@ impl<'txn> CloudTables<'txn> {
             }
             head => Ok(head),
         }
+    }
+
+    fn remove_object(&mut self, key: &str) -> Result<(), Refusal> {
+        self.objects.remove(key)?;
+        self.puts.remove(key)?;
+        Ok(())
     }
 
     fn remove(&mut self, key: &RowKey, head: &Head) -> Result<(), Refusal> {

@@ -35,8 +35,8 @@ use std::{
 pub use self::{
     clock::{Clock, virtual_time},
     config::{
-        CloudConfig, Config, DEFAULT_CONCURRENCY, DEFAULT_KEEP_WARM, DEFAULT_QUEUE_LENGTH, FunctionConfig,
-        OpenError, Storage,
+        CloudConfig, Config, DEFAULT_CONCURRENCY, DEFAULT_KEEP_WARM, DEFAULT_OBJECT_LIFETIME,
+        DEFAULT_QUEUE_LENGTH, FunctionConfig, OpenError, Storage,
     },
     cost::{Cost, CostItem},
     disk::{MAX_GROUP, MAX_WAITING_WRITES, STORE_FILE},
@@ -224,15 +224,18 @@ impl LocalClouds {
         Ok(holdings)
     }
 
-    /// Removes the rows whose time has come from every table; says how many there were. Without
-    /// it, such a row disappears when it is next asked for.
+    /// Removes the rows whose time has come, and the objects older than their cloud's
+    /// [`object_lifetime`](CloudConfig::object_lifetime); says how many there were. Without it, a
+    /// row disappears when it is next asked for, and an object stays.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn sweep_expired(&self) -> Result<usize, StoreError> {
         let mut removed = 0;
         for cloud in &self.clouds.list {
-            removed += cloud.store.sweep_expired(self.clouds.clock.now()).await?;
+            let now = self.clouds.clock.now();
+            let put_before = now.saturating_sub(cloud.object_lifetime_ms);
+            removed += cloud.store.sweep_expired(now, put_before).await?;
         }
         Ok(removed)
     }
@@ -291,6 +294,7 @@ fn local_cloud(config: CloudConfig, store: Store, profile: Profile, seed: u64) -
         redeliveries: config.redeliveries.unwrap_or(config.provider.limits().redeliveries),
         duplicate_percent: config.duplicate_percent,
         keep_warm: config.keep_warm,
+        object_lifetime_ms: config.object_lifetime.as_millis() as u64,
         functions: Catalogue::new(config.functions),
         queue: Queue::new(config.concurrency),
         store,

@@ -9,20 +9,36 @@ use std::{
 use bytes::Bytes;
 
 use super::table::lock;
-use crate::id::{ObjectKey, RunId};
+use crate::{
+    backend::Timestamp,
+    id::{ObjectKey, RunId},
+};
+
+struct Object {
+    bytes: Bytes,
+    put_at: Timestamp,
+}
 
 #[derive(Default)]
-pub(super) struct MemoryObjects(Mutex<BTreeMap<String, Bytes>>);
+pub(super) struct MemoryObjects(Mutex<BTreeMap<String, Object>>);
 
 impl MemoryObjects {
-    pub(super) fn put(&self, key: &ObjectKey, bytes: Bytes) {
+    pub(super) fn put(&self, key: &ObjectKey, bytes: Bytes, now: Timestamp) {
         if let Entry::Vacant(vacant) = lock(&self.0).entry(key.as_str().to_owned()) {
-            vacant.insert(bytes);
+            vacant.insert(Object { bytes, put_at: now });
         }
     }
 
     pub(super) fn get(&self, key: &ObjectKey) -> Option<Bytes> {
-        lock(&self.0).get(key.as_str()).cloned()
+        lock(&self.0).get(key.as_str()).map(|object| object.bytes.clone())
+    }
+
+    /// Removes every object that was put before `until`; says how many there were.
+    pub(super) fn sweep_expired(&self, until: Timestamp) -> usize {
+        let mut objects = lock(&self.0);
+        let before = objects.len();
+        objects.retain(|_, object| object.put_at >= until);
+        before - objects.len()
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -96,22 +96,34 @@ impl Store {
         }
     }
 
-    pub(super) async fn sweep_expired(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// Removes the rows that have expired, and the objects that were put before `put_before`.
+    pub(super) async fn sweep_expired(
+        &self,
+        now: Timestamp,
+        put_before: Timestamp,
+    ) -> Result<usize, StoreError> {
         match self {
-            Store::Memory { table, .. } => Ok(table.sweep_expired(now)),
+            Store::Memory { table, objects } => {
+                Ok(table.sweep_expired(now) + objects.sweep_expired(put_before))
+            }
             Store::Disk { disk, cloud } => {
-                let swept = disk.write(*cloud, move |tables| tables.sweep_expired(now)).await?;
+                let swept = disk.write(*cloud, move |tables| tables.sweep_expired(now, put_before)).await?;
                 Ok(swept.answer)
             }
         }
     }
 
-    pub(super) async fn put_object(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
+    pub(super) async fn put_object(
+        &self,
+        key: &ObjectKey,
+        bytes: Bytes,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         match self {
-            Store::Memory { objects, .. } => objects.put(key, bytes),
+            Store::Memory { objects, .. } => objects.put(key, bytes, now),
             Store::Disk { disk, cloud } => {
                 let key = key.clone();
-                disk.write(*cloud, move |tables| tables.put(&key, &bytes)).await?;
+                disk.write(*cloud, move |tables| tables.put(&key, &bytes, now)).await?;
             }
         }
         Ok(())

@@ -207,7 +207,7 @@ impl Objects for View {
         queue::sleep(half).await;
         count(&cloud.meter.object_puts, 1);
         count(&cloud.meter.object_put_bytes, bytes.len() as u64);
-        cloud.store.put_object(key, bytes).await?;
+        cloud.store.put_object(key, bytes, self.now()).await?;
         queue::sleep(half).await;
         Ok(())
     }
