@@ -1,5 +1,6 @@
-//! Starting a run and reading its result. The client is a caller like any function: the first
-//! glue runs here, and its continuation is committed in the run row before anything is invoked.
+//! Starting a run, reading its result, and looking after it: report, cancel, redrive. The client
+//! is a caller like any function: the first glue runs here, and its continuation is committed in
+//! the run row before anything is invoked.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,22 +8,27 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    backend::{Backend, Created, NewRow, Row},
+    backend::{Arrival, Backend, Created, NewRow, Row, Table, Timestamp},
     codec,
-    commit::{Instance, Settled},
-    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Value},
+    commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Settled},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Term, Value},
     error::Fault,
     id::{Digest, RowKey, RunId},
     machine::{Input, Machine, Workflow},
     payload::row_bound,
     retry,
     runtime::{Options, Runtime},
+    survey::{InstanceReport, InstanceState},
 };
 
 /// The state of the glue in which a run begins.
 const START: u16 = 0;
 /// The longest idempotency key, in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
+/// How often a run can be redriven.
+pub const MAX_REDRIVES: usize = 100;
+/// How many instances a report tells of.
+pub const MAX_REPORTED: usize = 10_000;
 
 /// Starts runs of the workflow `W` and reads their results.
 pub struct Client<W> {
@@ -36,7 +42,7 @@ pub(crate) struct RunRecord {
     pub(crate) definition: u64,
     key: String,
     input: Digest,
-    pub(crate) started_at: u64,
+    pub(crate) term: Term,
     pub(crate) objects: CloudSet,
     pub(crate) first: Value,
 }
@@ -83,6 +89,9 @@ pub enum RunError {
     /// The run has failed.
     #[error("{0}")]
     Failed(Failure),
+    /// The run was cancelled.
+    #[error("the run was cancelled")]
+    Cancelled,
     /// There is no such run.
     #[error("there is no run {0}")]
     NoSuchRun(RunId),
@@ -91,15 +100,83 @@ pub enum RunError {
     Fault(#[from] Fault),
 }
 
+/// Why a run was not redriven.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RedriveError {
+    /// Only a run that failed has something left to do that nobody does.
+    #[error("the run has not failed, it {0}: only a failed run can be redriven")]
+    NotFailed(Status),
+    /// The run was started by another version of the workflow.
+    #[error(
+        "the run was started by another version of the workflow ({theirs:016x}, this is {ours:016x}): redrive it with that version"
+    )]
+    OtherDefinition {
+        /// The definition's hash that the run was started with.
+        theirs: u64,
+        /// The hash of this build.
+        ours: u64,
+    },
+    /// It has been redriven as often as a run can be.
+    #[error("the run has failed again after {MAX_REDRIVES} redrives: start another with a new key")]
+    TooOften,
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The stores or functions failed. To redrive it again is safe.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
 /// What a run is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Status {
     /// It has started and not ended.
     Running,
+    /// It is to be cancelled, and what is open is being stopped.
+    Cancelling,
     /// It has ended with a value.
     Returned,
     /// It has failed.
     Failed(Failure),
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Running => "is running",
+            Status::Cancelling => "is being cancelled",
+            Status::Returned => "has returned",
+            Status::Failed(_) => "has failed",
+            Status::Cancelled => "was cancelled",
+        })
+    }
+}
+
+/// A run and every instance of it, as its rows tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The idempotency key that it was started with.
+    pub key: String,
+    /// What it is doing.
+    pub status: Status,
+    /// When it was started (redriven, if it was), in milliseconds since the epoch.
+    pub started_at: Timestamp,
+    /// When it will be failed, or would have been.
+    pub deadline: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was redriven.
+    pub redrives: usize,
+    /// Its instances, in the order of the workflow, branch by branch; up to [`MAX_REPORTED`].
+    pub instances: Vec<InstanceReport>,
+    /// Whether there are more.
+    pub truncated: bool,
 }
 
 impl<W: Workflow> Client<W> {
@@ -131,59 +208,72 @@ impl<W: Workflow> Client<W> {
         let row_key = RowKey::run(&run);
 
         let machine = Machine::new(runtime.definition, runtime.code, START, Input::One(Box::new(input)));
-        let mut first = runtime.guard("the start", || machine.run())?;
-        let mut objects = 0;
+        let first = runtime.guard("the start", || machine.run())?;
         // What is large is stored before the row is created: look first whether it is there.
         if codec::pack(&first).len() > row_bound(runtime.prices(runtime.definition.home)) {
             let row = retry::store(|| home.table.get(&row_key)).await.map_err(Fault::from)?;
             if let Some(row) = row {
-                return self.go_on_with(key, run, digest, row).await;
+                return self.resume(key, run, digest, row).await;
             }
         }
-        runtime.fit(&run, &[], &mut first, &mut objects).await?;
-        let (inline, stored) = runtime.body(&run, runtime.definition.home, &first).await?;
+        let actor = Actor::passing(run.clone(), runtime.term_from(home.table.now()));
+        match self.create(&actor, key, digest, first).await? {
+            None => Ok(run),
+            Some(row) => self.resume(key, run, digest, row).await,
+        }
+    }
+
+    /// Creates the row of a run, and then dispatches its first continuation; gives the row that
+    /// was there.
+    async fn create(
+        &self,
+        actor: &Actor,
+        key: &str,
+        input: Digest,
+        mut first: Continuation,
+    ) -> Result<Option<Row>, Fault> {
+        let (runtime, mut objects) = (&self.runtime, 0);
+        let home = runtime.cloud(runtime.definition.home)?;
+        runtime.fit(actor, &[], &mut first, &mut objects).await?;
+        let (inline, stored) = runtime.body(actor, runtime.definition.home, &first).await?;
         if stored.is_some() {
             objects |= 1 << runtime.definition.home;
         }
-        let now = home.table.now();
         let record = RunRecord {
             definition: runtime.definition.hash,
             key: key.to_owned(),
-            input: digest,
-            started_at: now,
+            input,
+            term: actor.term,
             objects,
             first: stored.unwrap_or(Value::Inline(inline)),
         };
         let row = NewRow {
             body: codec::pack(&record),
-            check_at: Some(now + runtime.check_after()),
-            expires_at: runtime.expires_at(&*home.table),
+            check_at: Some(actor.term.started_at + runtime.pause(0)),
+            expires_at: runtime.expires_at(&*home.table, &actor.term),
         };
-        match retry::store(|| home.table.create(&row_key, row.clone())).await.map_err(Fault::from)? {
-            Created::New => self.dispatch(run, first, objects).await,
-            Created::Exists(row) => self.go_on_with(key, run, digest, row).await,
+        let row_key = RowKey::run(&actor.run);
+        match retry::store(|| home.table.create(&row_key, row.clone())).await? {
+            Created::Exists(row) => Ok(Some(row)),
+            Created::New => {
+                let (frames, turns) = (Vec::new(), Vec::new());
+                let root = Instance { actor: actor.clone(), frames, node: 0, turns, objects };
+                let stamp = runtime.stamp(actor);
+                let next = Next { continuation: first, objects, stamp };
+                runtime.go_on(root, Settled::Next(next)).await?;
+                Ok(None)
+            }
         }
     }
 
-    async fn dispatch(
-        &self,
-        run: RunId,
-        first: Continuation,
-        objects: CloudSet,
-    ) -> Result<RunId, StartError> {
-        let instance = Instance { run: run.clone(), frames: Vec::new(), node: 0, turns: Vec::new(), objects };
-        self.runtime.go_on(instance, Settled::Next(first, objects)).await?;
-        Ok(run)
-    }
-
-    /// Goes on with a run that was started before, unless it has ended.
-    async fn go_on_with(&self, key: &str, run: RunId, input: Digest, row: Row) -> Result<RunId, StartError> {
-        let ended = row.slots.contains_key(&0);
-        let record: RunRecord = codec::unpack(&row.body.unwrap_or_default(), "a run row")?;
+    /// Goes on with a run that was started before, wherever it is, unless it has ended.
+    async fn resume(&self, key: &str, run: RunId, input: Digest, row: Row) -> Result<RunId, StartError> {
+        let is_over = row.slots.contains_key(&END) || row.slots.contains_key(&CANCEL);
+        let record = record_of(&row)?;
         if record.input != input {
             return Err(StartError::OtherInput { key: key.to_owned() });
         }
-        if ended {
+        if is_over {
             // Whoever ended it may have died before what it stored was gone.
             self.runtime.is_over(&run, 0).await?;
             return Ok(run);
@@ -192,29 +282,30 @@ impl<W: Workflow> Client<W> {
         if record.definition != ours {
             return Err(StartError::OtherDefinition { key: key.to_owned(), theirs: record.definition, ours });
         }
-        let first = self.runtime.fetch(&run, &record.first).await?;
-        self.dispatch(run, codec::unpack(&first, "a run row")?, record.objects).await
+        let actor = Actor::passing(run.clone(), record.term);
+        self.runtime.resume(&actor, &record, None).await?;
+        Ok(run)
     }
 
-    /// Waits for the end of a run and gives what the workflow function returned.
+    /// Waits for the end of a run and gives what the workflow function returned. A run that was
+    /// redriven ends when what goes on in its place does.
     ///
     /// # Errors
     /// [`RunError::Failed`] when the run failed: a function panicked, timed out or could not be
     /// invoked, more often than its platform tries. An `Err` that the workflow function returned
-    /// is a value, not a failure.
+    /// is a value, not a failure. [`RunError::Cancelled`] when the run was cancelled.
     pub async fn result(&self, run: &RunId) -> Result<W::Output, RunError> {
-        let table = &self.runtime.cloud(self.runtime.definition.home)?.table;
-        let key = RowKey::run(run);
+        let table = self.table()?;
         loop {
-            let row = retry::store(|| table.get(&key)).await.map_err(Fault::from)?;
-            let row = row.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
-            match ended(&row)? {
+            let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
+            match ended(&row)?.map(|end| end.ended) {
                 Some(Ended::Returned(value)) => {
-                    let bytes = self.runtime.fetch(run, &value).await?;
+                    let bytes = self.runtime.fetch(&run, &value).await?;
                     return Ok(codec::decode(&bytes, "the result")?);
                 }
                 Some(Ended::Failed(failure)) => return Err(RunError::Failed(failure)),
-                None => table.changed(&key).await,
+                Some(Ended::Cancelled) => return Err(RunError::Cancelled),
+                None => table.changed(&RowKey::run(&run)).await,
             }
         }
     }
@@ -224,14 +315,160 @@ impl<W: Workflow> Client<W> {
     /// # Errors
     /// [`RunError::NoSuchRun`] when nothing was started under its key.
     pub async fn status(&self, run: &RunId) -> Result<Status, RunError> {
-        let table = &self.runtime.cloud(self.runtime.definition.home)?.table;
-        let key = RowKey::run(run);
-        let row = retry::store(|| table.get(&key)).await.map_err(Fault::from)?;
-        match ended(&row.ok_or_else(|| RunError::NoSuchRun(run.clone()))?)? {
-            None => Ok(Status::Running),
-            Some(Ended::Returned(_)) => Ok(Status::Returned),
-            Some(Ended::Failed(failure)) => Ok(Status::Failed(failure)),
+        let (_, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
+        Ok(status_of(&row)?)
+    }
+
+    /// What a run is doing, with every instance of it: read from the rows alone, one read per
+    /// instance.
+    ///
+    /// # Errors
+    /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::Fault`] also
+    /// for a run of another version of the workflow, whose rows this one cannot read.
+    pub async fn report(&self, run: &RunId) -> Result<RunReport, RunError> {
+        let mut instances = Vec::new();
+        let mut truncated = false;
+        let mut run = run.clone();
+        let mut redrives = 0;
+        loop {
+            let row = self.row(&run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
+            let record = record_of(&row)?;
+            self.check_definition(record.definition)
+                .map_err(|(theirs, ours)| Fault::Poison(format!("the run is of another version of the workflow (definition {theirs:016x}, this build has {ours:016x})")))?;
+            let actor = Actor::passing(run.clone(), record.term);
+            let room = MAX_REPORTED.saturating_sub(instances.len());
+            let found = self.runtime.survey(&actor, &record, room).await?;
+            truncated |= found.truncated;
+            let next = redriven_as(&row)?;
+            // Of a run that was redriven only what was committed counts; the rest goes on there.
+            let counts =
+                |one: &InstanceReport| next.is_none() || matches!(one.state, InstanceState::Committed { .. });
+            instances.extend(found.instances.into_iter().filter(counts));
+            match next {
+                Some(next) if redrives < MAX_REDRIVES => (run, redrives) = (next, redrives + 1),
+                _ => {
+                    let ended_at = ended(&row)?.map(|end| record.term.started_at + end.stamp.at_ms);
+                    return Ok(RunReport {
+                        key: record.key,
+                        status: status_of(&row)?,
+                        started_at: record.term.started_at,
+                        deadline: record.term.deadline,
+                        ended_at,
+                        redrives,
+                        instances,
+                        truncated,
+                    });
+                }
+            }
         }
+    }
+
+    /// Cancels a run: whatever of it is not decided is decided as cancelled, so that nothing more
+    /// is started, and the run ends as [`Status::Cancelled`]. A function that is running runs on,
+    /// and what it returns is dropped; one whose event is on its way may begin, and is dropped as
+    /// soon as its row has been read (with `dedupe = before` it does not begin). Gives how the run
+    /// ended: it may have ended otherwise before.
+    ///
+    /// A cancellation that breaks off is finished by the next sweep.
+    ///
+    /// # Errors
+    /// [`RunError::NoSuchRun`] when nothing was started under its key.
+    pub async fn cancel(&self, run: &RunId) -> Result<Status, RunError> {
+        let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
+        if row.slots.contains_key(&END) {
+            return Ok(status_of(&row)?);
+        }
+        let record = record_of(&row)?;
+        self.check_definition(record.definition)
+            .map_err(|(theirs, ours)| Fault::Poison(format!("the run is of another version of the workflow (definition {theirs:016x}, this build has {ours:016x}): cancel it with that version")))?;
+        let actor = Actor::passing(run.clone(), record.term);
+        self.mark(&actor, CANCEL, bytes::Bytes::new()).await?;
+        let (table, key) = (self.table()?, RowKey::run(&run));
+        // From now on any sweep finishes it.
+        let soon = table.now();
+        retry::store(|| table.postpone(&key, soon)).await.map_err(Fault::from)?;
+        self.runtime.stop(&actor, &record).await?;
+        self.status(&run).await
+    }
+
+    /// Goes on with a failed run from where it failed: what was committed counts, and what was
+    /// not is called again. It goes on as a run of its own with a deadline of its own, to which
+    /// the key and the id of the failed one lead from then on. Gives its id. To redrive twice is
+    /// to redrive once.
+    ///
+    /// # Errors
+    /// [`RedriveError::NotFailed`] for a run that has not failed.
+    pub async fn redrive(&self, run: &RunId) -> Result<RunId, RedriveError> {
+        let latest = self.latest(run).await?;
+        let (run, row, redrives) = latest.ok_or_else(|| RedriveError::NoSuchRun(run.clone()))?;
+        match status_of(&row)? {
+            Status::Failed(_) => {}
+            // Whoever redrove it before may have died before it was dispatched.
+            Status::Running if redrives > 0 => {
+                let record = record_of(&row)?;
+                self.runtime.resume(&Actor::passing(run.clone(), record.term), &record, None).await?;
+                return Ok(run);
+            }
+            status => return Err(RedriveError::NotFailed(status)),
+        }
+        if redrives >= MAX_REDRIVES {
+            return Err(RedriveError::TooOften);
+        }
+        let record = record_of(&row)?;
+        self.check_definition(record.definition)
+            .map_err(|(theirs, ours)| RedriveError::OtherDefinition { theirs, ours })?;
+        let failed = Actor::passing(run.clone(), record.term);
+        let mut left = self.runtime.survey(&failed, &record, 0).await?.left;
+        self.runtime.bring_home(&failed, &mut left).await?;
+        let again = Actor::passing(run.redriven(), self.runtime.term_from(self.table()?.now()));
+        // The link comes first: no run goes on that its key does not lead to.
+        self.mark(&failed, REDRIVEN, codec::pack(&again.run)).await?;
+        if let Some(row) = self.create(&again, &record.key, record.input, left).await? {
+            let record = record_of(&row)?;
+            let again = Actor::passing(again.run.clone(), record.term);
+            self.runtime.resume(&again, &record, None).await?;
+        }
+        // What it stored has been taken over.
+        self.runtime.delete_objects(&run, CloudSet::MAX).await?;
+        Ok(again.run)
+    }
+
+    /// The run that goes on in place of `run`, and how often that was redriven.
+    async fn latest(&self, run: &RunId) -> Result<Option<(RunId, Row, usize)>, Fault> {
+        let Some(mut row) = self.row(run).await? else { return Ok(None) };
+        let (mut run, mut redrives) = (run.clone(), 0);
+        while let Some(next) = redriven_as(&row)? {
+            // A link without a run: whoever redrove it died right then.
+            let Some(there) = self.row(&next).await? else { break };
+            (run, row, redrives) = (next, there, redrives + 1);
+            if redrives > MAX_REDRIVES {
+                return Err(Fault::Bound(format!("{run} has been redriven over {MAX_REDRIVES} times")));
+            }
+        }
+        Ok(Some((run, row, redrives)))
+    }
+
+    /// Fills a slot of a run row that is not the run's end: the run stays in the run index.
+    async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<(), Fault> {
+        let (table, key) = (self.table()?, RowKey::run(&actor.run));
+        let expires_at = self.runtime.expires_at(&**table, &actor.term);
+        let arrival = Arrival { slot, of: u32::MAX, value, expires_at };
+        retry::store(|| table.arrive(&key, arrival.clone())).await?;
+        Ok(())
+    }
+
+    fn check_definition(&self, theirs: u64) -> Result<(), (u64, u64)> {
+        let ours = self.runtime.definition.hash;
+        if theirs == ours { Ok(()) } else { Err((theirs, ours)) }
+    }
+
+    fn table(&self) -> Result<&std::sync::Arc<dyn Table>, Fault> {
+        Ok(&self.runtime.cloud(self.runtime.definition.home)?.table)
+    }
+
+    async fn row(&self, run: &RunId) -> Result<Option<Row>, Fault> {
+        let (table, key) = (self.table()?, RowKey::run(run));
+        Ok(retry::store(|| table.get(&key)).await?)
     }
 }
 
@@ -241,9 +478,24 @@ impl<W> fmt::Debug for Client<W> {
     }
 }
 
-fn ended(row: &Row) -> Result<Option<Ended>, Fault> {
-    match row.slots.get(&0) {
-        Some(bytes) => Ok(Some(codec::unpack::<Arrived>(bytes, "the end of a run")?.ended)),
-        None => Ok(None),
-    }
+fn record_of(row: &Row) -> Result<RunRecord, Fault> {
+    codec::unpack(row.body.as_deref().unwrap_or_default(), "a run row")
+}
+
+fn ended(row: &Row) -> Result<Option<Arrived>, Fault> {
+    row.slots.get(&END).map(|bytes| codec::unpack(bytes, "the end of a run")).transpose()
+}
+
+fn redriven_as(row: &Row) -> Result<Option<RunId>, Fault> {
+    row.slots.get(&REDRIVEN).map(|bytes| codec::unpack(bytes, "the link to a redriven run")).transpose()
+}
+
+fn status_of(row: &Row) -> Result<Status, Fault> {
+    Ok(match ended(row)?.map(|end| end.ended) {
+        None if row.slots.contains_key(&CANCEL) => Status::Cancelling,
+        None => Status::Running,
+        Some(Ended::Returned(_)) => Status::Returned,
+        Some(Ended::Failed(failure)) => Status::Failed(failure),
+        Some(Ended::Cancelled) => Status::Cancelled,
+    })
 }

@@ -1,12 +1,15 @@
 //! Where the outcome of an instance is decided: its home row is created once, or the slot where
 //! its branch ends is filled once. Only this module and `join.rs` decide an outcome.
 
+use bytes::Bytes;
+
 use crate::{
     backend::{Created, NewRow, Row},
     codec,
     definition::{CloudIndex, NodeDef, NodeIndex},
     envelope::{
-        Arrived, CloudSet, Committed, Continuation, Ended, Envelope, Failure, Frame, Task, instance_key,
+        Arrived, CloudSet, Committed, Continuation, Ended, Envelope, EventId, Failure, Frame, Stamp, Task,
+        Term, instance_key,
     },
     error::Fault,
     id::{RowKey, RunId},
@@ -15,10 +18,49 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Where an instance is in a run: all that its names are derived from.
+/// The slot of a run row that holds the run's end.
+pub(crate) const END: u32 = 0;
+/// The slot of a run row that is filled when the run is to be cancelled.
+pub(crate) const CANCEL: u32 = 1;
+/// The slot of a run row that holds the run that goes on in place of this one, which failed.
+pub(crate) const REDRIVEN: u32 = 2;
+
+/// Who acts for a run: a copy of an event, a client, a sweep.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    pub(crate) run: RunId,
+    pub(crate) term: Term,
+    /// The event that the copy is of; for others a name of their own.
+    pub(crate) event: EventId,
+    /// Which delivery of the event.
+    pub(crate) attempt: u32,
+    /// Whether it goes on from whatever it finds decided. A copy goes on only from what an
+    /// earlier delivery of its own event decided.
+    pub(crate) follows_all: bool,
+}
+
+impl Actor {
+    /// A copy of an event.
+    pub(crate) fn copy(envelope: &Envelope, attempt: u32) -> Self {
+        Actor {
+            run: envelope.run.clone(),
+            term: envelope.term,
+            event: envelope.event,
+            attempt,
+            follows_all: false,
+        }
+    }
+
+    /// A client or a sweep, which nobody delivers again.
+    pub(crate) fn passing(run: RunId, term: Term) -> Self {
+        Actor { run, term, event: fastrand::u32(..), attempt: 1, follows_all: true }
+    }
+}
+
+/// Where an instance is in a run: all that its names are derived from; and who acts for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
-    pub(crate) run: RunId,
+    pub(crate) actor: Actor,
     pub(crate) frames: Vec<Frame>,
     pub(crate) node: NodeIndex,
     pub(crate) turns: Vec<u32>,
@@ -29,9 +71,27 @@ pub(crate) struct Instance {
 #[derive(Debug)]
 pub(crate) enum Settled {
     /// This is what follows.
-    Next(Continuation, CloudSet),
+    Next(Next),
     /// The branch, or the run, has ended with this; it may have to arrive again.
     Ended(Arrived),
+}
+
+/// A committed continuation.
+#[derive(Debug)]
+pub(crate) struct Next {
+    pub(crate) continuation: Continuation,
+    pub(crate) objects: CloudSet,
+    pub(crate) stamp: Stamp,
+}
+
+impl Settled {
+    /// Which copy decided it.
+    pub(crate) fn stamp(&self) -> &Stamp {
+        match self {
+            Settled::Next(next) => &next.stamp,
+            Settled::Ended(arrived) => &arrived.stamp,
+        }
+    }
 }
 
 impl Runtime {
@@ -50,85 +110,116 @@ impl Runtime {
                 None => Ok(None),
             },
             None if row.body.is_none() => Ok(None),
-            None => self.read(&instance.run, row).await.map(Some),
+            None => self.read(&instance.actor.run, row).await.map(Some),
         }
     }
 
-    /// Decides the outcome of an instance, or learns how another copy decided it. What is
-    /// returned is what counts; to go on with anything else is an error.
+    /// Decides the outcome of an instance. Gives what counts, when this copy is to go on from it:
+    /// nothing, when the copy of another event was first. That event is delivered until its copy
+    /// has gone on, and if its platform loses it, a sweep goes on. Were every loser to go on, each
+    /// duplicate of a long function would start all that follows once more.
     pub(crate) async fn commit(
         &self,
         instance: &Instance,
         node: &NodeDef,
         continuation: Continuation,
-    ) -> Result<Settled, Fault> {
+    ) -> Result<Option<Settled>, Fault> {
         let mut objects = instance.objects;
         let home = self.home_row(instance, node);
+        let stamp = self.stamp(&instance.actor);
         if home.slot.is_some() {
             // The arrival is the commit: it is made by `dispatch`, and the first one counts.
             return match continuation {
                 Continuation::Return(value) => {
-                    Ok(Settled::Ended(Arrived { ended: Ended::Returned(value), objects }))
+                    let ended = Ended::Returned(value);
+                    Ok(Some(Settled::Ended(Arrived { ended, objects, stamp })))
                 }
                 _ => Err(Fault::Poison(format!("`{}` is a last node, and something follows it", node.name))),
             };
         }
-        let committed = Committed::Next { continuation, objects };
-        let (mut body, stored) = self.body(&instance.run, home.cloud, &committed).await?;
+        let committed = Committed::Next { continuation, objects, stamp };
+        let (mut body, stored) = self.body(&instance.actor, home.cloud, &committed).await?;
         if let Some(value) = stored {
             objects |= 1 << home.cloud;
-            body = codec::pack(&Committed::Stored { value, objects });
+            body = codec::pack(&Committed::Stored { value, objects, stamp });
         }
-        let table = &self.cloud(home.cloud)?.table;
-        let row = NewRow { body, check_at: None, expires_at: self.expires_at(&**table) };
-        match retry::store(|| table.create(&home.key, row.clone())).await? {
-            Created::Exists(row) => {
-                if objects != 0 {
-                    self.is_over(&instance.run, objects).await?;
+        match self.create(instance, &home, body).await? {
+            None => match committed {
+                Committed::Next { continuation, .. } => {
+                    Ok(Some(Settled::Next(Next { continuation, objects, stamp })))
                 }
-                self.read(&instance.run, row).await
-            }
-            Created::New => match committed {
-                Committed::Next { continuation, .. } => Ok(Settled::Next(continuation, objects)),
                 _ => unreachable!("it was made above"),
             },
+            Some(row) => {
+                let settled = self.read(&instance.actor.run, row).await?;
+                let instance = Instance { objects, ..instance.clone() };
+                Ok(self.goes_on(&instance, &settled).await?.then_some(settled))
+            }
         }
     }
 
-    /// Decides that an instance has failed, unless its outcome is decided already.
-    pub(crate) async fn commit_failure(
+    /// Decides that an instance ends without an outcome, unless it is decided already. Gives what
+    /// counts.
+    pub(crate) async fn commit_end(
         &self,
         instance: &Instance,
         node: &NodeDef,
-        failure: Failure,
+        ended: Ended,
     ) -> Result<Settled, Fault> {
-        let failed = Arrived { ended: Ended::Failed(failure.clone()), objects: instance.objects };
+        let stamp = self.stamp(&instance.actor);
+        let arrived = Arrived { ended, objects: instance.objects, stamp };
         let home = self.home_row(instance, node);
         if home.slot.is_some() {
             // The slot is the outcome; another copy may have filled it meanwhile.
-            self.arrive(&instance.run, &instance.frames, failed.clone()).await?;
-            return Ok(self.settled(instance, node).await?.unwrap_or(Settled::Ended(failed)));
+            self.arrive(&instance.actor, &instance.frames, arrived.clone()).await?;
+            return Ok(self.settled(instance, node).await?.unwrap_or(Settled::Ended(arrived)));
         }
+        let body = codec::pack(&Committed::Ended(arrived.clone()));
+        match self.create(instance, &home, body).await? {
+            Some(row) => self.read(&instance.actor.run, row).await,
+            None => Ok(Settled::Ended(arrived)),
+        }
+    }
+
+    /// Creates a home row; gives the one that was there.
+    async fn create(&self, instance: &Instance, home: &HomeRow, body: Bytes) -> Result<Option<Row>, Fault> {
         let table = &self.cloud(home.cloud)?.table;
-        let body = codec::pack(&Committed::Failed(failure));
-        let row = NewRow { body, check_at: None, expires_at: self.expires_at(&**table) };
+        let expires_at = self.expires_at(&**table, &instance.actor.term);
+        let row = NewRow { body, check_at: None, expires_at };
         match retry::store(|| table.create(&home.key, row.clone())).await? {
-            Created::Exists(row) => self.read(&instance.run, row).await,
-            Created::New => Ok(Settled::Ended(failed)),
+            Created::Exists(row) => Ok(Some(row)),
+            Created::New => Ok(None),
         }
+    }
+
+    /// Whether a copy that finds its instance decided goes on from there.
+    pub(crate) async fn goes_on(&self, instance: &Instance, settled: &Settled) -> Result<bool, Fault> {
+        let is_ours = settled.stamp().event == instance.actor.event;
+        // Once the run has ended there is nothing left to go on with; and what led here may have
+        // been stored after that.
+        let asks = is_ours || instance.objects != 0;
+        let is_over = asks && self.is_over(&instance.actor.run, instance.objects).await?;
+        Ok(match settled {
+            // It fails its run, wherever it is found.
+            Settled::Ended(Arrived { ended: Ended::Failed(_), .. }) => true,
+            Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => false,
+            _ => instance.actor.follows_all || is_ours && !is_over,
+        })
     }
 
     /// What a committed row says.
     async fn read(&self, run: &RunId, row: Row) -> Result<Settled, Fault> {
         let body = row.body.unwrap_or_default();
         match codec::unpack(&body, "a row")? {
-            Committed::Next { continuation, objects } => Ok(Settled::Next(continuation, objects)),
-            Committed::Failed(failure) => {
-                Ok(Settled::Ended(Arrived { ended: Ended::Failed(failure), objects: 0 }))
+            Committed::Next { continuation, objects, stamp } => {
+                Ok(Settled::Next(Next { continuation, objects, stamp }))
             }
-            Committed::Stored { value, objects } => {
+            Committed::Ended(arrived) => Ok(Settled::Ended(arrived)),
+            Committed::Stored { value, objects, stamp } => {
                 match codec::unpack(&self.fetch(run, &value).await?, "a row")? {
-                    Committed::Next { continuation, .. } => Ok(Settled::Next(continuation, objects)),
+                    Committed::Next { continuation, .. } => {
+                        Ok(Settled::Next(Next { continuation, objects, stamp }))
+                    }
                     _ => Err(Fault::Poison("a stored row holds no continuation".to_owned())),
                 }
             }
@@ -138,13 +229,17 @@ impl Runtime {
     /// The one row that holds an instance's outcome; derived from its name alone.
     fn home_row(&self, instance: &Instance, node: &NodeDef) -> HomeRow {
         if !node.tail {
-            let key = instance_key(&instance.run, &instance.frames, instance.node, &instance.turns);
+            let key = instance_key(&instance.actor.run, &instance.frames, instance.node, &instance.turns);
             return HomeRow { cloud: self.definition.home_of(node), key, slot: None };
         }
         match instance.frames.split_last() {
-            None => HomeRow { cloud: self.definition.home, key: RowKey::run(&instance.run), slot: Some(0) },
+            None => HomeRow {
+                cloud: self.definition.home,
+                key: RowKey::run(&instance.actor.run),
+                slot: Some(END),
+            },
             Some((frame, around)) => {
-                let (key, slot) = leaf_of(&instance.run, around, frame);
+                let (key, slot) = leaf_of(&instance.actor.run, around, frame);
                 HomeRow { cloud: self.join_home(frame.join), key, slot: Some(slot) }
             }
         }
@@ -154,7 +249,7 @@ impl Runtime {
     /// has an outcome, or its run has ended. Names are the same in all versions, homes are not.
     pub(crate) async fn went_on(&self, envelope: &Envelope) -> Result<bool, Fault> {
         let run = &envelope.run;
-        let mut homes = vec![(RowKey::run(run), Some(0))];
+        let mut homes = vec![(RowKey::run(run), Some(END))];
         if let Task::Call(call) = &envelope.task {
             homes.push((instance_key(run, &envelope.frames, call.node, &call.turns), None));
         }
@@ -181,16 +276,17 @@ impl Runtime {
         self.definition.node(join).map_or(0, |node| self.definition.home_of(node))
     }
 
-    /// Whether the run has ended; only asked where a duplicate is suspected. If so, what is stored
-    /// for the run goes: whoever ended it may have died before, and a late copy may have stored
-    /// more, on the clouds `objects`.
+    /// Whether the run has ended, or is to be cancelled; only asked where a duplicate is
+    /// suspected. If it has ended, what is stored for it goes: whoever ended it may have died
+    /// before, and a late copy may have stored more, on the clouds `objects`.
     pub(crate) async fn is_over(&self, run: &RunId, objects: CloudSet) -> Result<bool, Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let key = RowKey::run(run);
         let row = retry::store(|| table.get(&key)).await?.unwrap_or_default();
-        let Some(end) = row.slots.get(&0) else { return Ok(false) };
+        let Some(end) = row.slots.get(&END) else { return Ok(row.slots.contains_key(&CANCEL)) };
         let end: Arrived = codec::unpack(end, "the end of a run")?;
-        self.delete_objects(run, end.objects_left() | objects).await?;
+        let late = if matches!(end.ended, Ended::Failed(_)) { 0 } else { objects };
+        self.delete_objects(run, end.objects_left() | late).await?;
         Ok(true)
     }
 }

@@ -4,19 +4,17 @@
 
 use std::pin::pin;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
     backend::Invoked,
     codec,
-    commit::{Instance, Settled},
+    commit::{Actor, Instance, Next, Settled},
     definition::FunctionDef,
     envelope::{
         Arrived, Call, CloudSet, Continuation, Ended, Envelope, Fork, Frame, Place, Relay, Task, Value, path,
     },
     error::Fault,
-    id::RunId,
     join::Full,
     retry,
     runtime::Runtime,
@@ -49,43 +47,70 @@ struct Outgoing {
 impl Runtime {
     /// Dispatches what was decided for an instance, and whatever fan-ins that completes.
     pub(crate) async fn go_on(&self, instance: Instance, settled: Settled) -> Result<(), Fault> {
-        let run = instance.run.clone();
-        let mut arrivals = Vec::new();
-        let mut pending = Vec::new();
-        match settled {
-            Settled::Next(continuation, objects) => {
-                pending.push(Pending { frames: instance.frames, continuation, objects });
-            }
-            Settled::Ended(arrived) => arrivals.push((instance.frames, arrived)),
-        }
+        let Instance { actor, frames, .. } = instance;
+        let (mut arrivals, mut pending) = (Vec::new(), Vec::new());
+        self.follow(&actor, frames, settled, &mut pending, &mut arrivals).await?;
+        self.go_on_with(&actor, pending, arrivals).await
+    }
+
+    async fn go_on_with(
+        &self,
+        actor: &Actor,
+        mut pending: Vec<Pending>,
+        mut arrivals: Vec<(Vec<Frame>, Arrived)>,
+    ) -> Result<(), Fault> {
         // What one part meets does not hold up the others: the first fault is told at the end.
         let mut done = Ok(());
         while !pending.is_empty() || !arrivals.is_empty() {
             let mut outgoing = Vec::new();
             let mut full = Vec::new();
             for one in std::mem::take(&mut pending) {
-                self.spread(&run, one, &mut outgoing, &mut arrivals, &mut full).await?;
+                self.spread(actor, one, &mut outgoing, &mut arrivals, &mut full).await?;
             }
             let (sent, (completed, arrived)) =
-                future::join(self.send_all(outgoing), self.arrive_all(&run, std::mem::take(&mut arrivals)))
+                future::join(self.send_all(outgoing), self.arrive_all(actor, std::mem::take(&mut arrivals)))
                     .await;
             done = done.and(sent).and(arrived);
             full.extend(completed);
             for full in full {
-                match self.fan_in(full).await {
-                    Ok((join, Settled::Next(continuation, objects))) => {
-                        pending.push(Pending { frames: join.frames, continuation, objects });
+                let followed = match self.fan_in(full).await {
+                    Ok(Some((join, settled))) => {
+                        self.follow(actor, join.frames, settled, &mut pending, &mut arrivals).await
                     }
-                    Ok((join, Settled::Ended(arrived))) => arrivals.push((join.frames, arrived)),
-                    Err(fault) => done = done.and(Err(fault)),
-                }
+                    Ok(None) => Ok(()),
+                    Err(fault) => Err(fault),
+                };
+                done = done.and(followed);
             }
         }
         done
     }
 
+    /// What is to be dispatched of an outcome. A failure fails the run, wherever it is.
+    async fn follow(
+        &self,
+        actor: &Actor,
+        frames: Vec<Frame>,
+        settled: Settled,
+        pending: &mut Vec<Pending>,
+        arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
+    ) -> Result<(), Fault> {
+        match settled {
+            Settled::Next(Next { continuation, objects, .. }) => {
+                pending.push(Pending { frames, continuation, objects });
+            }
+            Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects, .. }) => {
+                return self.end(actor, ended, objects).await;
+            }
+            // Whoever cancels the run ends it, when everything else has been stopped too.
+            Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => {}
+            Settled::Ended(arrived) => arrivals.push((frames, arrived)),
+        }
+        Ok(())
+    }
+
     /// Starts a part of a wide fan-out.
-    pub(crate) async fn relay(&self, envelope: Envelope, relay: Relay) -> Result<(), Fault> {
+    pub(crate) async fn relay(&self, actor: &Actor, envelope: Envelope, relay: Relay) -> Result<(), Fault> {
         let Envelope { run, objects, frames, .. } = envelope;
         let bytes = self.fetch(&run, &relay.branches).await?;
         let branches: Vec<Continuation> = codec::unpack(&bytes, "a part of a fan-out")?;
@@ -99,19 +124,15 @@ impl Runtime {
         }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
-        self.branch_out(&run, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
+        self.branch_out(actor, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
         self.send_all(outgoing).await?;
-        for Pending { frames, continuation, objects } in pending {
-            let instance = Instance { run: run.clone(), frames, node: 0, turns: Vec::new(), objects };
-            Box::pin(self.go_on(instance, Settled::Next(continuation, objects))).await?;
-        }
-        Ok(())
+        self.go_on_with(actor, pending, Vec::new()).await
     }
 
     /// Takes a continuation apart into messages, arrivals and fan-ins that are full at once.
     async fn spread(
         &self,
-        run: &RunId,
+        actor: &Actor,
         one: Pending,
         outgoing: &mut Vec<Outgoing>,
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
@@ -124,20 +145,21 @@ impl Runtime {
             match continuation {
                 Continuation::Call(call) => {
                     let function = self.function_at(&call)?;
-                    let envelope = self.envelope(run, frames, objects, Task::Call(call));
+                    let envelope = self.envelope(actor, frames, objects, Task::Call(call));
                     outgoing.push(Outgoing { function, envelope, again: false });
                 }
                 Continuation::Return(value) => {
-                    arrivals.push((frames, Arrived { ended: Ended::Returned(value), objects }));
+                    let (ended, stamp) = (Ended::Returned(value), self.stamp(actor));
+                    arrivals.push((frames, Arrived { ended, objects, stamp }));
                 }
                 Continuation::Fork(Fork { join, turns, vars, branches }) => {
                     let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
                     if branches.is_empty() {
                         let turns = frame.turns.clone();
-                        let join = Instance { run: run.clone(), frames, node: join, turns, objects };
-                        full.push(self.full_at_once(join, frame));
+                        let join = Instance { actor: actor.clone(), frames, node: join, turns, objects };
+                        full.push(self.full_at_once(join, frame, self.stamp(actor)));
                     } else {
-                        self.branch_out(run, &frames, frame, branches, objects, outgoing, &mut pending)
+                        self.branch_out(actor, &frames, frame, branches, objects, outgoing, &mut pending)
                             .await?;
                     }
                 }
@@ -151,7 +173,7 @@ impl Runtime {
     #[allow(clippy::too_many_arguments)]
     async fn branch_out(
         &self,
-        run: &RunId,
+        actor: &Actor,
         around: &[Frame],
         frame: Frame,
         branches: Vec<Continuation>,
@@ -184,12 +206,12 @@ impl Runtime {
             let mut objects = objects;
             let mut part = Value::Inline(codec::pack(&part));
             if part.wire_len() > self.relay_limit(function) {
-                let bytes = self.fetch(run, &part).await?;
-                part = self.store(run, bytes, function.on, Place::Object).await?;
+                let bytes = self.fetch(&actor.run, &part).await?;
+                part = self.store(actor, bytes, function.on, Place::Object).await?;
                 objects |= 1 << function.on;
             }
             let task = Task::Relay(Relay { frame, branches: part });
-            let envelope = self.envelope(run, around.to_vec(), objects, task);
+            let envelope = self.envelope(actor, around.to_vec(), objects, task);
             outgoing.push(Outgoing { function, envelope, again: false });
         }
     }
@@ -204,13 +226,13 @@ impl Runtime {
     /// Makes every arrival; gives the fan-ins that are full, and the first fault.
     async fn arrive_all(
         &self,
-        run: &RunId,
+        actor: &Actor,
         arrivals: Vec<(Vec<Frame>, Arrived)>,
     ) -> (Vec<Full>, Result<(), Fault>) {
         let (mut full, mut done) = (Vec::new(), Ok(()));
         let mut answers = pin!(
             stream::iter(arrivals)
-                .map(|(frames, arrived)| async move { self.arrive(run, &frames, arrived).await })
+                .map(|(frames, arrived)| async move { self.arrive(actor, &frames, arrived).await })
                 .buffer_unordered(CONCURRENCY)
         );
         while let Some(answer) = answers.next().await {
@@ -241,21 +263,23 @@ impl Runtime {
     /// Sends calls again, beginning with another placement than the first where there is one.
     pub(crate) async fn send_again(
         &self,
-        run: &RunId,
+        actor: &Actor,
         calls: Vec<(Vec<Frame>, Call, CloudSet)>,
     ) -> Result<(), Fault> {
         let outgoing = calls.into_iter().map(|(frames, call, objects)| {
             let function = self.function_at(&call)?;
-            let envelope = self.envelope(run, frames, objects, Task::Call(call));
+            let envelope = self.envelope(actor, frames, objects, Task::Call(call));
             Ok(Outgoing { function, envelope, again: true })
         });
         self.send_all(outgoing.collect::<Result<_, Fault>>()?).await
     }
 
-    /// Invokes a function on its placement, or on its failover placements when that fails. A copy
-    /// on another cloud has the same home row, so an answer that was lost does no harm.
+    /// Invokes a function on its placement, or on its failover placements when that fails. Each
+    /// request makes an event of its own. A copy on another cloud has the same home row, so an
+    /// answer that was lost does no harm.
     async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
-        let wire: Bytes = one.envelope.encode();
+        let mut wire = one.envelope.encode();
+        let mut is_first = true;
         let mut cause = String::new();
         let count = one.function.placements().count();
         for round in 1..=ROUNDS {
@@ -263,6 +287,9 @@ impl Runtime {
             let placements = one.function.placements();
             for cloud in placements.cycle().skip(usize::from(one.again)).take(count) {
                 let cloud = self.cloud(cloud)?;
+                if !std::mem::take(&mut is_first) {
+                    wire = Envelope::renamed(&wire, fastrand::u32(..));
+                }
                 match cloud.functions.invoke(one.function.name, wire.clone()).await {
                     Invoked::Accepted => return Ok(()),
                     Invoked::Throttled => cause = format!("{} throttles", cloud.name),
@@ -285,8 +312,16 @@ impl Runtime {
         Err(Fault::Invoke { function: one.function.name.to_owned(), cause })
     }
 
-    fn envelope(&self, run: &RunId, frames: Vec<Frame>, objects: CloudSet, task: Task) -> Envelope {
-        Envelope { definition: self.definition.hash, run: run.clone(), objects, frames, task }
+    fn envelope(&self, actor: &Actor, frames: Vec<Frame>, objects: CloudSet, task: Task) -> Envelope {
+        Envelope {
+            event: fastrand::u32(..),
+            definition: self.definition.hash,
+            run: actor.run.clone(),
+            term: actor.term,
+            objects,
+            frames,
+            task,
+        }
     }
 
     fn function_at(&self, call: &Call) -> Result<&'static FunctionDef, Fault> {
@@ -299,9 +334,9 @@ impl Runtime {
 
 impl Call {
     /// Where the call's instance is.
-    pub(crate) fn instance(&self, envelope: &Envelope) -> Instance {
+    pub(crate) fn instance(&self, actor: &Actor, envelope: &Envelope) -> Instance {
         Instance {
-            run: envelope.run.clone(),
+            actor: actor.clone(),
             frames: envelope.frames.clone(),
             node: self.node,
             turns: self.turns.clone(),

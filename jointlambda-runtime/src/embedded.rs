@@ -79,7 +79,7 @@ impl<W: Workflow> Embedded<W> {
     pub fn new(config: Config, options: Options) -> Result<Self, OpenError> {
         let clouds = LocalClouds::new(config)?;
         for index in 0..W::definition().clouds.len() {
-            let runtime = Runtime::new::<W>(clouds.backends_from(index), options.clone());
+            let runtime = Runtime::new::<W>(clouds.backends_from(index), options.clone()).on(index as u16);
             clouds.serve(index, Arc::new(runtime));
         }
         let home = usize::from(W::definition().home);

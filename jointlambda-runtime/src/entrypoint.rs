@@ -15,9 +15,9 @@ use futures_util::{
 
 use crate::{
     backend::{Delivery, Handler},
-    commit::{Instance, Settled},
+    commit::{Actor, Instance, Settled},
     definition::{FunctionDef, NodeDef, NodeKind},
-    envelope::{Arrived, Call, Continuation, Ended, Envelope, Failure, Frame, Task, Value, Vars},
+    envelope::{Call, Continuation, Ended, Envelope, Failure, Frame, Task, Value, Vars},
     error::Fault,
     id::RunId,
     machine::{Input, Machine, Outcome},
@@ -30,28 +30,39 @@ impl Handler for Runtime {
     async fn handle(&self, function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         let envelope = Envelope::decode(&wire, self.definition)?;
         self.check_address(&envelope, function)?;
-        let run = envelope.run.clone();
+        if self.is_past(&envelope.term) {
+            // Rows outlive the deadline, events need not: a sweep fails the run.
+            return Ok(());
+        }
+        let actor = Actor::copy(&envelope, delivery.attempt);
         let done = match envelope.task.clone() {
-            Task::Call(call) => self.call(&envelope, &call, delivery).await,
-            Task::Relay(relay) => self.relay(envelope, relay).await,
+            Task::Call(call) => self.call(call.instance(&actor, &envelope), &call, delivery).await,
+            Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
-        self.unless_ended(&run, done).await
+        self.unless_ended(&actor.run, done).await
     }
 
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
         let decoded = Envelope::decode(&wire, self.definition);
         match decoded.and_then(|envelope| self.check_address(&envelope, function).map(|()| envelope)) {
+            Ok(envelope) if self.is_past(&envelope.term) => Ok(()),
             Ok(envelope) => {
+                let actor = Actor::copy(&envelope, attempts);
                 let done = match &envelope.task {
-                    Task::Call(call) => self.fail(&envelope, call, attempts, cause).await,
-                    Task::Relay(_) => self.fail_run(&envelope.run, function, attempts, cause).await,
+                    Task::Call(call) => {
+                        self.fail(call.instance(&actor, &envelope), call, attempts, cause).await
+                    }
+                    Task::Relay(_) => self.fail_run(&actor, function, attempts, cause).await,
                 };
-                self.unless_ended(&envelope.run, done).await
+                self.unless_ended(&actor.run, done).await
             }
             Err(_) => match Envelope::refused(&wire, self.definition) {
+                Some(envelope) if self.is_past(&envelope.term) => Ok(()),
                 // Another copy may have reached a build that understands it.
                 Some(envelope) if self.went_on(&envelope).await? => Ok(()),
-                Some(envelope) => self.fail_run(&envelope.run, function, attempts, cause).await,
+                Some(envelope) => {
+                    self.fail_run(&Actor::copy(&envelope, attempts), function, attempts, cause).await
+                }
                 None => {
                     tracing::error!(function, cause, "dropped an envelope that names no run");
                     Ok(())
@@ -63,18 +74,11 @@ impl Handler for Runtime {
 
 impl Runtime {
     /// Runs an instance: at most one outcome is committed, and that one is dispatched.
-    async fn call(&self, envelope: &Envelope, call: &Call, delivery: Delivery) -> Result<(), Fault> {
+    async fn call(&self, mut instance: Instance, call: &Call, delivery: Delivery) -> Result<(), Fault> {
         let (node, function) = self.callee(call)?;
-        let mut instance = call.instance(envelope);
         let settled = match self.run_unless_settled(&instance, node, function, call, delivery).await? {
-            // Another copy has committed. It may have died right then, so we go on in its place;
-            // but once the run has ended there is nothing left to go on with.
-            Found::Settled(settled) => {
-                if self.is_over(&instance.run, instance.objects).await? {
-                    return Ok(());
-                }
-                settled
-            }
+            // An earlier delivery of this event may have died after its commit: then we go on.
+            Found::Settled(settled) => self.goes_on(&instance, &settled).await?.then_some(settled),
             Found::Fresh(outcome, frames, vars) => {
                 let input = Input::One(outcome.value);
                 let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
@@ -83,11 +87,14 @@ impl Runtime {
                     vars,
                 );
                 let mut continuation = self.guard(node.name, || machine.run())?;
-                self.fit(&instance.run, &instance.frames, &mut continuation, &mut instance.objects).await?;
+                self.fit(&instance.actor, &instance.frames, &mut continuation, &mut instance.objects).await?;
                 self.commit(&instance, node, continuation).await?
             }
         };
-        self.go_on(instance, settled).await
+        match settled {
+            Some(settled) => self.go_on(instance, settled).await,
+            None => Ok(()),
+        }
     }
 
     /// After the end of its run nothing that an event needs has to be there any more, and no
@@ -125,10 +132,10 @@ impl Runtime {
     ) -> Result<Found, Fault> {
         let read = self.settled(instance, node);
         let run = async {
-            let args = self.fetch(&instance.run, &call.args).await?;
+            let args = self.fetch(&instance.actor.run, &call.args).await?;
             let (outcome, loaded, _) = futures_util::join!(
                 self.execute(node, function, &args, delivery),
-                self.load(&instance.run, node.resume, &instance.frames, call.vars.clone()),
+                self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()),
                 self.warm(node),
             );
             let (frames, vars) = loaded?;
@@ -228,36 +235,28 @@ impl Runtime {
 
     /// The platform gave up on an instance: unless it has an outcome, failure is its outcome, and
     /// the run's.
-    async fn fail(
-        &self,
-        envelope: &Envelope,
-        call: &Call,
-        attempts: u32,
-        cause: String,
-    ) -> Result<(), Fault> {
+    async fn fail(&self, instance: Instance, call: &Call, attempts: u32, cause: String) -> Result<(), Fault> {
         let (node, _) = self.callee(call)?;
-        let instance = call.instance(envelope);
         let failure = instance.failure(node, cause, attempts);
-        match self.commit_failure(&instance, node, failure).await? {
-            Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects }) => {
-                self.end(&instance.run, Arrived { ended, objects: objects | instance.objects }).await
+        let settled = self.commit_end(&instance, node, Ended::Failed(failure)).await?;
+        if !self.goes_on(&instance, &settled).await? {
+            return Ok(());
+        }
+        // It may have an outcome: then what fails is what comes after, such as the glue of a
+        // fan-in. When that is broken for good, so is the run; when a store or cloud is, the run
+        // waits.
+        match self.go_on(instance.clone(), settled).await {
+            Err(fault) if fault.is_of_the_code() => {
+                let failure = instance.failure(node, fault.to_string(), attempts);
+                self.end(&instance.actor, Ended::Failed(failure), instance.objects).await
             }
-            // It has an outcome: what fails is what comes after, such as the glue of a fan-in. When
-            // that is broken for good, so is the run; when a store or cloud is, the run waits.
-            settled => match self.go_on(instance.clone(), settled).await {
-                Err(fault) if fault.is_of_the_code() => {
-                    let failure = instance.failure(node, fault.to_string(), attempts);
-                    let ended = Ended::Failed(failure);
-                    self.end(&instance.run, Arrived { ended, objects: instance.objects }).await
-                }
-                done => done,
-            },
+            done => done,
         }
     }
 
-    async fn fail_run(&self, run: &RunId, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {
+    async fn fail_run(&self, actor: &Actor, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {
         let failure = Failure::new(at, Vec::new(), cause, attempts);
-        self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
+        self.end(actor, Ended::Failed(failure), 0).await
     }
 
     fn callee(&self, call: &Call) -> Result<(&'static NodeDef, &'static FunctionDef), Fault> {

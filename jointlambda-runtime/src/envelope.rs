@@ -1,7 +1,8 @@
 //! What travels between functions, and what a row holds: the continuation, its frames, its values.
 //!
-//! An envelope is one version byte and a MessagePack body. It is untrusted input: it is bounded
-//! before it is decoded, and every index in it is checked against the definition.
+//! An envelope is a version byte, the name of its event, and a MessagePack body. It is untrusted
+//! input: it is bounded before it is decoded, and every index in it is checked against the
+//! definition.
 
 use bytes::Bytes;
 use serde::{
@@ -11,6 +12,7 @@ use serde::{
 use std::fmt;
 
 use crate::{
+    backend::Timestamp,
     codec,
     definition::{CloudIndex, Definition, NodeIndex, NodeKind},
     error::Fault,
@@ -29,16 +31,50 @@ const MAX_LOOPS: usize = 32;
 /// How many variables a call or a frame may carry: as many as a workflow function may have.
 const MAX_VARS: usize = u16::MAX as usize;
 
+/// The bytes of an envelope before its body: the version and the event.
+const HEADER: usize = 1 + size_of::<EventId>();
+
 /// A set of clouds, one bit each.
 pub type CloudSet = u64;
+
+/// Names an event: drawn at random for every request to a platform, the same for all deliveries
+/// of what that request made. Two events of one name would only do some work twice.
+pub type EventId = u32;
+
+/// When a run began, and when it must have ended, by the clock of its home table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// When the client created the run row.
+    pub started_at: Timestamp,
+    /// From then on its events are dropped unread, and a sweep fails it.
+    pub deadline: Timestamp,
+}
+
+/// Which copy decided an outcome, when and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The event that the copy was of.
+    pub event: EventId,
+    /// When, in milliseconds since the run's start.
+    pub at_ms: u64,
+    /// The cloud where the copy ran.
+    pub on: CloudIndex,
+    /// Which delivery of the event, from 1.
+    pub attempt: u32,
+}
 
 /// A message to a function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
+    /// The event that brings it; in the header, so that it can be changed without encoding again.
+    #[serde(skip)]
+    pub event: EventId,
     /// The hash of the definition that the sender was built with.
     pub definition: u64,
     /// The run.
     pub run: RunId,
+    /// Its beginning and latest end.
+    pub term: Term,
     /// The clouds that hold objects of this run, as far as the sender knows.
     pub objects: CloudSet,
     /// The fan-outs around the instance, outermost first.
@@ -222,6 +258,9 @@ pub enum Ended {
     /// Not at all: the platform gave up.
     #[serde(rename = "f")]
     Failed(Failure),
+    /// Not at all: the run was cancelled.
+    #[serde(rename = "x")]
+    Cancelled,
 }
 
 /// Why a run failed.
@@ -274,15 +313,18 @@ pub struct Arrived {
     pub ended: Ended,
     /// The clouds that hold objects of the run, as far as the branch knows.
     pub objects: CloudSet,
+    /// Whose arrival it is.
+    pub stamp: Stamp,
 }
 
 impl Arrived {
-    /// The clouds that may hold objects of a run that ended so. Whoever fails a run knows its own
-    /// branch only: then objects may be anywhere.
+    /// The clouds whose objects of a run that ended so are of no more use. Whoever cancels a run
+    /// knows not where they are; those of a failed run are for whoever redrives it, and go by age.
     pub(crate) fn objects_left(&self) -> CloudSet {
         match self.ended {
             Ended::Returned(_) => self.objects,
-            Ended::Failed(_) => CloudSet::MAX,
+            Ended::Cancelled => CloudSet::MAX,
+            Ended::Failed(_) => 0,
         }
     }
 }
@@ -297,6 +339,8 @@ pub enum Committed {
         continuation: Continuation,
         /// The clouds that hold objects of the run.
         objects: CloudSet,
+        /// Whose commit it is.
+        stamp: Stamp,
     },
     /// The continuation is stored elsewhere.
     #[serde(rename = "s")]
@@ -305,10 +349,12 @@ pub enum Committed {
         value: Value,
         /// The clouds that hold objects of the run.
         objects: CloudSet,
+        /// Whose commit it is.
+        stamp: Stamp,
     },
-    /// The instance failed for good.
-    #[serde(rename = "f")]
-    Failed(Failure),
+    /// The instance ended without one: it failed for good, or was cancelled.
+    #[serde(rename = "e")]
+    Ended(Arrived),
 }
 
 impl Envelope {
@@ -316,8 +362,24 @@ impl Envelope {
     pub fn encode(&self) -> Bytes {
         let mut wire = Vec::with_capacity(256);
         wire.push(WIRE_VERSION);
+        wire.extend_from_slice(&self.event.to_be_bytes());
         rmp_serde::encode::write(&mut wire, self).expect("the protocol's own structures can be encoded");
         Bytes::from(wire)
+    }
+
+    /// The same envelope as another event.
+    pub(crate) fn renamed(wire: &[u8], event: EventId) -> Bytes {
+        let mut wire = wire.to_vec();
+        wire[1..HEADER].copy_from_slice(&event.to_be_bytes());
+        Bytes::from(wire)
+    }
+
+    /// Decodes the parts of an envelope, unchecked.
+    fn unpack(wire: &[u8]) -> Result<Self, Fault> {
+        let truncated = || Fault::Poison("it ends in its header".to_owned());
+        let (header, body) = wire.split_at_checked(HEADER).ok_or_else(truncated)?;
+        let event = EventId::from_be_bytes(header[1..].try_into().expect("a header has this length"));
+        Ok(Envelope { event, ..codec::unpack(body, "an envelope")? })
     }
 
     /// Decodes an envelope and checks it against `definition`.
@@ -339,8 +401,7 @@ impl Envelope {
             }
             None => return Err(poison("it is empty".to_owned())),
         }
-        let envelope: Envelope =
-            codec::unpack(&wire[1..], "an envelope").map_err(|fault| poison(fault.to_string()))?;
+        let envelope = Envelope::unpack(wire).map_err(|fault| poison(fault.to_string()))?;
         if envelope.definition != definition.hash {
             return Err(poison(format!(
                 "it was sent by another version of the workflow (definition {:016x}, this build has {:016x})",
@@ -353,11 +414,18 @@ impl Envelope {
 
     /// An envelope that this build refuses, as far as it can be read: to say which run it is of.
     pub(crate) fn refused(wire: &[u8], definition: &Definition) -> Option<Self> {
-        let (&WIRE_VERSION, body) = wire.split_first()? else { return None };
         if wire.len() > largest(definition) {
             return None;
         }
-        codec::unpack(body, "an envelope").ok()
+        Envelope::peek(wire)
+    }
+
+    /// What an envelope says, unchecked and unbounded; `None` when it is none of this version.
+    pub(crate) fn peek(wire: &[u8]) -> Option<Self> {
+        if wire.first() != Some(&WIRE_VERSION) {
+            return None;
+        }
+        Envelope::unpack(wire).ok()
     }
 
     fn check(&self, definition: &Definition) -> Result<(), &'static str> {
@@ -471,8 +539,10 @@ mod tests {
 
     fn sample() -> Envelope {
         Envelope {
+            event: 0x0102_0304,
             definition: 7,
             run: RunId::derive("w", "k"),
+            term: Term { started_at: 1_800_000_000_000, deadline: 1_800_604_800_000 },
             objects: 0,
             frames: vec![Frame {
                 join: 1,
@@ -497,8 +567,16 @@ mod tests {
 
     #[test]
     fn an_envelope_comes_back() {
-        let wire = sample().encode();
-        assert_eq!(codec::unpack::<Envelope>(&wire[1..], "it").unwrap(), sample());
+        assert_eq!(Envelope::peek(&sample().encode()), Some(sample()));
+    }
+
+    #[test]
+    fn an_event_is_renamed_without_a_change_to_what_it_brings() {
+        let renamed = Envelope::renamed(&sample().encode(), 9);
+        assert_eq!(Envelope::peek(&renamed), Some(Envelope { event: 9, ..sample() }));
+        for len in 0..HEADER {
+            assert_eq!(Envelope::peek(&renamed[..len]), None);
+        }
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl RunId {
         RunId(digest)
     }
 
+    /// The run that goes on where this one failed.
+    pub fn redriven(&self) -> Self {
+        RunId(digest(&[&self.0, b"redriven"]))
+    }
+
     /// Parses the 32 hexadecimal digits that [`Display`](fmt::Display) writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 16];

@@ -5,14 +5,16 @@
 //! large or hot. An arrival is one atomic operation; whoever fills the last slot of a row, or
 //! finds it full on a retry, goes on.
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     backend::{Arrival, Row, StoreError},
     codec,
-    commit::{Instance, Settled},
+    commit::{Actor, END, Instance, Next, Settled},
+    definition::{NodeDef, NodeIndex},
     dispatch::CONCURRENCY,
-    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Place, Value, path},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Place, Stamp, Value, path},
     error::Fault,
     id::{RowKey, RunId},
     machine::{Input, Machine},
@@ -38,24 +40,28 @@ pub(crate) struct Full {
     frame: Frame,
     /// How the branches ended, in order.
     arrived: Vec<Arrived>,
+    /// The last arrival.
+    last: Stamp,
 }
 
 impl Runtime {
     /// Ends the innermost branch, or the run when there is none. Idempotent. Gives the fan-in
-    /// when all its branches are there.
+    /// when all its branches are there and this copy is to go on with it.
     pub(crate) async fn arrive(
         &self,
-        run: &RunId,
+        actor: &Actor,
         frames: &[Frame],
         mut arrived: Arrived,
     ) -> Result<Option<Full>, Fault> {
+        let run = &actor.run;
         let Some((frame, around)) = frames.split_last() else {
-            self.end(run, arrived).await?;
+            self.end(actor, arrived.ended, arrived.objects).await?;
             return Ok(None);
         };
-        self.fit_slot(run, frame, &mut arrived).await?;
+        self.fit_slot(actor, frame, &mut arrived).await?;
         let home = self.join_home(frame.join);
         let table = &self.cloud(home)?.table;
+        let expires_at = self.expires_at(&**table, &actor.term);
         let path = path(around, &frame.turns);
         let (mut level, mut index, mut of) = (0, frame.index, frame.of);
         let objects = arrived.objects;
@@ -63,23 +69,32 @@ impl Runtime {
         let top = loop {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
-            let arrival =
-                Arrival { slot: index % WIDTH, of: slots, value, expires_at: self.expires_at(&**table) };
-            let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+            let arrival = Arrival { slot: index % WIDTH, of: slots, value, expires_at };
+            let mut answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.filled < slots {
                 return Ok(None);
             }
-            // A duplicate goes on in the first copy's place, but not once the run has ended.
-            if !answer.fresh && self.is_over(run, objects).await? {
-                return Ok(None);
+            let is_top = of <= WIDTH;
+            if answer.row.is_none() && (is_top || !answer.fresh) {
+                answer.row = retry::store(|| table.get(&key)).await?;
             }
-            if of <= WIDTH {
-                break match answer.row {
-                    Some(row) => row,
-                    None => retry::store(|| table.get(&key)).await?.unwrap_or_default(),
-                };
+            let row = answer.row.unwrap_or_default();
+            // Whoever filled the slot goes on, or its event's next delivery does; but not once the
+            // run has ended. (Above the leaves a slot is for a full row, whoever filled that.)
+            if !answer.fresh && !actor.follows_all {
+                let slot = row.slots.get(&(index % WIDTH)).filter(|_| level == 0);
+                let theirs = slot.map(|slot| codec::unpack::<Arrived>(slot, "a slot")).transpose()?;
+                if theirs.is_some_and(|theirs| theirs.stamp.event != actor.event) {
+                    return Ok(None);
+                }
+                if self.is_over(run, objects).await? {
+                    return Ok(None);
+                }
             }
-            (level, index, of, value) = (level + 1, index / WIDTH, of.div_ceil(WIDTH), bytes::Bytes::new());
+            if is_top {
+                break row;
+            }
+            (level, index, of, value) = (level + 1, index / WIDTH, of.div_ceil(WIDTH), Bytes::new());
         };
         let leaves = match level {
             0 => vec![Some(top)],
@@ -93,13 +108,15 @@ impl Runtime {
         let arrived = collect(frame, leaves)?;
         let objects = arrived.iter().fold(0, |all, arrived| all | arrived.objects);
         let join = Instance {
-            run: run.clone(),
+            actor: actor.clone(),
             frames: around.to_vec(),
             node: frame.join,
             turns: frame.turns.clone(),
             objects,
         };
-        Ok(Some(Full { join, frame: frame.clone(), arrived }))
+        let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
+        let last = last.unwrap_or_else(|| self.stamp(actor));
+        Ok(Some(Full { join, frame: frame.clone(), arrived, last }))
     }
 
     /// Reads which branches of a fan-out have arrived: their arrivals, by branch.
@@ -123,59 +140,93 @@ impl Runtime {
             .collect()
     }
 
-    /// The fan-in of a fan-out without branches: it is full at once.
-    pub(crate) fn full_at_once(&self, join: Instance, frame: Frame) -> Full {
-        Full { join, frame, arrived: Vec::new() }
+    /// The fan-in of a fan-out without branches: it is full at once, since `stamp`.
+    pub(crate) fn full_at_once(&self, join: Instance, frame: Frame, stamp: Stamp) -> Full {
+        Full { join, frame, arrived: Vec::new(), last: stamp }
     }
 
-    /// Runs the glue after a join and decides what follows.
-    pub(crate) async fn fan_in(&self, full: Full) -> Result<(Instance, Settled), Fault> {
-        let Full { join, frame, arrived } = full;
-        let node = self
-            .definition
-            .node(join.node)
-            .ok_or_else(|| Fault::Poison(format!("there is no node {}", join.node)))?;
-        let mut values = Vec::with_capacity(arrived.len());
-        for arrived in arrived {
-            match arrived.ended {
-                Ended::Returned(value) => values.push(value),
-                // A branch that failed for good fails the run: there is no value to go on with.
-                failed @ Ended::Failed(_) => {
-                    let ended = Settled::Ended(Arrived { ended: failed, objects: join.objects });
-                    return Ok((Instance { frames: Vec::new(), ..join }, ended));
-                }
-            }
+    /// The fan-in of branches that are known to have arrived, as [`arrive`](Runtime::arrive) gives
+    /// it.
+    pub(crate) fn full_of(&self, join: Instance, frame: Frame, arrived: Vec<Arrived>, stamp: Stamp) -> Full {
+        Full { join, frame, arrived, last: stamp }
+    }
+
+    /// Runs the glue after a join and decides what follows; nothing, when the copy of another
+    /// event was first.
+    pub(crate) async fn fan_in(&self, full: Full) -> Result<Option<(Instance, Settled)>, Fault> {
+        let node = self.join_node(full.join.node)?;
+        let mut continuation = match self.glue_after(&full, node).await? {
+            Ok(continuation) => continuation,
+            Err(ended) => return Ok(Some((full.join, Settled::Ended(ended)))),
+        };
+        let Full { mut join, last, .. } = full;
+        self.fit(&join.actor, &join.frames, &mut continuation, &mut join.objects).await?;
+        let settled = if is_bare(node, &continuation) {
+            Some(Settled::Next(Next { continuation, objects: join.objects, stamp: last }))
+        } else {
+            self.commit(&join, node, continuation).await?
+        };
+        Ok(settled.map(|settled| (join, settled)))
+    }
+
+    /// What follows a fan-in of which nothing is ever decided, or which cannot go on; nothing for
+    /// one that has a row to decide. Changes nothing.
+    pub(crate) async fn undecided_fan_in(&self, full: &Full) -> Result<Option<Settled>, Fault> {
+        let node = self.join_node(full.join.node)?;
+        if let Some(ended) = without_value(full) {
+            return Ok(Some(Settled::Ended(ended)));
         }
-        let run = &join.run;
+        if !node.pure || node.tail {
+            return Ok(None);
+        }
+        Ok(match self.glue_after(full, node).await? {
+            Ok(continuation) if is_bare(node, &continuation) => {
+                Some(Settled::Next(Next { continuation, objects: full.join.objects, stamp: full.last }))
+            }
+            Ok(_) => None,
+            Err(ended) => Some(Settled::Ended(ended)),
+        })
+    }
+
+    /// Runs the glue after a full join; or says how a branch ended without a value, so that there
+    /// is nothing to go on with.
+    async fn glue_after(&self, full: &Full, node: &NodeDef) -> Result<Result<Continuation, Arrived>, Fault> {
+        if let Some(ended) = without_value(full) {
+            return Ok(Err(ended));
+        }
+        let Full { join, frame, arrived, .. } = full;
+        let values: Vec<_> = arrived
+            .iter()
+            .filter_map(|arrived| match &arrived.ended {
+                Ended::Returned(value) => Some(value.clone()),
+                Ended::Failed(_) | Ended::Cancelled => None,
+            })
+            .collect();
+        let run = &join.actor.run;
         let branches: Vec<_> = stream::iter(values)
             .map(|value| async move { self.fetch(run, &value).await })
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let (frames, vars) = self.load(&join.run, node.resume, &join.frames, frame.vars).await?;
+        let (frames, vars) = self.load(run, node.resume, &join.frames, frame.vars.clone()).await?;
         let machine = Machine::new(self.definition, self.code, node.resume, Input::Branches(branches))
             .with_context(&frames, join.turns.clone(), vars);
-        let mut continuation = self.guard(node.name, || machine.run())?;
-        let mut join = join;
-        self.fit(&join.run, &join.frames, &mut continuation, &mut join.objects).await?;
-        // What cannot differ between copies need not be committed before it is dispatched.
-        let same_for_all = node.pure && !matches!(continuation, Continuation::Fork(_));
-        let settled = if same_for_all && !node.tail {
-            Settled::Next(continuation, join.objects)
-        } else {
-            self.commit(&join, node, continuation).await?
-        };
-        Ok((join, settled))
+        self.guard(node.name, || machine.run()).map(Ok)
+    }
+
+    pub(crate) fn join_node(&self, join: NodeIndex) -> Result<&'static NodeDef, Fault> {
+        self.definition.node(join).ok_or_else(|| Fault::Poison(format!("there is no node {join}")))
     }
 
     /// Ends the run: the first end counts. What was stored for it goes.
-    pub(crate) async fn end(&self, run: &RunId, arrived: Arrived) -> Result<(), Fault> {
+    pub(crate) async fn end(&self, actor: &Actor, ended: Ended, objects: CloudSet) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
-        let arrival =
-            Arrival { slot: 0, of: 1, value: codec::pack(&arrived), expires_at: self.expires_at(&**table) };
-        let key = RowKey::run(run);
+        let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
+        let expires_at = self.expires_at(&**table, &actor.term);
+        let arrival = Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at };
+        let key = RowKey::run(&actor.run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
-        self.delete_objects(run, arrived.objects_left()).await
+        self.delete_objects(&actor.run, arrived.objects_left()).await
     }
 
     /// Removes the objects of a run, but its result, from some clouds.
@@ -189,7 +240,7 @@ impl Runtime {
     }
 
     /// Stores an arriving value on its own when that is cheaper than a place in the join row.
-    async fn fit_slot(&self, run: &RunId, frame: &Frame, arrived: &mut Arrived) -> Result<(), Fault> {
+    async fn fit_slot(&self, actor: &Actor, frame: &Frame, arrived: &mut Arrived) -> Result<(), Fault> {
         let home = self.join_home(frame.join);
         let prices = self.prices(home);
         let slots = WIDTH.min(frame.of) as usize;
@@ -201,10 +252,22 @@ impl Runtime {
         if place == Place::Object {
             arrived.objects |= 1 << home;
         }
-        let bytes = self.fetch(run, value).await?;
-        *value = self.store(run, bytes, home, place).await?;
+        let bytes = self.fetch(&actor.run, value).await?;
+        *value = self.store(actor, bytes, home, place).await?;
         Ok(())
     }
+}
+
+/// How the first branch that has no value ended, if there is one.
+fn without_value(full: &Full) -> Option<Arrived> {
+    let ended = full.arrived.iter().find(|arrived| !matches!(arrived.ended, Ended::Returned(_)))?;
+    Some(Arrived { objects: full.join.objects, ..ended.clone() })
+}
+
+/// Whether what follows a fan-in is the same for all copies: a call of one function, made by glue
+/// that only moves values about. Then it is dispatched without a commit.
+fn is_bare(node: &NodeDef, continuation: &Continuation) -> bool {
+    node.pure && !node.tail && !matches!(continuation, Continuation::Fork(_))
 }
 
 fn collect(frame: &Frame, leaves: Vec<Option<Row>>) -> Result<Vec<Arrived>, Fault> {

@@ -25,14 +25,17 @@ pub mod plain;
 pub mod provider;
 mod retry;
 pub mod runtime;
+mod survey;
 mod sweep;
+mod walk;
 
 #[doc(hidden)]
 pub mod private;
 
-pub use client::{Client, RunError, StartError, Status};
+pub use client::{Client, RedriveError, RunError, RunReport, StartError, Status};
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
 pub use machine::{Travel, Workflow};
 pub use runtime::{Options, Runtime};
+pub use survey::{InstanceReport, InstanceState};
 pub use sweep::Swept;

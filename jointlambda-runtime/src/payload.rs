@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use crate::{
     backend::{NewRow, StoreError},
     codec,
+    commit::Actor,
     definition::CloudIndex,
     envelope::{CloudSet, Continuation, Frame, Place, Stored, Value, Vars},
     error::Fault,
@@ -24,6 +25,8 @@ const ENVELOPE_OVERHEAD: usize = 1024;
 const SHARED_INLINE: usize = 1024;
 /// A variable of a fan-out below this size is never worth a store of its own.
 const SHARED_SMALL: usize = 128;
+/// What a slot of a join row holds beside its value: its number, and which copy filled it when.
+const SLOT_OVERHEAD: usize = 28;
 /// No row of ours grows beyond this, whatever the provider allows.
 pub(crate) const ROW_INLINE_MAX: usize = 48 * 1024;
 
@@ -45,7 +48,7 @@ pub(crate) fn fits_slot(prices: &Prices, len: usize, slots: usize) -> bool {
     }
     let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
     let n = slots as f64;
-    let average_row = (len + 12) * slots.div_ceil(2);
+    let average_row = (len + SLOT_OVERHEAD) * slots.div_ceil(2);
     let inline = n * units(average_row, prices.write_unit_bytes) * prices.table_writes_per_million;
     let apart = n
         * ((1.0 + units(len, prices.write_unit_bytes)) * prices.table_writes_per_million
@@ -83,7 +86,7 @@ impl Runtime {
     /// Stores the bytes of a value in `cloud`, unless they are there.
     pub(crate) async fn store(
         &self,
-        run: &RunId,
+        actor: &Actor,
         bytes: Bytes,
         cloud: CloudIndex,
         place: Place,
@@ -93,12 +96,13 @@ impl Runtime {
         let to = self.cloud(cloud)?;
         match place {
             Place::Row => {
-                let key = RowKey::value(run, &stored.digest);
-                let row = NewRow { body: bytes, check_at: None, expires_at: self.expires_at(&*to.table) };
+                let key = RowKey::value(&actor.run, &stored.digest);
+                let expires_at = self.expires_at(&*to.table, &actor.term);
+                let row = NewRow { body: bytes, check_at: None, expires_at };
                 retry::store(|| to.table.create(&key, row.clone())).await?;
             }
             Place::Object | Place::Result => {
-                let key = object_key(run, &stored);
+                let key = object_key(&actor.run, &stored);
                 retry::store(|| to.objects.put(&key, bytes.clone())).await?;
             }
         }
@@ -109,7 +113,7 @@ impl Runtime {
     /// limit of every cloud that may receive it. Adds the clouds used to `objects`.
     pub(crate) async fn fit(
         &self,
-        run: &RunId,
+        actor: &Actor,
         frames: &[Frame],
         continuation: &mut Continuation,
         objects: &mut CloudSet,
@@ -123,7 +127,7 @@ impl Runtime {
         // The same variable may be in many branches: it is stored once.
         let stored = try_join_all(large.iter().map(|large| {
             let Value::Inline(bytes) = &*large.value else { unreachable!("only values in place are stored") };
-            self.store(run, bytes.clone(), large.cloud, large.place)
+            self.store(actor, bytes.clone(), large.cloud, large.place)
         }))
         .await?;
         for (large, stored) in large.into_iter().zip(stored) {
@@ -207,7 +211,7 @@ impl Runtime {
     /// The body of a row, stored as an object when it is too large for a row.
     pub(crate) async fn body<T: serde::Serialize>(
         &self,
-        run: &RunId,
+        actor: &Actor,
         home: CloudIndex,
         content: &T,
     ) -> Result<(Bytes, Option<Value>), Fault> {
@@ -215,7 +219,7 @@ impl Runtime {
         if body.len() <= row_bound(self.prices(home)) {
             return Ok((body, None));
         }
-        let value = self.store(run, body, home, Place::Object).await?;
+        let value = self.store(actor, body, home, Place::Object).await?;
         Ok((Bytes::new(), Some(value)))
     }
 }

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     backend::{Backend, Table, Timestamp},
-    definition::{CloudIndex, Definition},
-    envelope::CloudSet,
+    commit::Actor,
+    definition::{CloudIndex, Definition, FunctionDef},
+    envelope::{CloudSet, Stamp, Term},
     error::Fault,
     machine::{Code, Workflow},
     provider::Prices,
@@ -15,12 +16,13 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long rows stay after they are written. Longer than the platforms' longest event age
-    /// plus their retries (7 days), so that a late event finds the row that makes it harmless.
+    /// How long rows stay after they are written; at least until the run's deadline has passed
+    /// and what then runs has ended. Later events are dropped unread, so that no event of a run
+    /// outlives the rows that make it harmless.
     pub retention: Duration,
-    /// How long after its start, or after the last look, a run that has not ended is looked at
-    /// by a sweep; at least the longest timeout of its functions, so that what still runs is not
-    /// started again.
+    /// How long after its start a run that has not ended is first looked at by a sweep, and how
+    /// long a call may be open before it is invoked again (its timeout, if that is longer). Later
+    /// looks are a quarter of the run's age apart, an hour at most.
     pub check_after: Duration,
     /// How long after its start a run that has not ended is failed.
     pub deadline: Duration,
@@ -43,7 +45,15 @@ pub struct Runtime {
     pub(crate) code: &'static Code,
     pub(crate) clouds: Arc<[Backend]>,
     pub(crate) options: Options,
+    /// The cloud where this code runs, for the record only: no outcome depends on it.
+    here: CloudIndex,
 }
+
+/// How long after the deadline of its run a row stays at least, beside the longest execution: more
+/// than the clocks of clouds and machines differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
+/// The longest time between two looks at a run.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 impl Runtime {
     /// The workflow `W` on `clouds`, which are in the order of the definition's.
@@ -54,7 +64,14 @@ impl Runtime {
         let (definition, clouds) = (W::definition(), clouds.into());
         assert_eq!(clouds.len(), definition.clouds.len(), "one backend per cloud of the workflow");
         assert!(clouds.len() <= CloudSet::BITS as usize, "a workflow has at most {} clouds", CloudSet::BITS);
-        Runtime { definition, code: W::code(), clouds, options }
+        Runtime { definition, code: W::code(), clouds, options, here: definition.home }
+    }
+
+    /// The same as it runs on `cloud`: outcomes that are decided here are recorded as decided
+    /// there. Without, it is the home cloud.
+    #[must_use]
+    pub fn on(self, cloud: CloudIndex) -> Self {
+        Runtime { here: cloud, ..self }
     }
 
     /// The backend of a cloud.
@@ -66,14 +83,43 @@ impl Runtime {
         self.definition.clouds[usize::from(cloud)].cloud.provider.prices()
     }
 
-    /// How long a run is left alone, in milliseconds.
-    pub(crate) fn check_after(&self) -> u64 {
-        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
-        (self.options.check_after.as_millis() as u64).max(longest.unwrap_or(0))
+    /// How long a call of `function` may be open before it is taken for lost, in milliseconds.
+    pub(crate) fn lost_after(&self, function: &FunctionDef) -> u64 {
+        (self.options.check_after.as_millis() as u64).max(function.timeout_ms)
     }
 
-    /// When a row written now may disappear.
-    pub(crate) fn expires_at(&self, table: &dyn Table) -> Timestamp {
-        table.now() + self.options.retention.as_millis() as u64
+    /// How long after a look at `now` a run is looked at again, in milliseconds: the older it is,
+    /// the longer, so that all looks together cost no more than a few walks through the whole run.
+    pub(crate) fn pause(&self, age_ms: u64) -> u64 {
+        let first = self.options.check_after.as_millis() as u64;
+        (age_ms / 4).clamp(first, first.max(LONGEST_PAUSE.as_millis() as u64))
+    }
+
+    /// When a run that starts now began and must have ended.
+    pub(crate) fn term_from(&self, now: Timestamp) -> Term {
+        Term { started_at: now, deadline: now + self.options.deadline.as_millis() as u64 }
+    }
+
+    /// Whether a run is past its deadline, by the clock of the cloud where this code runs.
+    pub(crate) fn is_past(&self, term: &Term) -> bool {
+        self.clouds[usize::from(self.here)].table.now() >= term.deadline
+    }
+
+    /// When a row of a run of this term, written now, may disappear.
+    pub(crate) fn expires_at(&self, table: &dyn Table, term: &Term) -> Timestamp {
+        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
+        let last = term.deadline + longest.unwrap_or(0) + CLOCKS_DIFFER.as_millis() as u64;
+        last.max(table.now() + self.options.retention.as_millis() as u64)
+    }
+
+    /// What is recorded of an outcome that `actor` decides now.
+    pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
+        let now = self.clouds[usize::from(self.here)].table.now();
+        Stamp {
+            event: actor.event,
+            at_ms: now.saturating_sub(actor.term.started_at),
+            on: self.here,
+            attempt: actor.attempt,
+        }
     }
 }

@@ -1,54 +1,38 @@
-//! Re-drives runs that have not ended in time: finds what was committed but not followed, and
-//! dispatches it again.
+//! Looks after runs that have not ended in time: re-drives them, fails them at their deadline,
+//! and finishes cancellations that were begun.
 //!
-//! A sweep walks a run from its root by deriving names; it scans nothing and needs no lock, since
-//! everything it does is idempotent. Any number of sweeps may run at once, beside live functions.
+//! A sweep needs no lock, since everything it does is idempotent. Any number of sweeps may run at
+//! once, beside live functions.
 
 use crate::{
     backend::Timestamp,
     client::RunRecord,
     codec,
-    commit::{Instance, Settled},
-    envelope::{Arrived, Call, CloudSet, Continuation, Ended, Failure, Fork, Frame},
+    commit::{Actor, CANCEL, END},
+    envelope::{Ended, Failure, Term},
     error::Fault,
     id::{RowKey, RunId},
-    join::WIDTH,
     retry,
     runtime::Runtime,
+    walk::{Errand, Walk},
 };
-
-/// Instances of one run that one sweep invokes again; the next sweep finds the others.
-const MAX_INVOKED: usize = 10_000;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Swept {
-    /// Runs that were late.
+    /// Runs that were looked at.
     pub runs: usize,
-    /// Instances that were invoked again.
+    /// Calls that were taken for lost, and invoked again.
     pub invoked: usize,
     /// Runs past their deadline, which were failed.
     pub overdue: usize,
-}
-
-/// A part of a run that is still to be looked at.
-struct Part {
-    frames: Vec<Frame>,
-    continuation: Continuation,
-    objects: CloudSet,
-}
-
-/// The walk through one run.
-struct Walk<'a> {
-    runtime: &'a Runtime,
-    run: &'a RunId,
-    parts: Vec<Part>,
-    /// Calls that are not committed.
-    open: Vec<(Vec<Frame>, Call, CloudSet)>,
+    /// Runs whose cancellation was finished.
+    pub cancelled: usize,
 }
 
 impl Runtime {
-    /// Looks at up to `max_runs` runs whose time has come, and re-drives them.
+    /// Looks at up to `max_runs` runs whose time has come.
     ///
     /// # Errors
     /// The run index cannot be read. A run that cannot be re-driven is logged and tried again by
@@ -60,9 +44,8 @@ impl Runtime {
         for key in retry::store(|| table.due(now, max_runs)).await? {
             let Some(run) = key.as_run() else { continue };
             swept.runs += 1;
-            match self.redrive(&run, &key, now).await {
-                Ok(Some(invoked)) => swept.invoked += invoked,
-                Ok(None) => swept.overdue += 1,
+            match self.look_after(&run, &key, now, &mut swept).await {
+                Ok(()) => {}
                 Err(fault) if fault.is_of_the_code() => self.give_up(&run, &fault).await?,
                 Err(fault) => tracing::warn!(%run, %fault, "not re-driven"),
             }
@@ -70,129 +53,66 @@ impl Runtime {
         Ok(swept)
     }
 
-    /// Re-drives one run; says how many instances were invoked again, or `None` when the run was
-    /// past its deadline.
-    async fn redrive(&self, run: &RunId, key: &RowKey, now: Timestamp) -> Result<Option<usize>, Fault> {
+    async fn look_after(
+        &self,
+        run: &RunId,
+        key: &RowKey,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let row = retry::store(|| table.get(key)).await?.unwrap_or_default();
-        let (Some(body), false) = (row.body, row.slots.contains_key(&0)) else { return Ok(Some(0)) };
-        let record: RunRecord = codec::unpack(&body, "a run row")?;
+        let (Some(body), false) = (&row.body, row.slots.contains_key(&END)) else { return Ok(()) };
+        let record: RunRecord = codec::unpack(body, "a run row")?;
         if record.definition != self.definition.hash {
             // It belongs to the sweeper of another deployment.
-            return Ok(Some(0));
+            return Ok(());
         }
+        let actor = Actor::passing(run.clone(), record.term);
         // First of all, so that a run that fails every time does not keep others from their turn.
-        retry::store(|| table.postpone(key, now + self.check_after())).await?;
-        if now.saturating_sub(record.started_at) > self.options.deadline.as_millis() as u64 {
-            let cause = format!("not ended {} s after its start", self.options.deadline.as_secs());
+        let age_ms = now.saturating_sub(record.term.started_at);
+        retry::store(|| table.postpone(key, now + self.pause(age_ms))).await?;
+        if row.slots.contains_key(&CANCEL) {
+            self.stop(&actor, &record).await?;
+            swept.cancelled += 1;
+        } else if now >= record.term.deadline {
+            let after_s = (record.term.deadline - record.term.started_at) / 1000;
+            let cause = format!("not ended {after_s} s after its start");
             let failure = Failure::new("the run", Vec::new(), cause, 1);
-            self.end(run, Arrived { ended: Ended::Failed(failure), objects: record.objects }).await?;
-            return Ok(None);
+            self.end(&actor, Ended::Failed(failure), record.objects).await?;
+            swept.overdue += 1;
+        } else {
+            swept.invoked += self.resume(&actor, &record, Some(now)).await?;
         }
-        let first = codec::unpack(&self.fetch(run, &record.first).await?, "a run row")?;
-        let root = Part { frames: Vec::new(), continuation: first, objects: record.objects };
-        let mut walk = Walk { runtime: self, run, parts: vec![root], open: Vec::new() };
-        // What was found before a fault is invoked all the same.
-        let walked = walk.through().await;
-        let invoked = walk.open.len();
-        self.send_again(run, walk.open).await?;
-        walked.map(|()| Some(invoked))
+        Ok(())
+    }
+
+    /// Invokes the open calls of a run again; if `now` is given, only those that have been open
+    /// for so long then that they must be lost. Says how many there were.
+    pub(crate) async fn resume(
+        &self,
+        actor: &Actor,
+        record: &RunRecord,
+        now: Option<Timestamp>,
+    ) -> Result<usize, Fault> {
+        let (lost, walked) = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
+        let invoked = lost.len();
+        self.send_again(actor, lost).await?;
+        walked.map(|()| invoked)
+    }
+
+    /// Stops a run that is to be cancelled, wherever it is, and only then ends it.
+    pub(crate) async fn stop(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
+        let (_, stopped) = Walk::new(self, actor, Errand::Stop).follow_all(record).await;
+        stopped?;
+        self.end(actor, Ended::Cancelled, record.objects).await
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
     async fn give_up(&self, run: &RunId, fault: &Fault) -> Result<(), Fault> {
         let failure = Failure::new("the run", Vec::new(), fault.to_string(), 1);
-        self.end(run, Arrived { ended: Ended::Failed(failure), objects: 0 }).await
-    }
-}
-
-impl Walk<'_> {
-    /// Follows what is committed to where nothing follows.
-    async fn through(&mut self) -> Result<(), Fault> {
-        while let Some(Part { frames, continuation, objects }) = self.parts.pop() {
-            if self.open.len() >= MAX_INVOKED {
-                return Ok(());
-            }
-            match continuation {
-                Continuation::Call(call) => self.call(frames, call, objects).await?,
-                Continuation::Fork(fork) => self.fork(frames, fork, objects).await?,
-                Continuation::Return(value) => {
-                    self.arrive(frames, Arrived { ended: Ended::Returned(value), objects }).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn call(&mut self, frames: Vec<Frame>, call: Call, objects: CloudSet) -> Result<(), Fault> {
-        let unknown = || Fault::Poison(format!("there is no call site {}", call.place(&[])));
-        let node = self.runtime.definition.node(call.node).ok_or_else(unknown)?;
-        let turns = call.turns.clone();
-        let instance = Instance { run: self.run.clone(), frames, node: call.node, turns, objects };
-        match self.runtime.settled(&instance, node).await? {
-            None => self.open.push((instance.frames, call, objects)),
-            Some(settled) => self.go_on(instance, settled).await?,
-        }
-        Ok(())
-    }
-
-    async fn go_on(&mut self, instance: Instance, settled: Settled) -> Result<(), Fault> {
-        match settled {
-            Settled::Next(continuation, objects) => {
-                self.parts.push(Part { frames: instance.frames, continuation, objects });
-                Ok(())
-            }
-            // A failed instance fails the run, wherever it is.
-            Settled::Ended(arrived @ Arrived { ended: Ended::Failed(_), .. }) => {
-                self.runtime.end(self.run, arrived).await
-            }
-            Settled::Ended(arrived) => self.arrive(instance.frames, arrived).await,
-        }
-    }
-
-    async fn arrive(&mut self, frames: Vec<Frame>, arrived: Arrived) -> Result<(), Fault> {
-        if let Some(full) = self.runtime.arrive(self.run, &frames, arrived).await? {
-            let (join, settled) = self.runtime.fan_in(full).await?;
-            Box::pin(self.go_on(join, settled)).await?;
-        }
-        Ok(())
-    }
-
-    async fn fork(&mut self, frames: Vec<Frame>, fork: Fork, objects: CloudSet) -> Result<(), Fault> {
-        let unknown = || Fault::Poison(format!("there is no fan-in {}", fork.join));
-        let node = self.runtime.definition.node(fork.join).ok_or_else(unknown)?;
-        let Fork { join, turns, vars, branches } = fork;
-        let instance = Instance {
-            run: self.run.clone(),
-            frames: frames.clone(),
-            node: join,
-            turns: turns.clone(),
-            objects,
-        };
-        if let Some(settled) = self.runtime.settled(&instance, node).await? {
-            return self.go_on(instance, settled).await;
-        }
-        let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
-        if branches.is_empty() {
-            let full = self.runtime.full_at_once(instance, frame);
-            let (join, settled) = self.runtime.fan_in(full).await?;
-            return Box::pin(self.go_on(join, settled)).await;
-        }
-        let arrived = self.runtime.arrived(self.run, &frames, &frame).await?;
-        let full_leaf = |leaf: &[Option<Arrived>]| leaf.iter().all(Option::is_some);
-        let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
-        for ((index, continuation), arrived) in (0..).zip(branches).zip(arrived) {
-            let mut around = frames.clone();
-            around.push(Frame { index, ..frame.clone() });
-            match arrived {
-                None => self.parts.push(Part { frames: around, continuation, objects }),
-                // One branch of a full row arrives again, in case nobody went on from there.
-                Some(arrived) if index % WIDTH == 0 && full[(index / WIDTH) as usize] => {
-                    self.arrive(around, arrived).await?;
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
+        let now = self.cloud(self.definition.home)?.table.now();
+        let actor = Actor::passing(run.clone(), Term { started_at: now, deadline: now });
+        self.end(&actor, Ended::Failed(failure), 0).await
     }
 }

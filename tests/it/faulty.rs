@@ -107,7 +107,8 @@ where
         let options = Options::default();
         for cloud in 0..W::definition().clouds.len() {
             let backends = parts.backends(cloud, faults.wrap(clouds.backends_from(cloud)));
-            let runtime = parts.handler(Arc::new(Runtime::new::<W>(backends, options.clone())));
+            let runtime = Runtime::new::<W>(backends, options.clone()).on(cloud as u16);
+            let runtime = parts.handler(Arc::new(runtime));
             clouds.serve(cloud, faults.handler(runtime));
         }
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
@@ -260,8 +261,8 @@ where
     attempt::<W>(parts, &input, &expected, &Schedule::default()).map(|_| ())
 }
 
-/// What the suite finds wrong with a deployment of `parts`, without faults or under one, that it
-/// does not find wrong with one of `baseline`.
+/// What the suite finds wrong with a deployment of `parts`, without faults, under one, or under one
+/// beside an event that is late, that it does not find wrong with one of `baseline`.
 pub(crate) fn first_failure<W: Workflow>(
     parts: MakeParts<'_>,
     baseline: MakeParts<'_>,
@@ -273,7 +274,16 @@ where
 {
     let subject = Subject { parts, ..Subject::<W>::new(input.clone()) };
     let baseline = Subject { parts: baseline, ..Subject::<W>::new(input) };
-    let schedules = std::iter::once(Schedule::default()).chain(singles(&subject.calm, 0));
+    let singles = singles(&subject.calm, 0);
+    let late = |(number, &operation): (u64, &Operation)| {
+        (operation == Operation::Invoke).then_some((number, Action::Delay(Duration::from_millis(40))))
+    };
+    let late: Vec<_> = (0..).zip(&subject.calm).filter_map(late).collect();
+    let pairs = late.iter().flat_map(|&late| {
+        let others = singles.iter().filter(move |single| single.0[0].0 != late.0);
+        others.map(move |single| Schedule(vec![late, single.0[0]]))
+    });
+    let schedules = std::iter::once(Schedule::default()).chain(singles.iter().cloned()).chain(pairs);
     let failures = schedules.filter_map(|schedule| Some((subject.attempt(&schedule).err()?, schedule)));
     let mut new = failures.filter(|(_, schedule)| baseline.attempt(schedule).is_ok());
     new.next().map(|(why, _)| why)

@@ -110,9 +110,9 @@ fn fails_with(tamper: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static, expec
     });
 }
 
-/// The position of the definition's hash: after the version byte, the array's head and the marker
+/// The position of the definition's hash: after the header, the array's head and the marker
 /// of a `u64`.
-const HASH: std::ops::Range<usize> = 3..11;
+const HASH: std::ops::Range<usize> = 7..15;
 
 #[test]
 fn an_envelope_of_another_version_fails_its_run_and_says_so() {

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use crate::{
     backend::{Created, StoreError},
-    codec,
     envelope::{Envelope, Task, Value, Vars, path},
     error::Fault,
     id::{Digest, RowKey},
@@ -32,9 +31,7 @@ impl Watch {
     /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
     /// copies that dispatched their own outcomes instead of the committed one would not.
     pub(super) fn sent(&self, wire: &[u8]) {
-        let Some(Ok(envelope)) = wire.get(1..).map(|body| codec::unpack::<Envelope>(body, "it")) else {
-            return;
-        };
+        let Some(envelope) = Envelope::peek(wire) else { return };
         let Task::Call(call) = &envelope.task else { return };
         let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
         let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);

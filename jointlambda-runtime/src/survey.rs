@@ -1,0 +1,317 @@
+//! What has become of a run, read from its rows alone: every instance, and what is left to do.
+//! Changes nothing.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use crate::{
+    backend::Timestamp,
+    client::RunRecord,
+    codec,
+    commit::{Actor, Instance, Next, Settled},
+    definition::{NodeDef, NodeIndex},
+    dispatch::CONCURRENCY,
+    envelope::{Arrived, Call, Continuation, Ended, Failure, Fork, Frame, Stamp, Value, path},
+    error::Fault,
+    runtime::Runtime,
+};
+
+/// One instance of a run: a call of a function, or a fan-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InstanceReport {
+    /// The node's name.
+    pub node: &'static str,
+    /// The branch indexes and loop counters around it, outermost first.
+    pub path: Vec<u32>,
+    /// What has become of it.
+    pub state: InstanceState,
+}
+
+/// What has become of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InstanceState {
+    /// A fan-in waits for branches.
+    Waiting {
+        /// How many have arrived.
+        arrived: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// It was dispatched and is not decided: it is in a queue, runs, or is lost until a sweep
+    /// finds it.
+    Running {
+        /// When it was dispatched, in milliseconds since the epoch.
+        since: Timestamp,
+    },
+    /// Its outcome is decided.
+    Committed {
+        /// When, in milliseconds since the epoch.
+        at: Timestamp,
+        /// The cloud where the copy ran that decided it.
+        on: &'static str,
+        /// Which delivery of its event that copy was.
+        attempt: u32,
+    },
+    /// The platform gave up on it.
+    Failed {
+        /// When, in milliseconds since the epoch.
+        at: Timestamp,
+        /// Why, and after how many attempts.
+        failure: Failure,
+    },
+    /// The run was cancelled before it was decided.
+    Cancelled {
+        /// When, in milliseconds since the epoch.
+        at: Timestamp,
+    },
+}
+
+/// What a survey found.
+pub(crate) struct Surveyed {
+    /// What is left to do, with all that was committed taken out.
+    pub(crate) left: Continuation,
+    /// The instances, in order of the workflow; none unless they were asked for.
+    pub(crate) instances: Vec<InstanceReport>,
+    /// Whether there are more instances than were asked for.
+    pub(crate) truncated: bool,
+}
+
+struct Survey<'a> {
+    runtime: &'a Runtime,
+    actor: &'a Actor,
+    /// How many more instances may be told of.
+    room: AtomicUsize,
+    /// How many are told of at most.
+    most: usize,
+}
+
+/// A stretch of a run between two fan-outs, and what surrounds it.
+struct Stretch<'a> {
+    frames: Vec<Frame>,
+    /// How the branch ended whose stretch it is.
+    arrived: Option<&'a Arrived>,
+    continuation: Continuation,
+    since: Timestamp,
+}
+
+impl Runtime {
+    /// Surveys a run; tells of up to `most` instances.
+    pub(crate) async fn survey(
+        &self,
+        actor: &Actor,
+        record: &RunRecord,
+        most: usize,
+    ) -> Result<Surveyed, Fault> {
+        let first = codec::unpack(&self.fetch(&actor.run, &record.first).await?, "a run row")?;
+        let survey = Survey { runtime: self, actor, room: AtomicUsize::new(most), most };
+        let since = actor.term.started_at;
+        let root = Stretch { frames: Vec::new(), arrived: None, continuation: first, since };
+        let (left, instances) = survey.through(root).await?;
+        let truncated = most > 0 && survey.room.load(Relaxed) == 0;
+        Ok(Surveyed { left, instances, truncated })
+    }
+
+    /// Brings the values of `continuation` that are stored for its run in place, for another run.
+    pub(crate) async fn bring_home(
+        &self,
+        actor: &Actor,
+        continuation: &mut Continuation,
+    ) -> Result<(), Fault> {
+        let mut values = Vec::new();
+        stored_values(continuation, &mut values);
+        stream::iter(values)
+            .map(|value| async move {
+                *value = Value::Inline(self.fetch(&actor.run, value).await?);
+                Ok::<_, Fault>(())
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+}
+
+impl Survey<'_> {
+    /// What is left of a stretch, and the instances in it.
+    async fn through(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
+        let Stretch { frames, arrived, mut continuation, mut since } = stretch;
+        let mut told = Vec::new();
+        loop {
+            let settled = match continuation {
+                Continuation::Return(value) => return Ok((Continuation::Return(value), told)),
+                Continuation::Call(call) => {
+                    let node = self.node(call.node)?;
+                    let instance = self.instance(&frames, &call.turns, call.node);
+                    let settled = match arrived {
+                        // The slot of the join row is its row, and was read with the others.
+                        Some(arrived) if node.tail => Some(Settled::Ended(arrived.clone())),
+                        _ => self.runtime.settled(&instance, node).await?,
+                    };
+                    self.tell(&mut told, node, &instance, || state(self, node, settled.as_ref(), since));
+                    match settled {
+                        Some(settled) => (settled, Continuation::Call(call)),
+                        None => return Ok((Continuation::Call(call), told)),
+                    }
+                }
+                Continuation::Fork(fork) => {
+                    match self.fork(&frames, arrived, fork, since, &mut told).await? {
+                        (Some(settled), left) => (settled, left),
+                        (None, left) => return Ok((left, told)),
+                    }
+                }
+            };
+            match settled {
+                (Settled::Next(next), _) => {
+                    since = self.at(&next.stamp);
+                    continuation = next.continuation;
+                }
+                (Settled::Ended(Arrived { ended: Ended::Returned(value), .. }), _) => {
+                    return Ok((Continuation::Return(value), told));
+                }
+                (Settled::Ended(_), left) => return Ok((left, told)),
+            }
+        }
+    }
+
+    /// What was decided after a fan-in, and what is left of its fan-out if that is not to count.
+    async fn fork(
+        &self,
+        frames: &[Frame],
+        around: Option<&Arrived>,
+        fork: Fork,
+        since: Timestamp,
+        told: &mut Vec<InstanceReport>,
+    ) -> Result<(Option<Settled>, Continuation), Fault> {
+        let node = self.node(fork.join)?;
+        let instance = self.instance(frames, &fork.turns, fork.join);
+        let settled = match around {
+            Some(arrived) if node.tail => Some(Settled::Ended(arrived.clone())),
+            _ => self.runtime.settled(&instance, node).await?,
+        };
+        if matches!(settled, Some(Settled::Next(_))) && self.room.load(Relaxed) == 0 {
+            return Ok((settled, Continuation::Fork(fork)));
+        }
+        let Fork { join, turns, vars, branches } = fork;
+        let frame = Frame { join, turns: turns.clone(), index: 0, of: branches.len() as u32, vars };
+        let arrived = self.runtime.arrived(&self.actor.run, frames, &frame).await?;
+        let stretches = (0..).zip(branches).zip(&arrived).map(|((index, continuation), arrived)| {
+            let mut frames = frames.to_vec();
+            frames.push(Frame { index, ..frame.clone() });
+            Stretch { frames, arrived: arrived.as_ref(), continuation, since }
+        });
+        let looks = stream::iter(stretches).map(|stretch| self.branch(stretch));
+        let all: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
+        let mut left = Vec::with_capacity(all.len());
+        for (branch, instances) in all {
+            left.push(branch);
+            told.extend(instances);
+        }
+        let there = arrived.iter().flatten().count() as u32;
+        let settled = match settled {
+            None if there == frame.of => {
+                let arrived: Vec<_> = arrived.into_iter().flatten().collect();
+                let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
+                let last =
+                    last.unwrap_or(Stamp { at_ms: since - self.actor.term.started_at, ..self.stamp() });
+                let full = self.runtime.full_of(instance.clone(), frame.clone(), arrived, last);
+                self.runtime.undecided_fan_in(&full).await?
+            }
+            settled => settled,
+        };
+        self.tell(told, node, &instance, || match settled {
+            None if there < frame.of => InstanceState::Waiting { arrived: there, of: frame.of },
+            _ => state(self, node, settled.as_ref(), since),
+        });
+        Ok((settled, Continuation::Fork(Fork { join, turns, vars: frame.vars, branches: left })))
+    }
+
+    async fn branch(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
+        let returned = match stretch.arrived {
+            Some(Arrived { ended: Ended::Returned(value), .. }) => Some(value.clone()),
+            _ => None,
+        };
+        if let (Some(value), 0) = (&returned, self.room.load(Relaxed)) {
+            return Ok((Continuation::Return(value.clone()), Vec::new()));
+        }
+        let (left, told) = Box::pin(self.through(stretch)).await?;
+        Ok((returned.map_or(left, Continuation::Return), told))
+    }
+
+    fn tell(
+        &self,
+        told: &mut Vec<InstanceReport>,
+        node: &'static NodeDef,
+        instance: &Instance,
+        state: impl FnOnce() -> InstanceState,
+    ) {
+        let take = |room: usize| room.checked_sub(1);
+        if self.most > 0 && self.room.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            let path = path(&instance.frames, &instance.turns);
+            told.push(InstanceReport { node: node.name, path, state: state() });
+        }
+    }
+
+    fn node(&self, node: NodeIndex) -> Result<&'static NodeDef, Fault> {
+        self.runtime
+            .definition
+            .node(node)
+            .ok_or_else(|| Fault::Poison(format!("refused a row: there is no node {node}")))
+    }
+
+    fn instance(&self, frames: &[Frame], turns: &[u32], node: NodeIndex) -> Instance {
+        let (frames, turns) = (frames.to_vec(), turns.to_vec());
+        Instance { actor: self.actor.clone(), frames, node, turns, objects: 0 }
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.runtime.stamp(self.actor)
+    }
+
+    fn at(&self, stamp: &Stamp) -> Timestamp {
+        self.actor.term.started_at + stamp.at_ms
+    }
+}
+
+fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: Timestamp) -> InstanceState {
+    let committed = |stamp: &Stamp| {
+        let cloud = survey.runtime.definition.clouds.get(usize::from(stamp.on));
+        let on = cloud.map_or("an unknown cloud", |cloud| cloud.name);
+        InstanceState::Committed { at: survey.at(stamp), on, attempt: stamp.attempt }
+    };
+    match settled {
+        None => InstanceState::Running { since },
+        Some(Settled::Next(Next { stamp, .. })) => committed(stamp),
+        Some(Settled::Ended(Arrived { ended, stamp, .. })) => match ended {
+            Ended::Returned(_) => committed(stamp),
+            // The end of the run, where the failure of another instance was first.
+            Ended::Failed(failure) if failure.at != node.name => InstanceState::Running { since },
+            Ended::Failed(failure) => {
+                InstanceState::Failed { at: survey.at(stamp), failure: failure.clone() }
+            }
+            Ended::Cancelled => InstanceState::Cancelled { at: survey.at(stamp) },
+        },
+    }
+}
+
+fn stored_values<'c>(continuation: &'c mut Continuation, values: &mut Vec<&'c mut Value>) {
+    let mut add = |value: &'c mut Value| {
+        if matches!(value, Value::Stored(_)) {
+            values.push(value);
+        }
+    };
+    match continuation {
+        Continuation::Return(value) => add(value),
+        Continuation::Call(Call { args, vars, .. }) => {
+            add(args);
+            vars.iter_mut().for_each(|(_, value)| add(value));
+        }
+        Continuation::Fork(Fork { vars, branches, .. }) => {
+            vars.iter_mut().for_each(|(_, value)| add(value));
+            branches.iter_mut().for_each(|branch| stored_values(branch, values));
+        }
+    }
+}

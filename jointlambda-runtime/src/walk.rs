@@ -1,0 +1,295 @@
+//! The walk through an open run, from its root to where nothing is decided yet, by names derived
+//! from what is committed: it scans nothing.
+
+use futures_util::{StreamExt, stream};
+
+use crate::{
+    backend::Timestamp,
+    client::RunRecord,
+    codec,
+    commit::{Actor, Instance, Next, Settled},
+    definition::{FunctionDef, NodeDef, NodeIndex},
+    dispatch::CONCURRENCY,
+    envelope::{Arrived, Call, CloudSet, Continuation, Ended, Fork, Frame, Stamp},
+    error::Fault,
+    join::{Full, WIDTH},
+    runtime::Runtime,
+};
+
+/// Calls of one run that one walk invokes again; the next one finds the others.
+const MAX_INVOKED: usize = 10_000;
+/// Parts of a run that one walk looks at before it leaves the rest to the next one, about a row
+/// each. Where there are more, it begins with other branches each time, so that each has its turn.
+const MAX_LOOKED_AT: usize = 20_000;
+
+/// What a walk is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Errand {
+    /// Find the calls that are open, and fire the fan-ins that are full.
+    Resume {
+        /// Only those calls that must be lost by then.
+        now: Option<Timestamp>,
+    },
+    /// Decide that whatever is open is cancelled, so that nothing follows it. Looks at all there
+    /// is: it is to leave nothing behind.
+    Stop,
+}
+
+/// A part of a run that is still to be looked at.
+struct Part {
+    frames: Vec<Frame>,
+    continuation: Continuation,
+    objects: CloudSet,
+    /// When it was committed.
+    since: Timestamp,
+}
+
+/// A call that is open, and where.
+pub(crate) type Lost = (Vec<Frame>, Call, CloudSet);
+
+/// What came of looking at a part.
+#[derive(Default)]
+struct Found {
+    parts: Vec<Part>,
+    lost: Vec<Lost>,
+    looked_at: usize,
+}
+
+/// A walk through one run.
+pub(crate) struct Walk<'a> {
+    runtime: &'a Runtime,
+    actor: &'a Actor,
+    errand: Errand,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(runtime: &'a Runtime, actor: &'a Actor, errand: Errand) -> Self {
+        Walk { runtime, actor, errand }
+    }
+
+    /// Follows what is committed to where nothing follows. Gives the calls that were taken for
+    /// lost, also those that were found before a fault.
+    pub(crate) async fn follow_all(&self, record: &RunRecord) -> (Vec<Lost>, Result<(), Fault>) {
+        let mut all = Found::default();
+        let walked = match self.root(record).await {
+            Ok(root) => {
+                all.parts.push(root);
+                self.through(&mut all).await
+            }
+            Err(fault) => Err(fault),
+        };
+        (all.lost, walked)
+    }
+
+    async fn root(&self, record: &RunRecord) -> Result<Part, Fault> {
+        let first = codec::unpack(&self.runtime.fetch(&self.actor.run, &record.first).await?, "a run row")?;
+        let (objects, since) = (record.objects, self.actor.term.started_at);
+        Ok(Part { frames: Vec::new(), continuation: first, objects, since })
+    }
+
+    /// Looks at parts side by side, for as long as there are any.
+    async fn through(&self, all: &mut Found) -> Result<(), Fault> {
+        while !all.parts.is_empty() {
+            if all.lost.len() >= MAX_INVOKED || all.looked_at >= self.most() {
+                return Ok(());
+            }
+            let wave = all.parts.split_off(all.parts.len().saturating_sub(CONCURRENCY));
+            let mut looks =
+                std::pin::pin!(stream::iter(wave).map(|part| self.look_at(part)).buffered(CONCURRENCY));
+            while let Some(found) = looks.next().await {
+                let found = found?;
+                all.parts.extend(found.parts);
+                all.lost.extend(found.lost);
+                all.looked_at += found.looked_at;
+            }
+        }
+        Ok(())
+    }
+
+    fn most(&self) -> usize {
+        match self.errand {
+            Errand::Resume { .. } => MAX_LOOKED_AT,
+            Errand::Stop => usize::MAX,
+        }
+    }
+
+    async fn look_at(&self, part: Part) -> Result<Found, Fault> {
+        let mut found = Found { looked_at: 1, ..Found::default() };
+        let Part { frames, continuation, objects, since } = part;
+        match continuation {
+            Continuation::Call(call) => self.call(frames, call, objects, since, &mut found).await?,
+            Continuation::Fork(fork) => self.fork(frames, fork, objects, since, &mut found).await?,
+            Continuation::Return(value) => {
+                let (ended, stamp) = (Ended::Returned(value), self.runtime.stamp(self.actor));
+                self.arrive(frames, Arrived { ended, objects, stamp }, &mut found).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn call(
+        &self,
+        frames: Vec<Frame>,
+        call: Call,
+        objects: CloudSet,
+        since: Timestamp,
+        found: &mut Found,
+    ) -> Result<(), Fault> {
+        let unknown = || Fault::Poison(format!("there is no call site {}", call.place(&[])));
+        let node = self.runtime.definition.node(call.node).ok_or_else(unknown)?;
+        let function = self.runtime.definition.function_of(node).ok_or_else(unknown)?;
+        let mut instance = self.instance(frames, call.node, call.turns.clone(), objects);
+        match (self.runtime.settled(&instance, node).await?, self.errand) {
+            (Some(settled), _) => {
+                let settled = self.leap(&mut instance, node, settled, found).await?;
+                self.go_on(instance, settled, found).await
+            }
+            (None, Errand::Resume { now }) => {
+                if now.is_none_or(|now| self.is_lost(function, since, now)) {
+                    found.lost.push((instance.frames, call, objects));
+                }
+                Ok(())
+            }
+            (None, Errand::Stop) => self.cancel(instance, node, found).await,
+        }
+    }
+
+    /// Goes to the last turn of a loop in which this node is decided: whatever comes before that
+    /// on the same path is decided too. A loop of *n* turns costs the logarithm of *n*.
+    async fn leap(
+        &self,
+        instance: &mut Instance,
+        node: &NodeDef,
+        mut settled: Settled,
+        found: &mut Found,
+    ) -> Result<Settled, Fault> {
+        let Some(innermost) = instance.turns.len().checked_sub(1) else { return Ok(settled) };
+        if node.tail {
+            return Ok(settled);
+        }
+        let (mut reached, mut step) = (instance.turns[innermost], 1_u32);
+        let mut beyond = self.runtime.definition.max_turns;
+        while reached + 1 < beyond {
+            let to = reached.saturating_add(step).min(beyond - 1);
+            instance.turns[innermost] = to;
+            found.looked_at += 1;
+            match self.runtime.settled(instance, node).await? {
+                Some(later) => {
+                    (reached, settled) = (to, later);
+                    step = step.saturating_mul(2);
+                }
+                None => {
+                    beyond = to;
+                    step = ((beyond - reached) / 2).max(1);
+                }
+            }
+        }
+        instance.turns[innermost] = reached;
+        Ok(settled)
+    }
+
+    /// Whether a call that was dispatched at `since` and is not decided must be lost.
+    fn is_lost(&self, function: &FunctionDef, since: Timestamp, now: Timestamp) -> bool {
+        now.saturating_sub(since) >= self.runtime.lost_after(function)
+    }
+
+    async fn fork(
+        &self,
+        frames: Vec<Frame>,
+        fork: Fork,
+        objects: CloudSet,
+        since: Timestamp,
+        found: &mut Found,
+    ) -> Result<(), Fault> {
+        let node = self.runtime.join_node(fork.join)?;
+        let Fork { join, turns, vars, branches } = fork;
+        let mut instance = self.instance(frames.clone(), join, turns.clone(), objects);
+        if let Some(settled) = self.runtime.settled(&instance, node).await? {
+            let settled = self.leap(&mut instance, node, settled, found).await?;
+            return self.go_on(instance, settled, found).await;
+        }
+        let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
+        if branches.is_empty() {
+            let at_ms = since.saturating_sub(self.actor.term.started_at);
+            let stamp = Stamp { at_ms, ..self.runtime.stamp(self.actor) };
+            return self.fire(self.runtime.full_at_once(instance, frame, stamp), found).await;
+        }
+        let arrived = self.runtime.arrived(&self.actor.run, &frames, &frame).await?;
+        found.looked_at += arrived.len().div_ceil(WIDTH as usize);
+        let full_leaf = |leaf: &[Option<Arrived>]| leaf.iter().all(Option::is_some);
+        let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
+        let mut open = Vec::new();
+        for ((index, continuation), arrived) in (0..).zip(branches).zip(arrived) {
+            let mut around = frames.clone();
+            around.push(Frame { index, ..frame.clone() });
+            match arrived {
+                None => open.push(Part { frames: around, continuation, objects, since }),
+                // One branch of a full row arrives again, in case nobody went on from there.
+                Some(arrived) if index % WIDTH == 0 && full[(index / WIDTH) as usize] => {
+                    self.arrive(around, arrived, found).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        if open.len() > MAX_LOOKED_AT {
+            let first = fastrand::usize(..open.len());
+            open.rotate_left(first);
+        }
+        found.parts.extend(open);
+        Ok(())
+    }
+
+    async fn arrive(&self, frames: Vec<Frame>, arrived: Arrived, found: &mut Found) -> Result<(), Fault> {
+        match self.runtime.arrive(self.actor, &frames, arrived).await? {
+            Some(full) => self.fire(full, found).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A fan-in is full: goes on with it, or sees to it that nobody does.
+    async fn fire(&self, full: Full, found: &mut Found) -> Result<(), Fault> {
+        let fired = match self.errand {
+            Errand::Resume { .. } => self.runtime.fan_in(full).await?,
+            Errand::Stop => match self.runtime.undecided_fan_in(&full).await? {
+                // Nothing is decided between such a fan-in and the call that follows it.
+                Some(settled) => Some((full.join, settled)),
+                None => {
+                    let node = self.runtime.join_node(full.join.node)?;
+                    return Box::pin(self.cancel(full.join, node, found)).await;
+                }
+            },
+        };
+        match fired {
+            Some((join, settled)) => Box::pin(self.go_on(join, settled, found)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Decides that an instance is cancelled; if it is decided already, goes on from there.
+    async fn cancel(&self, instance: Instance, node: &NodeDef, found: &mut Found) -> Result<(), Fault> {
+        let settled = self.runtime.commit_end(&instance, node, Ended::Cancelled).await?;
+        self.go_on(instance, settled, found).await
+    }
+
+    async fn go_on(&self, instance: Instance, settled: Settled, found: &mut Found) -> Result<(), Fault> {
+        match settled {
+            Settled::Next(Next { continuation, objects, stamp }) => {
+                let since = self.actor.term.started_at + stamp.at_ms;
+                found.parts.push(Part { frames: instance.frames, continuation, objects, since });
+                Ok(())
+            }
+            Settled::Ended(arrived) => match (&arrived.ended, self.errand) {
+                // A failed instance fails the run, wherever it is.
+                (Ended::Failed(_), Errand::Resume { .. }) => {
+                    self.runtime.end(self.actor, arrived.ended, arrived.objects).await
+                }
+                (Ended::Failed(_) | Ended::Cancelled, _) => Ok(()),
+                (Ended::Returned(_), _) => self.arrive(instance.frames, arrived, found).await,
+            },
+        }
+    }
+
+    fn instance(&self, frames: Vec<Frame>, node: NodeIndex, turns: Vec<u32>, objects: CloudSet) -> Instance {
+        Instance { actor: self.actor.clone(), frames, node, turns, objects }
+    }
+}
