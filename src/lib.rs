@@ -154,8 +154,8 @@ pub use jointlambda_runtime::*;
 pub mod prelude {
     pub use jointlambda_runtime::{
         Cloud, Error, Result, join,
-        plain::{fan_out, try_fan_out},
-        try_join,
+        plain::{fan_out, first_ok, try_fan_out},
+        race, try_join,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -299,7 +299,7 @@ impl<W: Workflow> Client<W> {
         loop {
             let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
             match ended(&row)?.map(|end| end.ended) {
-                Some(Ended::Returned(value)) => {
+                Some(Ended::Returned(value) | Ended::Err(value)) => {
                     let bytes = self.runtime.fetch(&run, &value).await?;
                     return Ok(codec::decode(&bytes, "the result")?);
                 }
@@ -452,7 +452,7 @@ impl<W: Workflow> Client<W> {
     async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<(), Fault> {
         let (table, key) = (self.table()?, RowKey::run(&actor.run));
         let expires_at = self.runtime.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot, of: u32::MAX, value, expires_at };
+        let arrival = Arrival { slot, of: u32::MAX, ok: false, first: None, value, expires_at };
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         Ok(())
     }
@@ -494,7 +494,7 @@ fn status_of(row: &Row) -> Result<Status, Fault> {
     Ok(match ended(row)?.map(|end| end.ended) {
         None if row.slots.contains_key(&CANCEL) => Status::Cancelling,
         None => Status::Running,
-        Some(Ended::Returned(_)) => Status::Returned,
+        Some(Ended::Returned(_) | Ended::Err(_)) => Status::Returned,
         Some(Ended::Failed(failure)) => Status::Failed(failure),
         Some(Ended::Cancelled) => Status::Cancelled,
     })

@@ -1,6 +1,11 @@
 //! Where the outcome of an instance is decided: its home row is created once, or the slot where
 //! its branch ends is filled once. Only this module and `join.rs` decide an outcome.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use bytes::Bytes;
 
 use crate::{
@@ -37,6 +42,8 @@ pub(crate) struct Actor {
     /// Whether it goes on from whatever it finds decided. A copy goes on only from what an
     /// earlier delivery of its own event decided.
     pub(crate) follows_all: bool,
+    /// The clouds where it has stored objects.
+    stored: Arc<AtomicU64>,
 }
 
 impl Actor {
@@ -48,12 +55,24 @@ impl Actor {
             event: envelope.event,
             attempt,
             follows_all: false,
+            stored: Arc::default(),
         }
     }
 
     /// A client or a sweep, which nobody delivers again.
     pub(crate) fn passing(run: RunId, term: Term) -> Self {
-        Actor { run, term, event: fastrand::u32(..), attempt: 1, follows_all: true }
+        let stored = Arc::default();
+        Actor { run, term, event: fastrand::u32(..), attempt: 1, follows_all: true, stored }
+    }
+
+    /// Notes that it stores an object on a cloud.
+    pub(crate) fn note_object(&self, on: CloudIndex) {
+        self.stored.fetch_or(1 << on, Relaxed);
+    }
+
+    /// The clouds where it has stored objects.
+    pub(crate) fn stored(&self) -> CloudSet {
+        self.stored.load(Relaxed)
     }
 }
 
@@ -129,13 +148,15 @@ impl Runtime {
         let stamp = self.stamp(&instance.actor);
         if home.slot.is_some() {
             // The arrival is the commit: it is made by `dispatch`, and the first one counts.
-            return match continuation {
-                Continuation::Return(value) => {
-                    let ended = Ended::Returned(value);
-                    Ok(Some(Settled::Ended(Arrived { ended, objects, stamp })))
+            let ended = match continuation {
+                Continuation::Return(value) => Ended::Returned(value),
+                Continuation::Err(value) => Ended::Err(value),
+                _ => {
+                    let why = format!("`{}` is a last node, and something follows it", node.name);
+                    return Err(Fault::Poison(why));
                 }
-                _ => Err(Fault::Poison(format!("`{}` is a last node, and something follows it", node.name))),
             };
+            return Ok(Some(Settled::Ended(Arrived { ended, objects, stamp })));
         }
         let committed = Committed::Next { continuation, objects, stamp };
         let (mut body, stored) = self.body(&instance.actor, home.cloud, &committed).await?;
@@ -200,7 +221,7 @@ impl Runtime {
         let asks = is_ours || instance.objects != 0;
         let is_over = asks && self.is_over(&instance.actor.run, instance.objects).await?;
         Ok(match settled {
-            // It fails its run, wherever it is found.
+            // It fails its run, or the branch that may fail, wherever it is found.
             Settled::Ended(Arrived { ended: Ended::Failed(_), .. }) => true,
             Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => false,
             _ => instance.actor.follows_all || is_ours && !is_over,

@@ -129,7 +129,7 @@ pub struct RetryDef {
 #[derive(Debug, Serialize)]
 pub struct NodeDef {
     /// Unique in the workflow: the function's name for its first call site, `name#2` for the
-    /// second; `map`, `join`, `map#2` … for fan-ins.
+    /// second; `map`, `join`, `first`, `race`, `map#2` … for fan-ins.
     pub name: &'static str,
     /// Which of the two.
     pub kind: NodeKind,
@@ -158,8 +158,11 @@ pub enum NodeKind {
     Join {
         /// The cloud whose table holds the join rows: the one where most branches end.
         home: CloudIndex,
-        /// The number of branches when it is known at compile time (`join!`).
+        /// The number of branches when it is known at compile time (`join!`, `race!`).
         branches: Option<u32>,
+        /// How many `Ok` it waits for, as written (`first_ok`, `race!`); `None` when it waits for
+        /// all branches.
+        first: Option<&'static str>,
     },
 }
 
@@ -172,7 +175,7 @@ pub enum Outline {
         /// The call's node.
         node: NodeIndex,
     },
-    /// `fan_out`, `try_fan_out`: the body runs once per element.
+    /// `fan_out`, `try_fan_out`, `first_ok`: the body runs once per element.
     Map {
         /// The fan-in's node.
         node: NodeIndex,
@@ -181,7 +184,7 @@ pub enum Outline {
         /// One branch.
         body: &'static [Outline],
     },
-    /// `join!`, `try_join!`: unlike branches side by side.
+    /// `join!`, `try_join!`, `race!`: unlike branches side by side.
     Join {
         /// The fan-in's node.
         node: NodeIndex,
@@ -217,6 +220,14 @@ impl Definition {
         match node.kind {
             NodeKind::Call { function } => self.functions.get(usize::from(function)),
             NodeKind::Join { .. } => None,
+        }
+    }
+
+    /// How many `Ok` a fan-in waits for, as written; `None` when it waits for all branches.
+    pub fn first_of(&self, node: NodeIndex) -> Option<&'static str> {
+        match self.node(node)?.kind {
+            NodeKind::Join { first, .. } => first,
+            NodeKind::Call { .. } => None,
         }
     }
 

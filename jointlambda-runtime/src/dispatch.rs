@@ -12,9 +12,11 @@ use crate::{
     commit::{Actor, Instance, Next, Settled},
     definition::FunctionDef,
     envelope::{
-        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Fork, Frame, Place, Relay, Task, Value, path,
+        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Failure, Fork, Frame, Place, Relay, Task,
+        Value, path,
     },
     error::Fault,
+    first,
     join::Full,
     retry,
     runtime::Runtime,
@@ -44,13 +46,47 @@ struct Outgoing {
     again: bool,
 }
 
+/// A fault, and where it was met.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    pub(crate) fault: Fault,
+    /// The fan-outs around it.
+    pub(crate) frames: Vec<Frame>,
+}
+
+impl Stuck {
+    fn in_frames(frames: &[Frame]) -> impl FnOnce(Fault) -> Self {
+        move |fault| Stuck { fault, frames: frames.to_vec() }
+    }
+}
+
+impl From<Stuck> for Fault {
+    fn from(stuck: Stuck) -> Self {
+        stuck.fault
+    }
+}
+
 impl Runtime {
     /// Dispatches what was decided for an instance, and whatever fan-ins that completes.
-    pub(crate) async fn go_on(&self, instance: Instance, settled: Settled) -> Result<(), Fault> {
+    pub(crate) async fn go_on(&self, instance: Instance, settled: Settled) -> Result<(), Stuck> {
         let Instance { actor, frames, .. } = instance;
         let (mut arrivals, mut pending) = (Vec::new(), Vec::new());
         self.follow(&actor, frames, settled, &mut pending, &mut arrivals).await?;
         self.go_on_with(&actor, pending, arrivals).await
+    }
+
+    /// Ends the innermost branch that may fail, or the run when there is none.
+    pub(crate) async fn fail_within(
+        &self,
+        actor: &Actor,
+        frames: Vec<Frame>,
+        failure: Failure,
+        objects: CloudSet,
+    ) -> Result<(), Stuck> {
+        let arrived = Arrived { ended: Ended::Failed(failure), objects, stamp: self.stamp(actor) };
+        let (mut arrivals, mut pending) = (Vec::new(), Vec::new());
+        self.follow(actor, frames, Settled::Ended(arrived), &mut pending, &mut arrivals).await?;
+        self.go_on_with(actor, pending, arrivals).await
     }
 
     async fn go_on_with(
@@ -58,7 +94,7 @@ impl Runtime {
         actor: &Actor,
         mut pending: Vec<Pending>,
         mut arrivals: Vec<(Vec<Frame>, Arrived)>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stuck> {
         // What one part meets does not hold up the others: the first fault is told at the end.
         let mut done = Ok(());
         while !pending.is_empty() || !arrivals.is_empty() {
@@ -73,12 +109,13 @@ impl Runtime {
             done = done.and(sent).and(arrived);
             full.extend(completed);
             for full in full {
+                let around = full.join.frames.clone();
                 let followed = match self.fan_in(full).await {
                     Ok(Some((join, settled))) => {
                         self.follow(actor, join.frames, settled, &mut pending, &mut arrivals).await
                     }
                     Ok(None) => Ok(()),
-                    Err(fault) => Err(fault),
+                    Err(fault) => Err(Stuck { fault, frames: around }),
                 };
                 done = done.and(followed);
             }
@@ -86,21 +123,27 @@ impl Runtime {
         done
     }
 
-    /// What is to be dispatched of an outcome. A failure fails the run, wherever it is.
+    /// What is to be dispatched of an outcome. A failure ends the innermost branch that may fail,
+    /// or the run, wherever it is.
     async fn follow(
         &self,
         actor: &Actor,
-        frames: Vec<Frame>,
+        mut frames: Vec<Frame>,
         settled: Settled,
         pending: &mut Vec<Pending>,
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stuck> {
         match settled {
             Settled::Next(Next { continuation, objects, .. }) => {
                 pending.push(Pending { frames, continuation, objects });
             }
-            Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects, .. }) => {
-                return self.end(actor, ended, objects).await;
+            Settled::Ended(arrived @ Arrived { ended: Ended::Failed(_), .. }) => {
+                let Some(branch) = first::innermost(&frames) else {
+                    let ended = self.end(actor, arrived.ended, arrived.objects).await;
+                    return ended.map_err(Stuck::in_frames(&[]));
+                };
+                frames.truncate(branch + 1);
+                arrivals.push((frames, arrived));
             }
             // Whoever cancels the run ends it, when everything else has been stopped too.
             Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => {}
@@ -119,14 +162,14 @@ impl Runtime {
             return Err(Fault::Poison("refused an envelope: a part is larger than its fan-out".to_owned()));
         }
         for branch in &branches {
-            let checked = branch.check(self.definition, frames.len() + 1);
+            let checked = branch.check(self.definition, frames.len() + 1, false);
             checked.map_err(|why| Fault::Poison(format!("refused an envelope: {why}")))?;
         }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
         self.branch_out(actor, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
         self.send_all(outgoing).await?;
-        self.go_on_with(actor, pending, Vec::new()).await
+        Ok(self.go_on_with(actor, pending, Vec::new()).await?)
     }
 
     /// Takes a continuation apart into messages, arrivals and fan-ins that are full at once.
@@ -137,14 +180,16 @@ impl Runtime {
         outgoing: &mut Vec<Outgoing>,
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
         full: &mut Vec<Full>,
-    ) -> Result<(), Fault> {
-        let checked = one.continuation.check(self.definition, one.frames.len());
-        checked.map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
+    ) -> Result<(), Stuck> {
+        let is_counted = one.frames.last().is_some_and(|frame| frame.first.is_some());
+        let checked = one.continuation.check(self.definition, one.frames.len(), is_counted);
+        let refused = checked.map_err(|why| Fault::Poison(format!("refused a row: {why}")));
+        refused.map_err(Stuck::in_frames(&one.frames))?;
         let mut pending = vec![one];
         while let Some(Pending { frames, continuation, objects }) = pending.pop() {
             match continuation {
                 Continuation::Call(call) => {
-                    let function = self.function_at(&call)?;
+                    let function = self.function_at(&call).map_err(Stuck::in_frames(&frames))?;
                     let envelope = self.envelope(actor, frames, objects, Task::Call(call));
                     outgoing.push(Outgoing { function, envelope, again: false });
                 }
@@ -152,15 +197,20 @@ impl Runtime {
                     let (ended, stamp) = (Ended::Returned(value), self.stamp(actor));
                     arrivals.push((frames, Arrived { ended, objects, stamp }));
                 }
-                Continuation::Fork(Fork { join, turns, vars, branches }) => {
-                    let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
+                Continuation::Err(value) => {
+                    let (ended, stamp) = (Ended::Err(value), self.stamp(actor));
+                    arrivals.push((frames, Arrived { ended, objects, stamp }));
+                }
+                Continuation::Fork(Fork { join, turns, vars, branches, first }) => {
+                    let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars, first };
                     if branches.is_empty() {
                         let turns = frame.turns.clone();
                         let join = Instance { actor: actor.clone(), frames, node: join, turns, objects };
                         full.push(self.full_at_once(join, frame, self.stamp(actor)));
                     } else {
-                        self.branch_out(actor, &frames, frame, branches, objects, outgoing, &mut pending)
-                            .await?;
+                        let out =
+                            self.branch_out(actor, &frames, frame, branches, objects, outgoing, &mut pending);
+                        out.await.map_err(Stuck::in_frames(&frames))?;
                     }
                 }
             }
@@ -228,33 +278,37 @@ impl Runtime {
         &self,
         actor: &Actor,
         arrivals: Vec<(Vec<Frame>, Arrived)>,
-    ) -> (Vec<Full>, Result<(), Fault>) {
+    ) -> (Vec<Full>, Result<(), Stuck>) {
         let (mut full, mut done) = (Vec::new(), Ok(()));
-        let mut answers = pin!(
-            stream::iter(arrivals)
-                .map(|(frames, arrived)| async move { self.arrive(actor, &frames, arrived).await })
-                .buffer_unordered(CONCURRENCY)
-        );
+        let arrive = |(frames, arrived): (Vec<Frame>, Arrived)| async move {
+            // A branch that cannot arrive cannot fail either.
+            let around = &frames[..frames.len().saturating_sub(1)];
+            self.arrive(actor, &frames, arrived).await.map_err(Stuck::in_frames(around))
+        };
+        let mut answers = pin!(stream::iter(arrivals).map(arrive).buffer_unordered(CONCURRENCY));
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(one) => full.extend(one),
-                Err(fault) => done = done.and(Err(fault)),
+                Err(stuck) => done = done.and(Err(stuck)),
             }
         }
         (full, done)
     }
 
     /// Sends every message, also when one of them fails: what is sent need not be sent again.
-    async fn send_all(&self, mut outgoing: Vec<Outgoing>) -> Result<(), Fault> {
+    async fn send_all(&self, mut outgoing: Vec<Outgoing>) -> Result<(), Stuck> {
+        let send = |one: Outgoing| async move {
+            self.send(&one).await.map_err(Stuck::in_frames(&one.envelope.frames))
+        };
         // The common case needs no stream.
         if outgoing.len() <= 1 {
             return match outgoing.pop() {
-                Some(one) => self.send(&one).await,
+                Some(one) => send(one).await,
                 None => Ok(()),
             };
         }
         stream::iter(outgoing)
-            .map(|one| async move { self.send(&one).await })
+            .map(send)
             .buffer_unordered(CONCURRENCY)
             .fold(Ok(()), async |all, one| all.and(one))
             .await
@@ -271,7 +325,7 @@ impl Runtime {
             let envelope = self.envelope(actor, frames, objects, Task::Call(call));
             Ok(Outgoing { function, envelope, again: true })
         });
-        self.send_all(outgoing.collect::<Result<_, Fault>>()?).await
+        Ok(self.send_all(outgoing.collect::<Result<_, Fault>>()?).await?)
     }
 
     /// Invokes a function on its placement, or on its failover placements when that fails. Each

@@ -17,7 +17,8 @@ use crate::{
     backend::{Delivery, Handler},
     commit::{Actor, Instance, Settled},
     definition::{FunctionDef, NodeDef, NodeKind},
-    envelope::{Call, Continuation, Ended, Envelope, Failure, Frame, Task, Value, Vars},
+    dispatch::Stuck,
+    envelope::{Call, CloudSet, Continuation, Ended, Envelope, Failure, Frame, MAX_DEPTH, Task, Value, Vars},
     error::Fault,
     id::RunId,
     machine::{Input, Machine, Outcome},
@@ -34,12 +35,12 @@ impl Handler for Runtime {
             // Rows outlive the deadline, events need not: a sweep fails the run.
             return Ok(());
         }
-        let actor = Actor::copy(&envelope, delivery.attempt);
+        let (actor, may_be_late) = (Actor::copy(&envelope, delivery.attempt), envelope.may_be_late());
         let done = match envelope.task.clone() {
             Task::Call(call) => self.call(call.instance(&actor, &envelope), &call, delivery).await,
             Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
-        self.unless_ended(&actor.run, done).await
+        self.unless_ended(&actor, may_be_late, done).await
     }
 
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
@@ -52,9 +53,12 @@ impl Handler for Runtime {
                     Task::Call(call) => {
                         self.fail(call.instance(&actor, &envelope), call, attempts, cause).await
                     }
-                    Task::Relay(_) => self.fail_run(&actor, function, attempts, cause).await,
+                    Task::Relay(_) => {
+                        let failure = Failure::new(function, Vec::new(), cause, attempts);
+                        self.fail_around(&actor, envelope.frames.clone(), failure, envelope.objects).await
+                    }
                 };
-                self.unless_ended(&actor.run, done).await
+                self.unless_ended(&actor, envelope.may_be_late(), done).await
             }
             Err(_) => match Envelope::refused(&wire, self.definition) {
                 Some(envelope) if self.is_past(&envelope.term) => Ok(()),
@@ -92,16 +96,24 @@ impl Runtime {
             }
         };
         match settled {
-            Some(settled) => self.go_on(instance, settled).await,
+            Some(settled) => Ok(self.go_on(instance, settled).await?),
             None => Ok(()),
         }
     }
 
     /// After the end of its run nothing that an event needs has to be there any more, and no
-    /// failure matters.
-    async fn unless_ended(&self, run: &RunId, done: Result<(), Fault>) -> Result<(), Fault> {
+    /// failure matters. A copy that may be late without being a duplicate looks whether what it
+    /// has stored came after the end, and is to go.
+    async fn unless_ended(
+        &self,
+        actor: &Actor,
+        may_be_late: bool,
+        done: Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let stored = if may_be_late { actor.stored() } else { 0 };
         match done {
-            Err(_) if matches!(self.is_over(run, 0).await, Ok(true)) => Ok(()),
+            Err(_) if matches!(self.is_over(&actor.run, stored).await, Ok(true)) => Ok(()),
+            Ok(()) if stored != 0 => self.is_over(&actor.run, stored).await.map(|_| ()),
             done => done,
         }
     }
@@ -243,15 +255,33 @@ impl Runtime {
             return Ok(());
         }
         // It may have an outcome: then what fails is what comes after, such as the glue of a
-        // fan-in. When that is broken for good, so is the run; when a store or cloud is, the run
-        // waits.
+        // fan-in. When that is broken for good, so is the branch that it is in and that may fail,
+        // or the run; when a store or cloud is, the run waits.
         match self.go_on(instance.clone(), settled).await {
-            Err(fault) if fault.is_of_the_code() => {
+            Err(Stuck { fault, frames }) if fault.is_of_the_code() => {
                 let failure = instance.failure(node, fault.to_string(), attempts);
-                self.end(&instance.actor, Ended::Failed(failure), instance.objects).await
+                self.fail_around(&instance.actor, frames, failure, instance.objects).await
             }
-            done => done,
+            done => Ok(done?),
         }
+    }
+
+    /// Fails the innermost branch that may fail, or the run when there is none. If the code that
+    /// follows it is broken too, it is the turn of the next one around.
+    async fn fail_around(
+        &self,
+        actor: &Actor,
+        mut frames: Vec<Frame>,
+        failure: Failure,
+        objects: CloudSet,
+    ) -> Result<(), Fault> {
+        for _ in 0..MAX_DEPTH {
+            match self.fail_within(actor, frames, failure.clone(), objects).await {
+                Err(stuck) if stuck.fault.is_of_the_code() => frames = stuck.frames,
+                done => return Ok(done?),
+            }
+        }
+        self.end(actor, Ended::Failed(failure), objects).await
     }
 
     async fn fail_run(&self, actor: &Actor, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {

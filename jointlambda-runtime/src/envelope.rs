@@ -17,6 +17,7 @@ use crate::{
     definition::{CloudIndex, Definition, NodeIndex, NodeKind},
     error::Fault,
     id::{Digest, RowKey, RunId},
+    join::WIDTH,
 };
 
 /// The version of the wire format; a function refuses any other.
@@ -106,6 +107,9 @@ pub enum Continuation {
     /// End the innermost branch, or the run, with a value.
     #[serde(rename = "r")]
     Return(Value),
+    /// End the innermost branch, whose fan-in waits for the first that are `Ok`, with an `Err`.
+    #[serde(rename = "e")]
+    Err(Value),
 }
 
 /// A call of a function at a node.
@@ -132,6 +136,8 @@ pub struct Fork {
     pub vars: Vars,
     /// What each branch begins with.
     pub branches: Vec<Continuation>,
+    /// How many `Ok` end the fan-in, where it does not wait for all branches.
+    pub first: Option<u32>,
 }
 
 /// A part of a fan-out: the branches from `first` on.
@@ -156,6 +162,8 @@ pub struct Frame {
     pub of: u32,
     /// The fan-out's variables.
     pub vars: Vars,
+    /// How many `Ok` end the fan-in, where it does not wait for all branches.
+    pub first: Option<u32>,
 }
 
 /// Encoded variables, by the index that the macro gave them.
@@ -255,6 +263,9 @@ pub enum Ended {
     /// With a value, which may be an `Err` of the user's.
     #[serde(rename = "r")]
     Returned(Value),
+    /// With an `Err`, where the fan-in waits for the first that are `Ok`.
+    #[serde(rename = "e")]
+    Err(Value),
     /// Not at all: the platform gave up.
     #[serde(rename = "f")]
     Failed(Failure),
@@ -322,7 +333,7 @@ impl Arrived {
     /// knows not where they are; those of a failed run are for whoever redrives it, and go by age.
     pub(crate) fn objects_left(&self) -> CloudSet {
         match self.ended {
-            Ended::Returned(_) => self.objects,
+            Ended::Returned(_) | Ended::Err(_) => self.objects,
             Ended::Cancelled => CloudSet::MAX,
             Ended::Failed(_) => 0,
         }
@@ -437,8 +448,14 @@ impl Envelope {
         }
         match &self.task {
             Task::Call(call) => call.check(definition),
+            Task::Relay(relay) if relay.frame.first.is_some() => Err("a few branches are not relayed"),
             Task::Relay(relay) => relay.frame.check(definition),
         }
+    }
+
+    /// Whether the instance is in a branch of a fan-in that does not wait for all branches.
+    pub(crate) fn may_be_late(&self) -> bool {
+        self.frames.iter().any(|frame| frame.first.is_some())
     }
 }
 
@@ -453,7 +470,7 @@ impl Frame {
         if self.index >= self.of {
             return Err("a branch index is out of range");
         }
-        check_fan_out(definition, self.join, &self.turns, self.of as usize, &self.vars)
+        check_fan_out(definition, self.join, &self.turns, self.of as usize, &self.vars, self.first)
     }
 }
 
@@ -463,10 +480,17 @@ fn check_fan_out(
     turns: &[u32],
     of: usize,
     vars: &Vars,
+    first: Option<u32>,
 ) -> Result<(), &'static str> {
     let node = definition.node(join).ok_or("it names an unknown fan-in")?;
-    if !matches!(node.kind, NodeKind::Join { .. }) {
+    let NodeKind::Join { first: waits_for_first, .. } = node.kind else {
         return Err("it names a call where a fan-in belongs");
+    };
+    if first.is_some() != waits_for_first.is_some() {
+        return Err("its fan-in waits for other branches");
+    }
+    if first.is_some_and(|first| first as usize > of || of > WIDTH as usize || (first == 0) != (of == 0)) {
+        return Err("its fan-in waits for a number of branches that is out of range");
     }
     if of > definition.max_branches as usize {
         return Err("it has too many branches");
@@ -476,15 +500,23 @@ fn check_fan_out(
 }
 
 impl Continuation {
-    /// Whether the continuation can come from `definition`, inside `depth` fan-outs.
-    pub(crate) fn check(&self, definition: &Definition, depth: usize) -> Result<(), &'static str> {
+    /// Whether the continuation can come from `definition`, inside `depth` fan-outs; `is_counted`
+    /// says whether the innermost tells `Ok` from `Err`.
+    pub(crate) fn check(
+        &self,
+        definition: &Definition,
+        depth: usize,
+        is_counted: bool,
+    ) -> Result<(), &'static str> {
         match self {
             Continuation::Call(call) => call.check(definition),
-            Continuation::Return(_) => Ok(()),
+            Continuation::Err(_) if !is_counted => Err("it ends in an `Err` that nobody counts"),
+            Continuation::Return(_) | Continuation::Err(_) => Ok(()),
             Continuation::Fork(_) if depth >= MAX_DEPTH => Err("its fan-outs are nested too deep"),
             Continuation::Fork(fork) => {
-                check_fan_out(definition, fork.join, &fork.turns, fork.branches.len(), &fork.vars)?;
-                fork.branches.iter().try_for_each(|branch| branch.check(definition, depth + 1))
+                let Fork { join, turns, vars, branches, first } = fork;
+                check_fan_out(definition, *join, turns, branches.len(), vars, *first)?;
+                branches.iter().try_for_each(|branch| branch.check(definition, depth + 1, first.is_some()))
             }
         }
     }
@@ -550,6 +582,7 @@ mod tests {
                 index: 3,
                 of: 5,
                 vars: vec![(9, Value::Inline(Bytes::from_static(b"abc")))],
+                first: Some(2),
             }],
             task: Task::Call(Call {
                 node: 0,

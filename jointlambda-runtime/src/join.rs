@@ -32,13 +32,13 @@ pub(crate) fn leaf_of(run: &RunId, around: &[Frame], frame: &Frame) -> (RowKey, 
     (key, frame.index % WIDTH)
 }
 
-/// All branches of a fan-in have arrived.
+/// All branches of a fan-in that it waits for have arrived.
 pub(crate) struct Full {
     /// The fan-in itself.
     pub(crate) join: Instance,
     /// Its variables.
     frame: Frame,
-    /// How the branches ended, in order.
+    /// How the branches ended that count, in order.
     arrived: Vec<Arrived>,
     /// The last arrival.
     last: Stamp,
@@ -59,6 +59,9 @@ impl Runtime {
             return Ok(None);
         };
         self.fit_slot(actor, frame, &mut arrived).await?;
+        if let Some(first) = frame.first {
+            return self.arrive_first(actor, around, frame, first, arrived).await;
+        }
         let home = self.join_home(frame.join);
         let table = &self.cloud(home)?.table;
         let expires_at = self.expires_at(&**table, &actor.term);
@@ -69,7 +72,8 @@ impl Runtime {
         let top = loop {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
-            let arrival = Arrival { slot: index % WIDTH, of: slots, value, expires_at };
+            let slot = index % WIDTH;
+            let arrival = Arrival { slot, of: slots, ok: false, first: None, value, expires_at };
             let mut answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.filled < slots {
                 return Ok(None);
@@ -157,6 +161,12 @@ impl Runtime {
         let node = self.join_node(full.join.node)?;
         let mut continuation = match self.glue_after(&full, node).await? {
             Ok(continuation) => continuation,
+            // Another copy may have seen one branch more, that has a value.
+            Err(ended) if full.frame.first.is_some() => {
+                let settled = self.commit_end(&full.join, node, ended.ended).await?;
+                let goes_on = self.goes_on(&full.join, &settled).await?;
+                return Ok(goes_on.then_some((full.join, settled)));
+            }
             Err(ended) => return Ok(Some((full.join, Settled::Ended(ended)))),
         };
         let Full { mut join, last, .. } = full;
@@ -173,6 +183,9 @@ impl Runtime {
     /// one that has a row to decide. Changes nothing.
     pub(crate) async fn undecided_fan_in(&self, full: &Full) -> Result<Option<Settled>, Fault> {
         let node = self.join_node(full.join.node)?;
+        if full.frame.first.is_some() {
+            return Ok(None);
+        }
         if let Some(ended) = without_value(full) {
             return Ok(Some(Settled::Ended(ended)));
         }
@@ -198,7 +211,7 @@ impl Runtime {
         let values: Vec<_> = arrived
             .iter()
             .filter_map(|arrived| match &arrived.ended {
-                Ended::Returned(value) => Some(value.clone()),
+                Ended::Returned(value) | Ended::Err(value) => Some(value.clone()),
                 Ended::Failed(_) | Ended::Cancelled => None,
             })
             .collect();
@@ -223,7 +236,8 @@ impl Runtime {
         let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
         let expires_at = self.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at };
+        let value = codec::pack(&arrived);
+        let arrival = Arrival { slot: END, of: 1, ok: false, first: None, value, expires_at };
         let key = RowKey::run(&actor.run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         self.delete_objects(&actor.run, arrived.objects_left()).await
@@ -244,7 +258,11 @@ impl Runtime {
         let home = self.join_home(frame.join);
         let prices = self.prices(home);
         let slots = WIDTH.min(frame.of) as usize;
-        let Ended::Returned(value @ Value::Inline(_)) = &mut arrived.ended else { return Ok(()) };
+        let (Ended::Returned(value @ Value::Inline(_)) | Ended::Err(value @ Value::Inline(_))) =
+            &mut arrived.ended
+        else {
+            return Ok(());
+        };
         if fits_slot(prices, value.wire_len(), slots) {
             return Ok(());
         }
@@ -260,7 +278,8 @@ impl Runtime {
 
 /// How the first branch that has no value ended, if there is one.
 fn without_value(full: &Full) -> Option<Arrived> {
-    let ended = full.arrived.iter().find(|arrived| !matches!(arrived.ended, Ended::Returned(_)))?;
+    let has_value = |arrived: &&Arrived| matches!(arrived.ended, Ended::Returned(_) | Ended::Err(_));
+    let ended = full.arrived.iter().find(|arrived| !has_value(arrived))?;
     Some(Arrived { objects: full.join.objects, ..ended.clone() })
 }
 
@@ -291,9 +310,9 @@ mod tests {
     #[test]
     fn every_branch_has_a_slot_of_its_own() {
         let run = RunId::derive("w", "k");
-        let slots: std::collections::BTreeSet<_> = (0..1000)
-            .map(|index| leaf_of(&run, &[], &Frame { join: 0, turns: vec![], index, of: 1000, vars: vec![] }))
-            .collect();
+        let frame = Frame { join: 0, turns: vec![], index: 0, of: 1000, vars: vec![], first: None };
+        let slots: std::collections::BTreeSet<_> =
+            (0..1000).map(|index| leaf_of(&run, &[], &Frame { index, ..frame.clone() })).collect();
         assert_eq!(slots.len(), 1000);
     }
 }

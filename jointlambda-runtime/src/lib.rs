@@ -16,6 +16,7 @@ pub mod embedded;
 mod entrypoint;
 pub mod envelope;
 pub mod error;
+mod first;
 pub mod graph;
 pub mod id;
 mod join;

@@ -18,6 +18,8 @@ use crate::{
     definition::{Definition, NodeIndex},
     envelope::{Call, Continuation, Fork, Frame, Value, Vars},
     error::Fault,
+    join::WIDTH,
+    plain::{OkOrErr, check_first},
 };
 
 /// What can travel between functions: owned, serialisable both ways, and `Send`.
@@ -125,6 +127,8 @@ struct Opening {
     turns: Vec<u32>,
     vars: Vars,
     branches: Vec<Continuation>,
+    /// How many `Ok` it waits for, if not for all branches.
+    first: Option<usize>,
 }
 
 /// The state of one activation of the glue.
@@ -223,6 +227,14 @@ impl Machine {
     pub fn branch<T>(&self, branches: &[Bytes], index: usize, returned: &Var<T>) -> Result<T, Fault> {
         let bytes = branches.get(index).ok_or_else(|| Fault::Poison("a branch is missing".to_owned()))?;
         (returned.decode)(bytes, "a branch's outcome")
+    }
+
+    /// The outcome that a [`race!`](crate::race) ends with. All branches return the same type.
+    pub fn winner<T>(&mut self, returned: &[&Var<T>]) -> Result<T, Fault> {
+        match (&self.take_branches()?[..], returned) {
+            ([bytes], [returned, ..]) => (returned.decode)(bytes, "a branch's outcome"),
+            _ => Err(Fault::Poison("a race has another number of winners than one".to_owned())),
+        }
     }
 
     /// Takes a variable out of the machine, or reads it from an enclosing fan-out.
@@ -337,13 +349,30 @@ impl Machine {
         Ok(Step::Next(Continuation::Return(Value::Inline(bytes))))
     }
 
+    /// Ends a branch whose fan-in waits for the first that are `Ok`.
+    pub fn give_back_result<T: OkOrErr>(&mut self, returned: &Var<T>, value: T) -> Result<Step, Fault> {
+        let is_err = value.is_err();
+        Ok(match self.give_back(returned, value)? {
+            Step::Next(Continuation::Return(value)) if is_err => Step::Next(Continuation::Err(value)),
+            step => step,
+        })
+    }
+
     /// Opens a fan-out that ends at `join`; the variables in `live` are for its branches and for
     /// the code after the join.
     pub fn open(&mut self, join: NodeIndex, live: &[u16]) -> Result<(), Fault> {
         let vars = self.encode_vars(live)?;
         let turns = std::mem::take(&mut self.turns);
-        self.opening.push(Opening { join, turns, vars, branches: Vec::new() });
+        self.opening.push(Opening { join, turns, vars, branches: Vec::new(), first: None });
         Ok(())
+    }
+
+    /// [`open`](Machine::open)s a fan-out whose fan-in waits for the `first` that are `Ok`. Says
+    /// whether it needs branches at all.
+    pub fn open_first(&mut self, join: NodeIndex, live: &[u16], first: usize) -> Result<bool, Fault> {
+        self.open(join, live)?;
+        self.opening.last_mut().expect("it was opened").first = Some(first);
+        Ok(first > 0)
     }
 
     /// Ends one branch's first stretch of glue, which began after [`open`](Machine::open) or
@@ -360,15 +389,24 @@ impl Machine {
                 "a fan-out of `{name}` passed its bound of {max} branches: raise it with `#[workflow(max_branches = …)]`"
             )));
         }
+        if opening.first.is_some() && opening.branches.len() >= WIDTH as usize {
+            return Err(Fault::Bound(format!(
+                "a `first_ok` of `{name}` passed its bound of {WIDTH} branches: use `try_fan_out` for more, or `first_ok` of parts"
+            )));
+        }
         opening.branches.push(continuation);
         Ok(())
     }
 
     /// Ends in the fan-out that was opened last.
     pub fn close(&mut self) -> Step {
-        let Opening { join, turns, vars, branches } =
+        let Opening { join, turns, vars, branches, first } =
             self.opening.pop().expect("a fan-out is closed after it is opened");
         self.turns.clone_from(&turns);
-        Step::Next(Continuation::Fork(Fork { join, turns, vars, branches }))
+        let first = first.map(|first| {
+            check_first(first, branches.len());
+            first as u32
+        });
+        Step::Next(Continuation::Fork(Fork { join, turns, vars, branches, first }))
     }
 }

@@ -102,6 +102,7 @@ impl Runtime {
                 retry::store(|| to.table.create(&key, row.clone())).await?;
             }
             Place::Object | Place::Result => {
+                actor.note_object(cloud);
                 let key = object_key(&actor.run, &stored);
                 retry::store(|| to.objects.put(&key, bytes.clone())).await?;
             }
@@ -174,6 +175,8 @@ impl Runtime {
                     self.find_large(false, around, branch, large);
                 }
             }
+            // An `Err` of its own ends a branch, not the run.
+            Continuation::Err(_) => {}
             Continuation::Return(value) => {
                 let home = self.definition.home;
                 if at_root
@@ -204,7 +207,7 @@ impl Runtime {
                 self.definition.node(call.node).map(|node| self.definition.home_of(node))
             }
             Continuation::Fork(fork) => fork.branches.first().and_then(|branch| self.begins_on(branch)),
-            Continuation::Return(_) => None,
+            Continuation::Return(_) | Continuation::Err(_) => None,
         }
     }
 

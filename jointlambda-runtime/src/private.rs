@@ -1,6 +1,7 @@
 //! Everything that generated code may name. Not for users: it changes without notice.
 
 mod each;
+mod race;
 mod residual;
 
 use std::{any::Any, future::Future, marker::PhantomData};
@@ -11,9 +12,10 @@ pub use crate::{
     definition::{CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
     error::Fault,
     machine::{Code, Machine, Outcome, Step, Travel, Var, Workflow},
-    plain::AllOk,
+    plain::{AllOk, OkOrErr},
 };
 pub use each::{Each, EachInClosedRange, each, each_in_closed_range, each_in_range, next};
+pub use race::{Contender, Prize, Race, contender};
 pub use residual::{FromResidual, Try};
 
 use crate::codec;
@@ -47,6 +49,11 @@ where
 /// The values of a `try_fan_out`, or the first error in branch order.
 pub fn all_ok<T, E>(outcomes: Vec<Result<T, E>>) -> Result<Vec<T>, E> {
     outcomes.into_iter().collect()
+}
+
+/// The values of a `first_ok`, or the error that counts.
+pub fn counted<R: OkOrErr>(outcomes: Vec<R>) -> Result<Vec<R::Value>, R::Error> {
+    outcomes.into_iter().map(R::ok_or_err).collect()
 }
 
 /// Tells a `Result` from other types: the inherent method is found before that of [`NeverErr`].

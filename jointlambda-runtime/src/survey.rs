@@ -15,6 +15,7 @@ use crate::{
     dispatch::CONCURRENCY,
     envelope::{Arrived, Call, Continuation, Ended, Failure, Fork, Frame, Stamp, Value, path},
     error::Fault,
+    first,
     runtime::Runtime,
 };
 
@@ -142,7 +143,7 @@ impl Survey<'_> {
         let mut told = Vec::new();
         loop {
             let settled = match continuation {
-                Continuation::Return(value) => return Ok((Continuation::Return(value), told)),
+                ended @ (Continuation::Return(_) | Continuation::Err(_)) => return Ok((ended, told)),
                 Continuation::Call(call) => {
                     let node = self.node(call.node)?;
                     let instance = self.instance(&frames, &call.turns, call.node);
@@ -172,6 +173,9 @@ impl Survey<'_> {
                 (Settled::Ended(Arrived { ended: Ended::Returned(value), .. }), _) => {
                     return Ok((Continuation::Return(value), told));
                 }
+                (Settled::Ended(Arrived { ended: Ended::Err(value), .. }), _) => {
+                    return Ok((Continuation::Err(value), told));
+                }
                 (Settled::Ended(_), left) => return Ok((left, told)),
             }
         }
@@ -195,8 +199,8 @@ impl Survey<'_> {
         if matches!(settled, Some(Settled::Next(_))) && self.room.load(Relaxed) == 0 {
             return Ok((settled, Continuation::Fork(fork)));
         }
-        let Fork { join, turns, vars, branches } = fork;
-        let frame = Frame { join, turns: turns.clone(), index: 0, of: branches.len() as u32, vars };
+        let Fork { join, turns, vars, branches, first } = fork;
+        let frame = Frame { join, turns: turns.clone(), index: 0, of: branches.len() as u32, vars, first };
         let arrived = self.runtime.arrived(&self.actor.run, frames, &frame).await?;
         let stretches = (0..).zip(branches).zip(&arrived).map(|((index, continuation), arrived)| {
             let mut frames = frames.to_vec();
@@ -211,6 +215,10 @@ impl Survey<'_> {
             told.extend(instances);
         }
         let there = arrived.iter().flatten().count() as u32;
+        let waits = match first {
+            None => there < frame.of,
+            Some(first) => !first::is_due(first, &arrived),
+        };
         let settled = match settled {
             None if there == frame.of => {
                 let arrived: Vec<_> = arrived.into_iter().flatten().collect();
@@ -223,22 +231,26 @@ impl Survey<'_> {
             settled => settled,
         };
         self.tell(told, node, &instance, || match settled {
-            None if there < frame.of => InstanceState::Waiting { arrived: there, of: frame.of },
+            None if waits => InstanceState::Waiting { arrived: there, of: frame.of },
             _ => state(self, node, settled.as_ref(), since),
         });
-        Ok((settled, Continuation::Fork(Fork { join, turns, vars: frame.vars, branches: left })))
+        let left = Fork { join, turns, vars: frame.vars, branches: left, first };
+        Ok((settled, Continuation::Fork(left)))
     }
 
     async fn branch(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
-        let returned = match stretch.arrived {
-            Some(Arrived { ended: Ended::Returned(value), .. }) => Some(value.clone()),
+        let returned = match stretch.arrived.map(|arrived| &arrived.ended) {
+            Some(Ended::Returned(value)) => Some(Continuation::Return(value.clone())),
+            Some(Ended::Err(value)) => Some(Continuation::Err(value.clone())),
             _ => None,
         };
-        if let (Some(value), 0) = (&returned, self.room.load(Relaxed)) {
-            return Ok((Continuation::Return(value.clone()), Vec::new()));
+        if self.room.load(Relaxed) == 0
+            && let Some(returned) = returned
+        {
+            return Ok((returned, Vec::new()));
         }
         let (left, told) = Box::pin(self.through(stretch)).await?;
-        Ok((returned.map_or(left, Continuation::Return), told))
+        Ok((returned.unwrap_or(left), told))
     }
 
     fn tell(
@@ -286,7 +298,7 @@ fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: 
         None => InstanceState::Running { since },
         Some(Settled::Next(Next { stamp, .. })) => committed(stamp),
         Some(Settled::Ended(Arrived { ended, stamp, .. })) => match ended {
-            Ended::Returned(_) => committed(stamp),
+            Ended::Returned(_) | Ended::Err(_) => committed(stamp),
             // The end of the run, where the failure of another instance was first.
             Ended::Failed(failure) if failure.at != node.name => InstanceState::Running { since },
             Ended::Failed(failure) => {
@@ -304,7 +316,7 @@ fn stored_values<'c>(continuation: &'c mut Continuation, values: &mut Vec<&'c mu
         }
     };
     match continuation {
-        Continuation::Return(value) => add(value),
+        Continuation::Return(value) | Continuation::Err(value) => add(value),
         Continuation::Call(Call { args, vars, .. }) => {
             add(args);
             vars.iter_mut().for_each(|(_, value)| add(value));

@@ -8,10 +8,11 @@ use crate::{
     client::RunRecord,
     codec,
     commit::{Actor, Instance, Next, Settled},
-    definition::{FunctionDef, NodeDef, NodeIndex},
+    definition::{FunctionDef, NodeDef, NodeIndex, NodeKind},
     dispatch::CONCURRENCY,
     envelope::{Arrived, Call, CloudSet, Continuation, Ended, Fork, Frame, Stamp},
     error::Fault,
+    first,
     join::{Full, WIDTH},
     runtime::Runtime,
 };
@@ -123,6 +124,10 @@ impl<'a> Walk<'a> {
                 let (ended, stamp) = (Ended::Returned(value), self.runtime.stamp(self.actor));
                 self.arrive(frames, Arrived { ended, objects, stamp }, &mut found).await?;
             }
+            Continuation::Err(value) => {
+                let (ended, stamp) = (Ended::Err(value), self.runtime.stamp(self.actor));
+                self.arrive(frames, Arrived { ended, objects, stamp }, &mut found).await?;
+            }
         }
         Ok(found)
     }
@@ -164,7 +169,7 @@ impl<'a> Walk<'a> {
         found: &mut Found,
     ) -> Result<Settled, Fault> {
         let Some(innermost) = instance.turns.len().checked_sub(1) else { return Ok(settled) };
-        if node.tail {
+        if node.tail || self.stops_late_branches() {
             return Ok(settled);
         }
         let (mut reached, mut step) = (instance.turns[innermost], 1_u32);
@@ -188,6 +193,13 @@ impl<'a> Walk<'a> {
         Ok(settled)
     }
 
+    /// Whether branches that no fan-in waits for any more are to be stopped, too: those of earlier
+    /// turns may still be under way.
+    fn stops_late_branches(&self) -> bool {
+        let waits_for_first = |node: &NodeDef| matches!(node.kind, NodeKind::Join { first: Some(_), .. });
+        matches!(self.errand, Errand::Stop) && self.runtime.definition.nodes.iter().any(waits_for_first)
+    }
+
     /// Whether a call that was dispatched at `since` and is not decided must be lost.
     fn is_lost(&self, function: &FunctionDef, since: Timestamp, now: Timestamp) -> bool {
         now.saturating_sub(since) >= self.runtime.lost_after(function)
@@ -202,33 +214,47 @@ impl<'a> Walk<'a> {
         found: &mut Found,
     ) -> Result<(), Fault> {
         let node = self.runtime.join_node(fork.join)?;
-        let Fork { join, turns, vars, branches } = fork;
+        let Fork { join, turns, vars, branches, first } = fork;
         let mut instance = self.instance(frames.clone(), join, turns.clone(), objects);
+        let mut is_decided = false;
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             let settled = self.leap(&mut instance, node, settled, found).await?;
-            return self.go_on(instance, settled, found).await;
+            self.go_on(instance.clone(), settled, found).await?;
+            if first.is_none() || !self.stops_late_branches() {
+                return Ok(());
+            }
+            is_decided = true;
         }
-        let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars };
+        let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars, first };
         if branches.is_empty() {
+            if is_decided {
+                return Ok(());
+            }
             let at_ms = since.saturating_sub(self.actor.term.started_at);
             let stamp = Stamp { at_ms, ..self.runtime.stamp(self.actor) };
             return self.fire(self.runtime.full_at_once(instance, frame, stamp), found).await;
         }
         let arrived = self.runtime.arrived(&self.actor.run, &frames, &frame).await?;
         found.looked_at += arrived.len().div_ceil(WIDTH as usize);
-        let full_leaf = |leaf: &[Option<Arrived>]| leaf.iter().all(Option::is_some);
+        let full_leaf = |leaf: &[Option<Arrived>]| match first {
+            None => leaf.iter().all(Option::is_some),
+            Some(first) => !is_decided && first::is_due(first, leaf),
+        };
         let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
+        // What is due waits for no branch.
+        let waits = first.is_none() || matches!(self.errand, Errand::Stop) || !full[0];
+        // One branch of a full row arrives again, in case nobody went on from there.
+        let mut again: Vec<bool> = full.clone();
         let mut open = Vec::new();
         for ((index, continuation), arrived) in (0..).zip(branches).zip(arrived) {
             let mut around = frames.clone();
             around.push(Frame { index, ..frame.clone() });
             match arrived {
-                None => open.push(Part { frames: around, continuation, objects, since }),
-                // One branch of a full row arrives again, in case nobody went on from there.
-                Some(arrived) if index % WIDTH == 0 && full[(index / WIDTH) as usize] => {
+                None if waits => open.push(Part { frames: around, continuation, objects, since }),
+                Some(arrived) if std::mem::take(&mut again[(index / WIDTH) as usize]) => {
                     self.arrive(around, arrived, found).await?;
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         if open.len() > MAX_LOOKED_AT {
@@ -249,7 +275,21 @@ impl<'a> Walk<'a> {
     /// A fan-in is full: goes on with it, or sees to it that nobody does.
     async fn fire(&self, full: Full, found: &mut Found) -> Result<(), Fault> {
         let fired = match self.errand {
-            Errand::Resume { .. } => self.runtime.fan_in(full).await?,
+            Errand::Resume { .. } => {
+                let (join, node) = (full.join.clone(), self.runtime.join_node(full.join.node)?);
+                match self.runtime.fan_in(full).await {
+                    // The branch is broken for good, not the run.
+                    Err(fault) if fault.is_of_the_code() && first::innermost(&join.frames).is_some() => {
+                        let (ended, stamp) = (
+                            Ended::Failed(join.failure(node, fault.to_string(), 1)),
+                            self.runtime.stamp(self.actor),
+                        );
+                        let arrived = Arrived { ended, objects: join.objects, stamp };
+                        Some((join, Settled::Ended(arrived)))
+                    }
+                    fired => fired?,
+                }
+            }
             Errand::Stop => match self.runtime.undecided_fan_in(&full).await? {
                 // Nothing is decided between such a fan-in and the call that follows it.
                 Some(settled) => Some((full.join, settled)),
@@ -271,7 +311,7 @@ impl<'a> Walk<'a> {
         self.go_on(instance, settled, found).await
     }
 
-    async fn go_on(&self, instance: Instance, settled: Settled, found: &mut Found) -> Result<(), Fault> {
+    async fn go_on(&self, mut instance: Instance, settled: Settled, found: &mut Found) -> Result<(), Fault> {
         match settled {
             Settled::Next(Next { continuation, objects, stamp }) => {
                 let since = self.actor.term.started_at + stamp.at_ms;
@@ -279,12 +319,16 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Settled::Ended(arrived) => match (&arrived.ended, self.errand) {
-                // A failed instance fails the run, wherever it is.
-                (Ended::Failed(_), Errand::Resume { .. }) => {
-                    self.runtime.end(self.actor, arrived.ended, arrived.objects).await
-                }
+                // A failed instance fails the branch that may fail, or the run, wherever it is.
+                (Ended::Failed(_), Errand::Resume { .. }) => match first::innermost(&instance.frames) {
+                    None => self.runtime.end(self.actor, arrived.ended, arrived.objects).await,
+                    Some(branch) => {
+                        instance.frames.truncate(branch + 1);
+                        self.arrive(instance.frames, arrived, found).await
+                    }
+                },
                 (Ended::Failed(_) | Ended::Cancelled, _) => Ok(()),
-                (Ended::Returned(_), _) => self.arrive(instance.frames, arrived, found).await,
+                (Ended::Returned(_) | Ended::Err(_), _) => self.arrive(instance.frames, arrived, found).await,
             },
         }
     }

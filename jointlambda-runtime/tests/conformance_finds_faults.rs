@@ -20,6 +20,8 @@ enum Fault {
     LosersSeeNoRow,
     EveryArrivalIsFresh,
     CountsLagBehind,
+    RepetitionsCountAsOk,
+    OkIsReadAfterwards,
     RowsComeReversed,
     LatestDueFirst,
     FullRowsStayDue,
@@ -62,9 +64,16 @@ impl Table for Faulty {
         if self.fault == Fault::FullRowsStayDue {
             arrival.of += 1;
         }
+        let again = arrival.clone();
         let arrived = self.table.arrive(key, arrival).await?;
         Ok(match self.fault {
             Fault::EveryArrivalIsFresh => Arrived { fresh: true, ..arrived },
+            Fault::RepetitionsCountAsOk => Arrived { ok: arrived.ok + u32::from(!arrived.fresh), ..arrived },
+            // A second request would see what has arrived meanwhile.
+            Fault::OkIsReadAfterwards => {
+                tokio::task::yield_now().await;
+                Arrived { ok: self.table.arrive(key, again).await?.ok, ..arrived }
+            }
             Fault::CountsLagBehind => Arrived { filled: arrived.filled.saturating_sub(1).max(1), ..arrived },
             _ => arrived,
         })
@@ -113,6 +122,8 @@ fn each_fault_is_found_by_the_check_for_it() {
         (Fault::LosersSeeNoRow, "the_first_of_many_creators_wins_and_all_see_its_row"),
         (Fault::EveryArrivalIsFresh, "an_arrival_is_idempotent_and_its_slot_never_changes"),
         (Fault::CountsLagBehind, "one_of_many_arrivals_fills_the_last_slot"),
+        (Fault::RepetitionsCountAsOk, "ok_arrivals_are_counted_once_with_their_slots"),
+        (Fault::OkIsReadAfterwards, "each_of_many_ok_arrivals_sees_a_count_of_its_own"),
         (Fault::RowsComeReversed, "rows_read_together_come_in_the_order_of_their_keys"),
         (Fault::LatestDueFirst, "due_rows_come_earliest_first"),
         (Fault::FullRowsStayDue, "a_full_row_leaves_the_run_index"),

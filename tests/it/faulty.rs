@@ -87,11 +87,14 @@ fn sound() -> Box<dyn Parts> {
     Box::new(Sound { sweeps: true })
 }
 
+/// Whether an outcome is one that the plain run may have, too.
+type Accepts<W> = Box<dyn Fn(&<W as Workflow>::Output) -> bool>;
+
 /// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
 pub(crate) fn attempt<W: Workflow>(
     parts: MakeParts<'_>,
     input: &W::Input,
-    expected: &W::Output,
+    accepts: &dyn Fn(&W::Output) -> bool,
     schedule: &Schedule,
 ) -> Result<Trial, String>
 where
@@ -137,17 +140,17 @@ where
             () = sweeping => unreachable!(),
             () = tokio::time::sleep(Duration::from_secs(24 * 3600)) => return Err("the run did not end".to_owned()),
         };
-        match result {
-            Ok(output) if output == *expected => {}
+        let ended = match result {
+            Ok(output) if accepts(&output) => output,
             Ok(output) => return Err(format!("the outcome is {output:?}")),
             Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
             Err(error) => return Err(format!("no result: {error}")),
-        }
+        };
         // Everything late comes now, and must find nothing to do.
         tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         clouds.idle().await;
         let after = observer.result(&run).await.map_err(|e| e.to_string())?;
-        if after != *expected {
+        if after != ended {
             return Err(format!("the outcome became {after:?}"));
         }
         if let Some(violation) = faults.violations().first() {
@@ -176,7 +179,7 @@ where
 struct Subject<'p, W: Workflow> {
     parts: MakeParts<'p>,
     input: W::Input,
-    expected: W::Output,
+    accepts: Accepts<W>,
     calm: Vec<Operation>,
     rows: u64,
 }
@@ -188,16 +191,24 @@ where
 {
     fn new(input: W::Input) -> Self {
         let expected = virtual_time(0, W::plain(input.clone()));
-        let calm = attempt::<W>(&sound, &input, &expected, &Schedule::default())
+        Self::accepting(input, move |output| *output == expected)
+    }
+
+    /// A run that may end in several ways: the plain run in one of them, too.
+    fn accepting(input: W::Input, accepts: impl Fn(&W::Output) -> bool + 'static) -> Self {
+        let plain = virtual_time(0, W::plain(input.clone()));
+        assert!(accepts(&plain), "{}: the plain run gives {plain:?}", W::definition().name);
+        let calm = attempt::<W>(&sound, &input, &accepts, &Schedule::default())
             .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
-        Subject { parts: &sound, input, expected, calm: calm.operations, rows: calm.rows }
+        let accepts = Box::new(accepts);
+        Subject { parts: &sound, input, accepts, calm: calm.operations, rows: calm.rows }
     }
 
     /// Tries a schedule; its operations, or what went wrong.
     fn attempt(&self, schedule: &Schedule) -> Result<Trial, String> {
         let faults = schedule.0.len();
         let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
-        match attempt::<W>(self.parts, &self.input, &self.expected, schedule) {
+        match attempt::<W>(self.parts, &self.input, &self.accepts, schedule) {
             // Names are pure functions, so that no fault makes another row.
             Ok(trial) if trial.rows > self.rows => {
                 Err(format!("{schedule}: {} rows, where there are {} without faults", trial.rows, self.rows))
@@ -236,7 +247,25 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
+    singles_of(&Subject::<W>::new(input));
+}
+
+/// Tries every single fault of a run that may end in several ways.
+pub(crate) fn survive_single_faults_where<W: Workflow>(
+    input: W::Input,
+    accepts: impl Fn(&W::Output) -> bool + 'static,
+) where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    singles_of(&Subject::<W>::accepting(input, accepts));
+}
+
+fn singles_of<W: Workflow>(subject: &Subject<'_, W>)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
     if subject.calm.len() > LONGEST {
         return;
     }
@@ -258,7 +287,7 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    attempt::<W>(parts, &input, &expected, &Schedule::default()).map(|_| ())
+    attempt::<W>(parts, &input, &|output| *output == expected, &Schedule::default()).map(|_| ())
 }
 
 /// What the suite finds wrong with a deployment of `parts`, without faults, under one, or under one
@@ -305,7 +334,26 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
+    pairs_of(&Subject::<W>::new(input), stride);
+}
+
+/// Tries pairs of faults in a run that may end in several ways.
+pub(crate) fn survive_pairs_where<W: Workflow>(
+    input: W::Input,
+    stride: usize,
+    accepts: impl Fn(&W::Output) -> bool + 'static,
+) where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    pairs_of(&Subject::<W>::accepting(input, accepts), stride);
+}
+
+fn pairs_of<W: Workflow>(subject: &Subject<'_, W>, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
     let mut failures = Vec::new();
     let mut turn = 0;
     for first in singles(&subject.calm, 0) {
@@ -337,7 +385,27 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
+    random_of(&Subject::<W>::new(input), count, seed);
+}
+
+/// Tries random schedules in a run that may end in several ways.
+pub(crate) fn survive_random_where<W: Workflow>(
+    input: W::Input,
+    count: usize,
+    seed: u64,
+    accepts: impl Fn(&W::Output) -> bool + 'static,
+) where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    random_of(&Subject::<W>::accepting(input, accepts), count, seed);
+}
+
+fn random_of<W: Workflow>(subject: &Subject<'_, W>, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
     let mut random = fastrand::Rng::with_seed(seed);
     let mut failures = Vec::new();
     for _ in 0..count {

@@ -21,4 +21,5 @@ mod poison;
 mod protocol;
 mod providers;
 pub(crate) use providers::model;
+mod redundancy;
 mod sequence;

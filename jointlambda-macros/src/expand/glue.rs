@@ -49,6 +49,11 @@ fn machine() -> Ident {
     ident("__m")
 }
 
+/// A name of ours, where rustc is to point at something of the user's.
+fn ident_at(name: &Ident, span: Span) -> Ident {
+    Ident::new(&name.to_string(), span.resolved_at(Span::mixed_site()))
+}
+
 impl<'a> Glue<'a> {
     pub(super) fn new(model: &'a Model, lowered: &'a Lowered) -> Self {
         let live = lowered.order.iter().flat_map(|&state| &lowered.states[state].live_in);
@@ -232,7 +237,16 @@ impl<'a> Context<'a> {
             Outcomes::Map { region, fallible } => {
                 let returned = returns(*region);
                 let all = quote!(#m.branches(&#returned)?);
-                let all = if *fallible { quote!(__private::all_ok(#all)) } else { all };
+                let region = &self.glue.lowered.regions[*region];
+                let all = match (region.is_counted, *fallible) {
+                    (true, _) => {
+                        let span = region.span.resolved_at(Span::mixed_site());
+                        let (m, returned) = (ident_at(&m, span), ident_at(&returned, span));
+                        quote_spanned!(span=> __private::counted(#m.branches(&#returned)?))
+                    }
+                    (false, true) => quote!(__private::all_ok(#all)),
+                    (false, false) => all,
+                };
                 quote!(let #name = #all;)
             }
             Outcomes::Tuple { regions, fallible } => {
@@ -244,6 +258,14 @@ impl<'a> Context<'a> {
                 let all = quote!((#(#parts,)*));
                 let all = if *fallible { quote!(__private::AllOk::all_ok(#all)) } else { all };
                 quote!(let #outcomes = #m.take_branches()?; let #name = #all;)
+            }
+            Outcomes::Winner { regions } => {
+                let all = regions.iter().map(|&region| {
+                    let span = self.glue.lowered.regions[region].span;
+                    let returned = ident_at(&returns(region), span);
+                    quote_spanned!(span=> &#returned)
+                });
+                quote!(let #name = #m.winner(&[#(#all),*])?;)
             }
         }
     }
@@ -312,26 +334,46 @@ impl<'a> Context<'a> {
         let close = self.leave(quote!(#m.close()));
         match over {
             Over::Items { items, pat, branch } => {
-                let (items, element, list) =
-                    (rewrite::expr(&self, items), ident("__element"), ident("__items"));
+                let (written, items) = (items, rewrite::expr(&self, items));
+                let (element, list) = (ident("__element"), ident("__items"));
                 let start = start(*branch);
-                quote! {
-                    let #list = #items;
-                    #keep
-                    #m.open(#node, #live)?;
+                let starts = quote! {
                     for #element in ::core::iter::IntoIterator::into_iter(#list) {
                         let #pat = #element;
                         #start
                     }
+                };
+                if self.is_counted(*branch) {
+                    let first = match &**written {
+                        syn::Expr::Tuple(tuple) => tuple.elems.first().map(|first| first.span()),
+                        _ => None,
+                    };
+                    let first = ident_at(&ident("__first"), first.unwrap_or_else(Span::mixed_site));
+                    return quote! {
+                        let (#first, #list) = #items;
+                        #keep
+                        if #m.open_first(#node, #live, #first)? { #starts }
+                        #close
+                    };
+                }
+                quote! {
+                    let #list = #items;
+                    #keep
+                    #m.open(#node, #live)?;
+                    #starts
                     #close
                 }
             }
             Over::Branches(branches) => {
                 let starts = branches.iter().map(|&branch| start(branch));
                 let frozen = self.frozen(branches);
+                let open = match branches.first() {
+                    Some(&branch) if self.is_counted(branch) => quote!(#m.open_first(#node, #live, 1)?;),
+                    _ => quote!(#m.open(#node, #live)?;),
+                };
                 quote! {
                     #keep
-                    #m.open(#node, #live)?;
+                    #open
                     #frozen
                     #({ #starts })*
                     #close
@@ -342,6 +384,12 @@ impl<'a> Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether a branch ends in a fan-in that waits for the first that are `Ok`.
+    fn is_counted(self, branch: SeqId) -> bool {
+        let lowered = self.glue.lowered;
+        lowered.regions[lowered.seqs[branch].region].is_counted
+    }
+
     /// Makes the variables that branches share immutable: what one branch changes, the others and
     /// the code after the join do not see.
     fn frozen(self, branches: &[SeqId]) -> TokenStream {
@@ -363,8 +411,13 @@ fn branch_label(region: RegionId) -> syn::Lifetime {
 impl Exits for Context<'_> {
     fn give_back(&self, value: TokenStream) -> TokenStream {
         let (m, returned, name) = (machine(), returns(self.region), ident("__returned"));
-        let leave = self.leave(quote!(#m.give_back(&#returned, #name)?));
-        let ty = self.glue.lowered.regions[self.region].output.as_ref().map(|ty| quote!(: #ty));
+        let region = &self.glue.lowered.regions[self.region];
+        let give_back = match region.is_counted {
+            true => quote_spanned!(region.span=> #m.give_back_result(&#returned, #name)?),
+            false => quote!(#m.give_back(&#returned, #name)?),
+        };
+        let leave = self.leave(give_back);
+        let ty = region.output.as_ref().map(|ty| quote!(: #ty));
         quote!(let #name #ty = #value; #leave)
     }
 

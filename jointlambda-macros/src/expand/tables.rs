@@ -79,21 +79,25 @@ fn expand_function(function: &Function) -> TokenStream {
 fn expand_node(node: &Node) -> TokenStream {
     let (name, resume, tail, pure) = (&node.name, index(node.resume), node.tail, node.pure);
     let next = node.next.iter().map(|&next| index(next));
-    let kind = match node.kind {
+    let kind = match &node.kind {
         NodeKind::Call { function } => {
-            let function = index(function);
+            let function = index(*function);
             quote!(Call { function: #function })
         }
-        NodeKind::Join { home, branches } => {
-            let home = index(home);
+        NodeKind::Join { home, branches, first } => {
+            let home = index(*home);
             let branches = match branches {
                 Some(count) => {
-                    let count = count as u32;
+                    let count = *count as u32;
                     quote!(::core::option::Option::Some(#count))
                 }
                 None => quote!(::core::option::Option::None),
             };
-            quote!(Join { home: #home, branches: #branches })
+            let first = match first {
+                Some(first) => quote!(::core::option::Option::Some(#first)),
+                None => quote!(::core::option::Option::None),
+            };
+            quote!(Join { home: #home, branches: #branches, first: #first })
         }
     };
     quote! {

@@ -16,7 +16,10 @@ use syn::{
 
 use super::{
     JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId,
-    State, StateId, Target, Turns, Var, VarId, VarSet, format, mentions::Names, rules, unwrapped,
+    State, StateId, Target, Turns, Var, VarId, VarSet, format,
+    mentions::Names,
+    rules::{self, FanOut, Join},
+    unwrapped,
 };
 use crate::model::Model;
 
@@ -43,6 +46,7 @@ pub(super) fn build(model: &Model, params: Vec<Pat>, body: &Block, vars: Vec<Var
         parent: None,
         output: Some(model.workflow.output.clone()),
         span: model.workflow.ident.span(),
+        is_counted: false,
     });
     let start = builder.new_state();
     builder.open(start);
@@ -604,13 +608,13 @@ impl Builder<'_> {
         parse_quote!(#marker!(#id))
     }
 
-    /// Waits for a call, a `fan_out`, or a `join!`; gives its value.
+    /// Waits for a call, a `fan_out`, a `join!` or what is like them; gives its value.
     fn awaited(&mut self, call: &ExprCall) -> Expr {
-        if let Some(fallible) = rules::is_join(call) {
-            return self.join(call, fallible);
+        if let Some(together) = rules::is_join(call) {
+            return self.join(call, together);
         }
-        if let Some(fallible) = rules::is_fan_out(&call.func) {
-            return self.fan_out(call, fallible);
+        if let Some(each) = rules::is_fan_out(&call.func) {
+            return self.fan_out(call, each);
         }
         let Some(function) = super::path_ident(&call.func).and_then(|ident| self.model.function(ident))
         else {
@@ -634,13 +638,19 @@ impl Builder<'_> {
         self.path(outcome)
     }
 
-    fn fan_out(&mut self, call: &ExprCall, fallible: bool) -> Expr {
-        let (Some(items), Some(Expr::Closure(closure))) = (call.args.first(), call.args.get(1)) else {
-            unreachable!("`rules` has checked the arguments")
+    fn fan_out(&mut self, call: &ExprCall, each: FanOut) -> Expr {
+        let args: Vec<&Expr> = call.args.iter().collect();
+        let (first, items, closure) = match args[..] {
+            [items, Expr::Closure(closure)] => (None, items, closure),
+            [first, items, Expr::Closure(closure)] => (Some(first), items, closure),
+            _ => unreachable!("`rules` has checked the arguments"),
         };
         let over_text = compact(items);
-        let items = self.value(items);
-        let node = self.node("map", NodeKind::Join { home: 0, branches: None });
+        let (name, items) = match first {
+            None => ("map", self.value(items)),
+            Some(first) => ("first", self.value(&parse_quote!((#first, #items)))),
+        };
+        let node = self.node(name, NodeKind::Join { home: 0, branches: None, first: first.map(compact) });
         let output = match &closure.output {
             syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
             syn::ReturnType::Default => None,
@@ -650,13 +660,19 @@ impl Builder<'_> {
             this.declare(&pat);
             this.expr(&closure.body, Dest::Return);
         });
+        self.out.regions[region].is_counted = each == FanOut::FirstOk;
         self.outline.push(Outline::Map { node, over: over_text, body });
         let over = Over::Items { items: Box::new(items), pat: Box::new(pat), branch };
+        let fallible = each != FanOut::All;
         self.fork(node, over, Outcomes::Map { region, fallible }, call.func.span())
     }
 
-    fn join(&mut self, call: &ExprCall, fallible: bool) -> Expr {
-        let node = self.node("join", NodeKind::Join { home: 0, branches: Some(call.args.len()) });
+    fn join(&mut self, call: &ExprCall, together: Join) -> Expr {
+        let (name, first) = match together {
+            Join::All | Join::Try => ("join", None),
+            Join::Race => ("race", Some("1".to_owned())),
+        };
+        let node = self.node(name, NodeKind::Join { home: 0, branches: Some(call.args.len()), first });
         let (mut regions, mut branches, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
         for branch in &call.args {
             let (region, seq, body) = self.branch(None, branch.span(), |this| match branch {
@@ -667,12 +683,18 @@ impl Builder<'_> {
                 }
                 _ => unreachable!("`rules` has checked the branches"),
             });
+            self.out.regions[region].is_counted = together == Join::Race;
             regions.push(region);
             branches.push(seq);
             drawn.push(body);
         }
         self.outline.push(Outline::Join { node, branches: drawn });
-        self.fork(node, Over::Branches(branches), Outcomes::Tuple { regions, fallible }, call.func.span())
+        let outcomes = match together {
+            Join::All => Outcomes::Tuple { regions, fallible: false },
+            Join::Try => Outcomes::Tuple { regions, fallible: true },
+            Join::Race => Outcomes::Winner { regions },
+        };
+        self.fork(node, Over::Branches(branches), outcomes, call.func.span())
     }
 
     /// Lowers the body of a branch, in a region of its own.
@@ -682,7 +704,7 @@ impl Builder<'_> {
         span: Span,
         body: impl FnOnce(&mut Self),
     ) -> (RegionId, SeqId, Vec<Outline>) {
-        self.out.regions.push(Region { parent: Some(self.region), output, span });
+        self.out.regions.push(Region { parent: Some(self.region), output, span, is_counted: false });
         let region = self.out.regions.len() - 1;
         let around =
             (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));

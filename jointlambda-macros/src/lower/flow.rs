@@ -15,7 +15,9 @@ pub(super) fn analyse(model: &Model, lowered: &mut Lowered) {
         let mut reach = Reach::new(lowered);
         reach.state(resume);
         let (next, tail) = (reach.nodes, !reach.goes_on);
-        let pure = matches!(lowered.nodes[id].kind, NodeKind::Join { .. }) && is_pure(lowered, resume);
+        // Which branches were first differs from copy to copy.
+        let waits_for_all = matches!(lowered.nodes[id].kind, NodeKind::Join { first: None, .. });
+        let pure = waits_for_all && is_pure(lowered, resume);
         let node = &mut lowered.nodes[id];
         node.next = next.into_iter().collect();
         node.tail = tail;

@@ -95,16 +95,18 @@ pub(crate) enum Op {
 /// How a fan-in's outcomes become one value.
 #[derive(Debug)]
 pub(crate) enum Outcomes {
-    /// `fan_out`: a `Vec` of what the region returns; `try_fan_out`: a `Result` of one.
+    /// `fan_out`: a `Vec` of what the region returns; `try_fan_out`, `first_ok`: a `Result` of one.
     Map { region: RegionId, fallible: bool },
     /// `join!`: a tuple of what the regions return; `try_join!`: a `Result` of one.
     Tuple { regions: Vec<RegionId>, fallible: bool },
+    /// `race!`: what one of the regions returns.
+    Winner { regions: Vec<RegionId> },
 }
 
 /// What a fan-out runs over.
 #[derive(Debug)]
 pub(crate) enum Over {
-    /// One branch per element.
+    /// One branch per element; for `first_ok`, of a tuple of how many and the elements.
     Items { items: Box<Expr>, pat: Box<Pat>, branch: SeqId },
     /// These branches.
     Branches(Vec<SeqId>),
@@ -161,6 +163,8 @@ pub(crate) struct Region {
     pub(crate) output: Option<Type>,
     /// Where it is written.
     pub(crate) span: Span,
+    /// Whether it is a branch whose fan-in waits for the first that are `Ok`.
+    pub(crate) is_counted: bool,
 }
 
 #[derive(Debug)]
@@ -182,6 +186,8 @@ pub(crate) enum NodeKind {
         /// The cloud where most branches end.
         home: usize,
         branches: Option<usize>,
+        /// How many `Ok` it waits for, as written, if not for all branches.
+        first: Option<String>,
     },
 }
 
@@ -204,7 +210,7 @@ pub(crate) fn lower(model: &Model, diagnostics: &mut Diagnostics) -> Option<Lowe
         return None;
     }
     let mut params: Vec<Pat> = model.workflow.params.iter().map(|param| param.pat.clone()).collect();
-    let constructs = ["fan_out", "try_fan_out"].map(str::to_owned);
+    let constructs = ["fan_out", "try_fan_out", "first_ok"].map(str::to_owned);
     let functions = model.functions.iter().map(|function| format::unraw(&function.ident));
 
     let vars = rename::rename(&mut params, &mut body, &functions.chain(constructs).collect());

@@ -27,22 +27,65 @@ pub(super) fn check(model: &Model, body: &mut Block, diagnostics: &mut Diagnosti
     checker.visit_block_mut(body);
 }
 
+/// A fan-out over a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FanOut {
+    All,
+    Try,
+    FirstOk,
+}
+
+impl FanOut {
+    fn name(self) -> &'static str {
+        match self {
+            FanOut::All => "fan_out",
+            FanOut::Try => "try_fan_out",
+            FanOut::FirstOk => "first_ok",
+        }
+    }
+
+    /// What it takes, and how it is written.
+    fn takes(self) -> (usize, &'static str, &'static str) {
+        match self {
+            FanOut::All | FanOut::Try => (2, "a list and an `async` closure", "list, async |item| …"),
+            FanOut::FirstOk => (3, "a number, a list and an `async` closure", "number, list, async |item| …"),
+        }
+    }
+}
+
+/// A fan-out into unlike branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    All,
+    Try,
+    Race,
+}
+
+/// The most branches of a fan-in that does not wait for all of them: they share one row.
+const MAX_FIRST: usize = 128;
+
 /// The name of a construct that is called and awaited.
-pub(super) fn is_fan_out(expr: &Expr) -> Option<bool> {
+pub(super) fn is_fan_out(expr: &Expr) -> Option<FanOut> {
     let Expr::Path(path) = unwrapped(expr) else { return None };
     match path.path.segments.last()?.ident.to_string().as_str() {
-        "fan_out" => Some(false),
-        "try_fan_out" => Some(true),
+        "fan_out" => Some(FanOut::All),
+        "try_fan_out" => Some(FanOut::Try),
+        "first_ok" => Some(FanOut::FirstOk),
         _ => None,
     }
 }
 
-/// `join!` (false) or `try_join!` (true), parsed: a call whose function is the bare macro.
-pub(super) fn is_join(call: &ExprCall) -> Option<bool> {
+/// `join!` and the like, parsed: a call whose function is the bare macro.
+pub(super) fn is_join(call: &ExprCall) -> Option<Join> {
     let Expr::Macro(ExprMacro { mac, .. }) = &*call.func else { return None };
-    match mac.path.segments.last()?.ident.to_string().as_str() {
-        "join" => Some(false),
-        "try_join" => Some(true),
+    join_named(&mac.path)
+}
+
+fn join_named(path: &syn::Path) -> Option<Join> {
+    match path.segments.last()?.ident.to_string().as_str() {
+        "join" => Some(Join::All),
+        "try_join" => Some(Join::Try),
+        "race" => Some(Join::Race),
         _ => None,
     }
 }
@@ -105,8 +148,8 @@ impl Checker<'_> {
             for arg in &mut call.args {
                 self.visit_expr_mut(arg);
             }
-        } else if let Some(fallible) = is_fan_out(&call.func) {
-            self.fan_out(call, fallible);
+        } else if let Some(each) = is_fan_out(&call.func) {
+            self.fan_out(call, each);
         } else {
             self.not_declared(call);
         }
@@ -114,14 +157,14 @@ impl Checker<'_> {
 
     fn not_a_call(&mut self, expr: &mut Expr) {
         match expr {
-            Expr::Macro(mac) if mac.mac.path.segments.last().is_some_and(|s| s.ident == "join" || s.ident == "try_join") => {
+            Expr::Macro(mac) if join_named(&mac.mac.path).is_some() => {
                 let name = mac.mac.path.to_token_stream();
                 self.instead(expr, format!("`{name}!` waits by itself\nhelp: remove the `.await`"));
             }
             Expr::Macro(_) => self.visit_expr_mut(expr),
             Expr::Async(_) => self.error(
                 &expr,
-                "an `async` block is a branch only inside `join!` or `try_join!`\nhelp: write its calls here, one after another",
+                "an `async` block is a branch only inside `join!`, `try_join!` or `race!`\nhelp: write its calls here, one after another",
             ),
             Expr::MethodCall(call) => {
                 let method = call.method.clone();
@@ -179,25 +222,33 @@ impl Checker<'_> {
             "sleep" | "sleep_until" | "sleep_ms" => {
                 "`sleep` between calls is not supported yet\nhelp: wait inside a `#[function]`, within its timeout"
             }
-            "first_ok" => "`first_ok` is not supported yet\nhelp: use `fan_out` and pick from its results",
             _ => return false,
         };
         self.error(at, message);
         true
     }
 
-    fn fan_out(&mut self, call: &mut ExprCall, fallible: bool) {
-        let name = if fallible { "try_fan_out" } else { "fan_out" };
+    fn fan_out(&mut self, call: &mut ExprCall, each: FanOut) {
+        let name = each.name();
+        let (expected, takes, example) = each.takes();
         let count = call.args.len();
-        if count != 2 {
+        if count != expected {
             self.instead(
                 &call.func,
-                format!("`{name}` takes a list and an `async` closure, not {count} argument{}\nhelp: write `{name}(list, async |item| …).await`", if count == 1 { "" } else { "s" }),
+                format!(
+                    "`{name}` takes {takes}, not {count} argument{}\nhelp: write `{name}({example}).await`",
+                    if count == 1 { "" } else { "s" }
+                ),
             );
             return;
         }
-        self.visit_expr_mut(&mut call.args[0]);
-        match &mut call.args[1] {
+        for arg in call.args.iter_mut().take(expected - 1) {
+            self.visit_expr_mut(arg);
+        }
+        if each == FanOut::FirstOk {
+            self.first(&call.args[0].clone());
+        }
+        match &mut call.args[expected - 1] {
             Expr::Closure(closure) if closure.asyncness.is_some() => {
                 if closure.inputs.len() != 1 {
                     self.instead(
@@ -224,11 +275,29 @@ impl Checker<'_> {
         }
     }
 
-    /// A call of `join!` or `try_join!`, parsed.
-    fn join(&mut self, call: &mut ExprCall) {
+    /// The number of branches that `first_ok` waits for.
+    fn first(&mut self, first: &Expr) {
+        let Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) = unwrapped(first) else { return };
+        if number.base10_parse::<usize>().is_ok_and(|number| number > MAX_FIRST) {
+            self.error(
+                number,
+                format!("`first_ok` has at most {MAX_FIRST} branches, and cannot wait for {number}\nhelp: use `try_fan_out` to wait for all of many branches"),
+            );
+        }
+    }
+
+    /// A call of `join!`, `try_join!` or `race!`, parsed.
+    fn join(&mut self, call: &mut ExprCall, together: Join) {
+        let (names, name, more) = match together {
+            Join::All | Join::Try => ("`join!` and `try_join!` take", "join!", "fan_out"),
+            Join::Race => ("`race!` takes", "race!", "first_ok"),
+        };
         let count = call.args.len();
         if count == 0 || count > 12 {
-            self.instead(&call.func, format!("`join!` and `try_join!` take 1 to 12 branches, not {count}\nhelp: for more, use `fan_out` over a list"));
+            self.instead(
+                &call.func,
+                format!("{names} 1 to 12 branches, not {count}\nhelp: for more, use `{more}` over a list"),
+            );
         }
         for branch in &mut call.args {
             match branch {
@@ -237,7 +306,7 @@ impl Checker<'_> {
                     let at = awaited.await_token;
                     self.instead(
                         &at,
-                        "a branch of `join!` is not awaited by itself\nhelp: remove the `.await`",
+                        format!("a branch of `{name}` is not awaited by itself\nhelp: remove the `.await`"),
                     );
                 }
                 Expr::Call(inner)
@@ -247,7 +316,7 @@ impl Checker<'_> {
                 }
                 other => {
                     let other = other.clone();
-                    self.instead(&other, "a branch of `join!` is a call of a function or an `async` block\nhelp: write `async { … }` around it");
+                    self.instead(&other, format!("a branch of `{name}` is a call of a function or an `async` block\nhelp: write `async {{ … }}` around it"));
                 }
             }
         }
@@ -271,14 +340,7 @@ impl Checker<'_> {
         let name = mac.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
         match name.as_str() {
             "select" => {
-                self.instead(&mac.path, "a workflow does not `select!`: every branch that starts ends\nhelp: use `join!`, and choose with `match` afterwards");
-                return;
-            }
-            "race" => {
-                self.instead(
-                    &mac.path,
-                    "`race!` is not supported yet\nhelp: use `join!`, and choose with `match` afterwards",
-                );
+                self.instead(&mac.path, "a workflow does not `select!`: every branch that starts ends\nhelp: use `race!` for the first that is `Ok`, or `join!`, and choose with `match` afterwards");
                 return;
             }
             "bail" | "ensure" => {
@@ -311,7 +373,7 @@ impl Checker<'_> {
                     args,
                 });
             }
-            Err(_) if name == "join" || name == "try_join" || has_control(mac.tokens.clone(), self.model) => {
+            Err(_) if join_named(&mac.path).is_some() || has_control(mac.tokens.clone(), self.model) => {
                 let path = mac.path.clone();
                 self.instead(
                     &path,
@@ -372,13 +434,15 @@ impl VisitMut for Checker<'_> {
             Expr::Await(awaited) => self.await_expr(awaited),
             Expr::Async(block) => self.async_block(block),
             Expr::Closure(closure) => self.closure(closure),
-            Expr::Call(call) if is_join(call).is_some() => {
-                if let Place::Inside(place) = self.place {
-                    self.error(&call.func, no_calls_in(place));
+            Expr::Call(call) => match is_join(call) {
+                Some(together) => {
+                    if let Place::Inside(place) = self.place {
+                        self.error(&call.func, no_calls_in(place));
+                    }
+                    self.join(call, together);
                 }
-                self.join(call);
-            }
-            Expr::Call(call) => self.call_expr(call),
+                None => self.call_expr(call),
+            },
             Expr::Match(matched) => {
                 self.visit_expr_mut(&mut matched.expr);
                 for arm in &mut matched.arms {
@@ -460,16 +524,15 @@ impl Checker<'_> {
             if let Place::Inside(place) = self.place {
                 self.error(&call.func, no_calls_in(place));
             }
-        } else if let Some(fallible) = is_fan_out(&call.func) {
-            let name = if fallible { "try_fan_out" } else { "fan_out" };
+        } else if let Some(each) = is_fan_out(&call.func) {
+            let name = each.name();
             self.error(&call.func, format!("`{name}` is not awaited\nhelp: write `{name}(…).await`"));
-            return self.fan_out(call, fallible);
+            return self.fan_out(call, each);
         } else if let Expr::Path(path) = &*call.func {
             let name = path.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
             let path = call.func.clone();
-            let known =
-                matches!(&*name, "spawn" | "spawn_blocking" | "spawn_local" | "block_on" | "first_ok")
-                    || (name == "sleep" && path.to_token_stream().to_string().contains("thread"));
+            let known = matches!(&*name, "spawn" | "spawn_blocking" | "spawn_local" | "block_on")
+                || (name == "sleep" && path.to_token_stream().to_string().contains("thread"));
             if known && self.refused(&path, &name) {
                 return;
             }

@@ -141,8 +141,9 @@ pub trait Table: Send + Sync {
     }
 
     /// Fills a slot of a row unless it is filled, in one atomic step, making the row if there is
-    /// none, and says how many slots are filled afterwards. When that is `arrival.of` the row
-    /// leaves the run index (its `check_at` is removed).
+    /// none, and says how many slots are filled afterwards, and how many of them by an arrival
+    /// that was `ok`. When all `arrival.of` are filled the row leaves the run index (its
+    /// `check_at` is removed).
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError>;
 
     /// The rows of the run index whose `check_at` is at or before `now`, earliest first.
@@ -201,10 +202,23 @@ pub struct Arrival {
     pub slot: u32,
     /// How many slots make the row full.
     pub of: u32,
+    /// Whether it counts as `ok`; counted together with the slot.
+    pub ok: bool,
+    /// How many `ok` arrivals are enough, where not all are waited for.
+    pub first: Option<u32>,
     /// What to put in.
     pub value: Bytes,
     /// When the row may disappear, if this arrival makes it.
     pub expires_at: Timestamp,
+}
+
+impl Arrival {
+    /// Whether nothing more need arrive in a row where `filled` slots are filled, `ok` of them by
+    /// an arrival that was `ok`: it is full, or enough are `ok`, or that cannot be reached.
+    pub fn is_enough(&self, filled: u32, ok: u32) -> bool {
+        let still_ok = self.of.saturating_sub(filled.saturating_sub(ok));
+        filled >= self.of || self.first.is_some_and(|first| ok >= first || still_ok < first)
+    }
 }
 
 /// The answer of [`Table::arrive`].
@@ -214,7 +228,10 @@ pub struct Arrived {
     pub fresh: bool,
     /// How many slots are filled now.
     pub filled: u32,
-    /// The row as it is now, when it is full and the store returns it for nothing.
+    /// How many of them by an arrival that was `ok`.
+    pub ok: u32,
+    /// The row as it is now, when [it is enough](Arrival::is_enough) and the store returns it for
+    /// nothing.
     pub row: Option<Row>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     definition::{Definition, FunctionDef, NodeDef, NodeKind},
-    graph::{needs, placement},
+    graph::{needs, one_line, placement},
 };
 
 /// The clouds, functions and nodes of a workflow.
@@ -58,10 +58,13 @@ fn node_cells(definition: &Definition, node: &NodeDef) -> Vec<String> {
         NodeKind::Call { .. } => {
             format!("calls {}", definition.function_of(node).map_or("?", |function| function.name))
         }
-        NodeKind::Join { branches, home } => {
+        NodeKind::Join { branches, home, first } => {
             let home = definition.clouds.get(usize::from(home)).map_or("?", |cloud| cloud.name);
             let branches = branches.map_or("branches".to_owned(), |branches| format!("{branches} branches"));
-            format!("fan-in of {branches} on {home}")
+            match first {
+                None => format!("fan-in of {branches} on {home}"),
+                Some(first) => format!("fan-in of the first {} of {branches} on {home}", one_line(first)),
+            }
         }
     };
     let next: Vec<_> = node.next.iter().map(name).collect();

@@ -1,6 +1,6 @@
 //! A workflow as vertices, edges and nested groups: what Mermaid and Graphviz lay out themselves.
 
-use super::{may_pass, needs, one_line, placement, signature};
+use super::{fan_in_title, map_title, may_pass, needs, one_line, placement, signature};
 use crate::definition::{CloudIndex, Definition, NodeIndex, Outline};
 
 /// The whole drawing; the first vertex is the start.
@@ -115,19 +115,18 @@ impl Builder<'_> {
                 self.flow.vertices[vertex].cloud = cloud;
                 vec![vertex.into()]
             }
-            Outline::Map { over, body, .. } => {
+            Outline::Map { node, over, body } => {
                 let fork = self.next(Shape::Fork, vec!["fan-out".to_owned()], &open, items);
                 let mut inside = Vec::new();
                 let ends = self.branch(body, fork, String::new(), &mut inside);
                 if !inside.is_empty() {
-                    items.push(Item::Group {
-                        title: format!("for each of {}", one_line(over)),
-                        items: inside,
-                    });
+                    let title = map_title(self.definition, *node, over);
+                    items.push(Item::Group { title, items: inside });
                 }
-                vec![self.next(Shape::Join, vec!["fan-in".to_owned()], &ends, items).into()]
+                let title = fan_in_title(self.definition, *node);
+                vec![self.next(Shape::Join, vec![title], &ends, items).into()]
             }
-            Outline::Join { branches, .. } => {
+            Outline::Join { node, branches } => {
                 let fork = self.next(Shape::Fork, vec!["fan-out".to_owned()], &open, items);
                 let mut ends = Vec::new();
                 for (at, branch) in branches.iter().enumerate() {
@@ -137,7 +136,8 @@ impl Builder<'_> {
                         items.push(Item::Group { title: format!("branch {}", at + 1), items: inside });
                     }
                 }
-                vec![self.next(Shape::Join, vec!["fan-in".to_owned()], &ends, items).into()]
+                let title = fan_in_title(self.definition, *node);
+                vec![self.next(Shape::Join, vec![title], &ends, items).into()]
             }
             Outline::Choice { on, arms } => {
                 let choice = self.next(Shape::Choice, vec![one_line(on)], &open, items);

@@ -9,7 +9,7 @@ pub(crate) mod sample;
 mod svg;
 mod text;
 
-use crate::definition::{Definition, FunctionDef, Outline};
+use crate::definition::{Definition, FunctionDef, NodeIndex, Outline};
 
 /// What a workflow is drawn as.
 ///
@@ -80,8 +80,32 @@ fn signature(definition: &Definition) -> String {
     format!("{}({})", definition.name, params.collect::<Vec<_>>().join(", "))
 }
 
+/// What a fan-out over a list is called.
+fn map_title(definition: &Definition, node: NodeIndex, over: &str) -> String {
+    match definition.first_of(node) {
+        None => format!("for each of {}", one_line(over)),
+        Some(first) => format!("first {} of {}", one_line(first), one_line(over)),
+    }
+}
+
+/// What a fan-out into unlike branches is called.
+fn join_title(definition: &Definition, node: NodeIndex) -> &'static str {
+    match definition.first_of(node) {
+        None => "at the same time",
+        Some(_) => "the first of these",
+    }
+}
+
+/// What the fan-in is called.
+fn fan_in_title(definition: &Definition, node: NodeIndex) -> String {
+    match definition.first_of(node) {
+        None => "fan-in".to_owned(),
+        Some(first) => format!("first {}", one_line(first)),
+    }
+}
+
 /// Source text on one line.
-fn one_line(source: &str) -> String {
+pub(crate) fn one_line(source: &str) -> String {
     source.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

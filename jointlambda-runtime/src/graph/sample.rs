@@ -24,7 +24,13 @@ const fn call(name: &'static str, function: u16, next: &'static [u16]) -> NodeDe
 }
 
 const fn join(name: &'static str, home: u16, branches: Option<u32>, next: &'static [u16]) -> NodeDef {
-    NodeDef { name, kind: NodeKind::Join { home, branches }, resume: 0, tail: false, pure: true, next }
+    let kind = NodeKind::Join { home, branches, first: None };
+    NodeDef { name, kind, resume: 0, tail: false, pure: true, next }
+}
+
+const fn first(name: &'static str, branches: Option<u32>, first: &'static str) -> NodeDef {
+    let kind = NodeKind::Join { home: 1, branches, first: Some(first) };
+    NodeDef { name, kind, resume: 0, tail: false, pure: false, next: &[7] }
 }
 
 pub(crate) static ALL: Definition = Definition {
@@ -61,6 +67,8 @@ pub(crate) static ALL: Definition = Definition {
         join("join", 0, Some(2), &[7, 8]),
         call("review#2", 4, &[7, 8]),
         call("publish", 5, &[]),
+        first("first", None, "mirrors.len() - 1"),
+        first("race", Some(2), "1"),
     ],
     first: &[0],
     outline: &[
@@ -78,6 +86,8 @@ pub(crate) static ALL: Definition = Definition {
             node: 6,
             branches: &[&[Outline::Call { node: 4 }], &[Outline::Call { node: 5 }], &[]],
         },
+        Outline::Map { node: 9, over: "mirrors", body: &[Outline::Call { node: 1 }] },
+        Outline::Join { node: 10, branches: &[&[Outline::Call { node: 4 }], &[Outline::Call { node: 5 }]] },
         Outline::Loop { head: "while report.confidence < 0.5", body: &[Outline::Call { node: 7 }] },
         Outline::Choice {
             on: "match report.kind",

@@ -1,6 +1,6 @@
 //! A tree of lines that follows the source, with placements in a column on the right.
 
-use super::{needs, one_line, placement, signature};
+use super::{join_title, map_title, needs, one_line, placement, signature};
 use crate::definition::{Definition, Outline};
 
 /// Longer source texts are cut.
@@ -64,13 +64,14 @@ impl Tree<'_> {
                 let name = function.map_or("?", |function| function.name);
                 self.line(indent, is_last, name, note.unwrap_or_default());
             }
-            Outline::Map { over, body, .. } => {
-                let inside =
-                    self.line(indent, is_last, &format!("for each of {}", one_line(over)), String::new());
+            Outline::Map { node, over, body } => {
+                let title = map_title(self.definition, *node, over);
+                let inside = self.line(indent, is_last, &title, String::new());
                 self.sequence(&inside, body);
             }
-            Outline::Join { branches, .. } => {
-                let inside = self.line(indent, is_last, "at the same time", String::new());
+            Outline::Join { node, branches } => {
+                let title = join_title(self.definition, *node);
+                let inside = self.line(indent, is_last, title, String::new());
                 for (at, branch) in branches.iter().enumerate() {
                     let is_last = at + 1 == branches.len();
                     self.arm(&inside, is_last, &format!("branch {}", at + 1), branch);

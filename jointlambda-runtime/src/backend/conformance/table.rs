@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{CALLERS, Check, Subject, Verdict, checks, concurrently, ensure};
 use crate::{
-    backend::{Arrival, Created, NewRow, Row, StoreError},
+    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError},
     id::RowKey,
 };
 
@@ -23,6 +23,9 @@ pub fn table() -> Vec<Check> {
         one_of_many_arrivals_fills_the_last_slot,
         one_of_many_copies_of_an_arrival_is_fresh,
         a_full_row_says_so_on_every_retry,
+        ok_arrivals_are_counted_once_with_their_slots,
+        each_of_many_ok_arrivals_sees_a_count_of_its_own,
+        a_row_that_has_enough_says_so_on_every_retry,
         slots_may_be_empty_binary_and_far_apart,
         rows_read_together_come_in_the_order_of_their_keys,
         rows_with_similar_keys_are_apart,
@@ -46,7 +49,13 @@ impl Subject {
     }
 
     fn arrival(&self, slot: u32, of: u32, value: impl Into<Bytes>) -> Arrival {
-        Arrival { slot, of, value: value.into(), expires_at: self.expiry() }
+        let (value, expires_at) = (value.into(), self.expiry());
+        Arrival { slot, of, ok: false, first: None, value, expires_at }
+    }
+
+    /// An arrival in a row of `of` slots, of which two that are `ok` are enough.
+    fn counted(&self, slot: u32, of: u32, ok: bool) -> Arrival {
+        Arrival { ok, first: Some(2), ..self.arrival(slot, of, slot.to_string()) }
     }
 
     /// The largest body that a row without slots has room for.
@@ -199,6 +208,63 @@ async fn a_full_row_says_so_on_every_retry(subject: &Subject) -> Verdict {
         let row = arrived.row.or(table.get(&key).await?);
         let slots = BTreeMap::from([(0, Bytes::from("a")), (1, Bytes::from("b"))]);
         ensure!(content(row.clone()) == Some((None, slots)), "the full row was {row:?}");
+    }
+    Ok(())
+}
+
+async fn ok_arrivals_are_counted_once_with_their_slots(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    // A slot, whether its arrival is `ok`, and the counts then; repetitions change nothing.
+    let arrivals = [
+        (4, true, (1, 1)),
+        (4, true, (1, 1)),
+        (2, false, (2, 1)),
+        (2, true, (2, 1)),
+        (4, false, (2, 1)),
+        (0, true, (3, 2)),
+        (1, false, (4, 2)),
+        (0, true, (4, 2)),
+    ];
+    for (slot, ok, expected) in arrivals {
+        let arrived = table.arrive(&key, subject.counted(slot, 9, ok)).await?;
+        let counts = (arrived.filled, arrived.ok);
+        ensure!(counts == expected, "slot {slot}, ok: {ok}, got {arrived:?}, not {expected:?}");
+    }
+    Ok(())
+}
+
+async fn each_of_many_ok_arrivals_sees_a_count_of_its_own(subject: &Subject) -> Verdict {
+    let key = subject.fresh_key();
+    let arrived = concurrently(CALLERS, |caller| {
+        let arrival = subject.counted(caller, CALLERS, caller % 2 == 0);
+        let (table, key) = (subject.backend.table.clone(), key.clone());
+        async move { table.arrive(&key, arrival).await }
+    })
+    .await?;
+    let counts = |ok: usize, count: fn(&Arrived) -> u32| {
+        let mut counts: Vec<u32> = arrived.iter().skip(1 - ok).step_by(2).map(count).collect();
+        counts.sort_unstable();
+        counts
+    };
+    let (ok, others) = (counts(1, |one| one.ok), counts(0, |one| one.filled.saturating_sub(one.ok)));
+    ensure!(ok.iter().copied().eq(1..=CALLERS / 2), "those that are ok counted {ok:?}");
+    ensure!(others.iter().copied().eq(1..=CALLERS / 2), "the others counted {others:?}");
+    Ok(())
+}
+
+async fn a_row_that_has_enough_says_so_on_every_retry(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    for (slot, ok) in [(0, false), (3, true), (1, true)] {
+        table.arrive(&key, subject.counted(slot, 4, ok)).await?;
+    }
+    let mut slots: BTreeMap<u32, Bytes> = [0, 1, 3].map(|slot| (slot, slot.to_string().into())).into();
+    for (slot, expected) in [(1, (3, 2)), (0, (3, 2)), (2, (4, 3)), (1, (4, 3))] {
+        let arrived = table.arrive(&key, subject.counted(slot, 4, true)).await?;
+        let counts = (arrived.filled, arrived.ok);
+        ensure!(counts == expected, "slot {slot} got {arrived:?}, not {expected:?}");
+        slots.entry(slot).or_insert_with(|| slot.to_string().into());
+        let row = arrived.row.or(table.get(&key).await?);
+        ensure!(content(row.clone()) == Some((None, slots.clone())), "the row was {row:?}");
     }
     Ok(())
 }

@@ -152,12 +152,13 @@ impl<'txn> CloudTables<'txn> {
             self.rows.insert(key.as_str(), encode(&head, &body.unwrap_or_default()).as_slice())?;
         }
         let indexed = self.reindex(key, found.and_then(|head| head.check_at), head.check_at)?;
-        let row = if head.filled >= arrival.of && row::returned_when_full(self.provider) {
+        let is_enough = arrival.is_enough(head.filled, head.ok);
+        let row = if is_enough && row::returned_when_enough(self.provider) {
             read_row(&self.rows, &self.slots, key, now)?.map(|(_, row)| row)
         } else {
             None
         };
-        let answer = Arrived { fresh: !taken, filled: head.filled, row };
+        let answer = Arrived { fresh: !taken, filled: head.filled, ok: head.ok, row };
         Ok(Outcome { answer, row_bytes: head.bytes, changed, indexed })
     }
 
@@ -364,10 +365,10 @@ fn all_slots(key: &RowKey) -> std::ops::RangeInclusive<Slot<'_>> {
     (key.as_str(), 0)..=(key.as_str(), u32::MAX)
 }
 
-/// The layout of a head: version, flags, `filled`, `bytes`, `check_at`, `expires_at`, all little
-/// endian; the body follows.
-const HEAD_BYTES: usize = 1 + 1 + 4 + 8 + 8 + 8;
-const VERSION: u8 = 1;
+/// The layout of a head: version, flags, `filled`, `ok`, `bytes`, `check_at`, `expires_at`, all
+/// little endian; the body follows.
+const HEAD_BYTES: usize = 1 + 1 + 4 + 4 + 8 + 8 + 8;
+const VERSION: u8 = 2;
 const HAS_BODY: u8 = 1;
 const HAS_CHECK: u8 = 2;
 
@@ -377,6 +378,7 @@ fn encode(head: &Head, body: &[u8]) -> Vec<u8> {
     let mut stored = Vec::with_capacity(HEAD_BYTES + body.len());
     stored.extend([VERSION, has_body | has_check]);
     stored.extend(head.filled.to_le_bytes());
+    stored.extend(head.ok.to_le_bytes());
     stored.extend((head.bytes as u64).to_le_bytes());
     stored.extend(head.check_at.unwrap_or(0).to_le_bytes());
     stored.extend(head.expires_at.to_le_bytes());
@@ -391,13 +393,15 @@ fn decode(stored: &[u8]) -> Result<Head, StoreError> {
     if *version != VERSION || stored.len() < HEAD_BYTES {
         return Err(StoreError::Corrupt(format!("a row has format {version}, not {VERSION}")));
     }
+    let count = |at: usize| u32::from_le_bytes(numbers[at..at + 4].try_into().expect("four bytes"));
     let number = |at: usize| u64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"));
     Ok(Head {
         has_body: flags & HAS_BODY != 0,
-        filled: u32::from_le_bytes(numbers[..4].try_into().expect("four bytes")),
-        bytes: number(4) as usize,
-        check_at: (flags & HAS_CHECK != 0).then(|| number(12)),
-        expires_at: number(20),
+        filled: count(0),
+        ok: count(4),
+        bytes: number(8) as usize,
+        check_at: (flags & HAS_CHECK != 0).then(|| number(16)),
+        expires_at: number(24),
     })
 }
 
@@ -418,7 +422,7 @@ mod tests {
     fn a_head_reads_back_as_it_was_written() {
         for check_at in [None, Some(0), Some(u64::MAX)] {
             for has_body in [false, true] {
-                let head = Head { has_body, filled: 7, bytes: 1 << 40, check_at, expires_at: 12 };
+                let head = Head { has_body, filled: 7, ok: 3, bytes: 1 << 40, check_at, expires_at: 12 };
                 let stored = encode(&head, b"body");
                 assert_eq!(decode(&stored).ok(), Some(head));
                 assert_eq!(body_of(&stored), "body");
@@ -428,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_head_of_another_format_is_refused() {
-        for stored in [&b""[..], b"\x01", b"\x02 and thirty more bytes that mean nothing"] {
+        for stored in [&b""[..], b"\x02", b"\x01 and thirty more bytes that mean nothing"] {
             assert!(matches!(decode(stored), Err(StoreError::Corrupt(_))));
         }
     }

@@ -24,6 +24,8 @@ pub fn row_bytes(key: &RowKey, body_bytes: usize, slot_bytes: impl IntoIterator<
 pub(super) struct Head {
     pub(super) has_body: bool,
     pub(super) filled: u32,
+    /// How many slots were filled by an arrival that was `ok`.
+    pub(super) ok: u32,
     /// The whole row's size.
     pub(super) bytes: usize,
     pub(super) check_at: Option<Timestamp>,
@@ -32,7 +34,8 @@ pub(super) struct Head {
 
 impl Head {
     fn empty(key: &RowKey) -> Self {
-        Head { has_body: false, filled: 0, bytes: row_bytes(key, 0, []), check_at: None, expires_at: 0 }
+        let bytes = row_bytes(key, 0, []);
+        Head { has_body: false, filled: 0, ok: 0, bytes, check_at: None, expires_at: 0 }
     }
 
     /// Whether the row has disappeared. As in DynamoDB, a time at the epoch means never.
@@ -80,6 +83,7 @@ pub(super) fn arrive(
     };
     if !slot_taken {
         head.filled += 1;
+        head.ok += u32::from(arrival.ok);
         head.bytes += arrival.value.len() + SLOT_BYTES;
         check_size(provider, head.bytes)?;
     }
@@ -89,9 +93,9 @@ pub(super) fn arrive(
     Ok(head)
 }
 
-/// Whether the answer to an arrival that finds the row full comes with the row: DynamoDB's update
-/// returns it for nothing, TableStore's returns counters only.
-pub(super) fn returned_when_full(provider: Provider) -> bool {
+/// Whether the answer to an arrival after which a row has enough comes with the row: DynamoDB's
+/// update returns it for nothing, TableStore's returns counters only.
+pub(super) fn returned_when_enough(provider: Provider) -> bool {
     match provider {
         Provider::Aws => true,
         Provider::Aliyun => false,

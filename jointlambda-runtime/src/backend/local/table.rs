@@ -115,9 +115,10 @@ impl MemoryTable {
             return self.arrive_at(key, stored, arrival);
         }
         let head = row::arrive(self.provider, key, None, false, &arrival)?;
+        let is_enough = arrival.is_enough(head.filled, head.ok);
         let slots = BTreeMap::from([(arrival.slot, arrival.value)]);
         let stored = StoredRow { head, body: Bytes::new(), slots };
-        let outcome = self.arrived(&stored, arrival.of, true, false);
+        let outcome = self.arrived(&stored, is_enough, true, false);
         shard.insert(key.clone(), stored);
         Ok(outcome)
     }
@@ -132,18 +133,19 @@ impl MemoryTable {
         let slot = stored.slots.entry(arrival.slot);
         let taken = matches!(slot, Entry::Occupied(_));
         stored.head = row::arrive(self.provider, key, Some(&before), taken, &arrival)?;
+        let is_enough = arrival.is_enough(stored.head.filled, stored.head.ok);
         if let Entry::Vacant(slot) = slot {
             slot.insert(arrival.value);
         }
         let indexed = self.reindex(key, before.check_at, stored.head.check_at);
-        Ok(self.arrived(stored, arrival.of, !taken, indexed))
+        Ok(self.arrived(stored, is_enough, !taken, indexed))
     }
 
-    fn arrived(&self, stored: &StoredRow, of: u32, fresh: bool, indexed: bool) -> Outcome<Arrived> {
-        let full = stored.head.filled >= of;
-        let row = (full && row::returned_when_full(self.provider)).then(|| stored.to_row());
+    fn arrived(&self, stored: &StoredRow, is_enough: bool, fresh: bool, indexed: bool) -> Outcome<Arrived> {
+        let row = (is_enough && row::returned_when_enough(self.provider)).then(|| stored.to_row());
+        let Head { filled, ok, .. } = stored.head;
         Outcome {
-            answer: Arrived { fresh, filled: stored.head.filled, row },
+            answer: Arrived { fresh, filled, ok, row },
             row_bytes: stored.head.bytes,
             changed: fresh || indexed,
             indexed,

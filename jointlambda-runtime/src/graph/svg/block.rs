@@ -2,7 +2,7 @@
 //! middle of its top, and left at the middle of its bottom.
 
 use super::{
-    super::{colours, may_pass, needs, one_line, placement},
+    super::{colours, join_title, map_title, may_pass, needs, one_line, placement},
     paint::Paper,
 };
 use crate::definition::{CloudIndex, Definition, NodeIndex, Outline};
@@ -48,7 +48,7 @@ enum Kind {
         clouds: Vec<CloudIndex>,
     },
     Sequence(Vec<Block>),
-    /// `fan_out`: many of the same.
+    /// `fan_out`, `first_ok`: many of the same.
     Map {
         title: String,
         body: Box<Block>,
@@ -57,7 +57,10 @@ enum Kind {
         title: String,
         body: Box<Block>,
     },
-    Join(Vec<Block>),
+    Join {
+        title: &'static str,
+        branches: Vec<Block>,
+    },
     Choice {
         title: String,
         arms: Vec<(String, Block)>,
@@ -74,8 +77,8 @@ impl Block {
     pub(super) fn of(definition: &Definition, part: &Outline) -> Self {
         match part {
             Outline::Call { node } => Self::call(definition, *node),
-            Outline::Map { over, body, .. } => {
-                let title = shortened(&format!("for each of {}", one_line(over)));
+            Outline::Map { node, over, body } => {
+                let title = shortened(&map_title(definition, *node, over));
                 let body = Self::all(definition, body);
                 let width = body.width.max(text_width(&title)) + 2.0 * PADDING + 2.0 * SHEET;
                 let height = TITLE + GAP + body.height + GAP / 2.0 + 2.0 * SHEET;
@@ -88,13 +91,14 @@ impl Block {
                 let height = TITLE + GAP + body.height + GAP;
                 Block { width, height, ends: false, kind: Kind::Loop { title, body: Box::new(body) } }
             }
-            Outline::Join { branches, .. } => {
+            Outline::Join { node, branches } => {
+                let title = join_title(definition, *node);
                 let branches: Vec<_> = branches.iter().map(|branch| Self::all(definition, branch)).collect();
                 let inside = columns_width(branches.iter().map(branch_width));
                 let tallest = branches.iter().map(|branch| branch.height).fold(0.0, f64::max);
-                let width = inside.max(text_width("at the same time")) + 2.0 * PADDING;
+                let width = inside.max(text_width(title)) + 2.0 * PADDING;
                 let height = TITLE + GAP + tallest + GAP;
-                Block { width, height, ends: false, kind: Kind::Join(branches) }
+                Block { width, height, ends: false, kind: Kind::Join { title, branches } }
             }
             Outline::Choice { on, arms } => Self::choice(definition, on, arms),
             Outline::Return => Block { ends: true, ..Self::pill("return".to_owned()) },
@@ -182,7 +186,7 @@ impl Block {
                 }
             }
             Kind::Loop { title, body } => self.paint_loop(paper, x, y, title, body),
-            Kind::Join(branches) => self.paint_join(paper, x, y, branches),
+            Kind::Join { title, branches } => self.paint_join(paper, x, y, title, branches),
             Kind::Choice { title, arms } => self.paint_choice(paper, x, y, title, arms),
         }
     }
@@ -226,10 +230,10 @@ impl Block {
         }
     }
 
-    fn paint_join(&self, paper: &mut Paper, x: f64, y: f64, branches: &[Block]) {
+    fn paint_join(&self, paper: &mut Paper, x: f64, y: f64, title: &str, branches: &[Block]) {
         let left = x - self.width / 2.0;
         paper.rect(left, y, (self.width, self.height), 8.0, WHITE, "");
-        paper.text(left + PADDING, y + TITLE - 9.0, "title", "at the same time");
+        paper.text(left + PADDING, y + TITLE - 9.0, "title", title);
         let (from, to) = (y + TITLE, y + self.height - GAP / 2.0);
         let top = from + GAP;
         let middles = columns(x, branches.iter().map(branch_width));

@@ -4,8 +4,13 @@ jointlambda::workflow! {
     const AWS: Cloud = Cloud::aws("ap-northeast-1");
 
     #[workflow]
-    async fn run(x: u32) -> u32 {
-        race!(double(x), double(1))
+    async fn run(x: u32) -> Result<u32> {
+        race!(half(x), double(x))
+    }
+
+    #[function]
+    async fn half(x: u32) -> Result<u32> {
+        Ok(x / 2)
     }
 
     #[function]

@@ -1,0 +1,17 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> Result<Vec<u32>> {
+        first_ok(1, [x, 1], |x| half(x)).await
+    }
+
+    #[function]
+    async fn half(x: u32) -> Result<u32> {
+        Ok(x / 2)
+    }
+}
+
+fn main() {}

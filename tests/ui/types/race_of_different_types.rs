@@ -1,0 +1,22 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow]
+    async fn run(x: u32) -> Result<u32> {
+        race!(half(x), name(x))
+    }
+
+    #[function]
+    async fn half(x: u32) -> Result<u32> {
+        Ok(x / 2)
+    }
+
+    #[function]
+    async fn name(x: u32) -> Result<String> {
+        Ok(x.to_string())
+    }
+}
+
+fn main() {}
