@@ -258,7 +258,10 @@ pub(crate) fn survive_single_faults_where<W: Workflow>(
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    singles_of(&Subject::<W>::accepting(input, accepts));
+    let subject = Subject::<W>::accepting(input, accepts);
+    let (name, operations) = (W::definition().name, subject.calm.len());
+    assert!(operations <= LONGEST, "{name} has {operations} operations: enumerate a shorter one");
+    singles_of(&subject);
 }
 
 fn singles_of<W: Workflow>(subject: &Subject<'_, W>)
