@@ -74,9 +74,19 @@
 /// | `fan_out(list, async \|x\| …).await` | a branch per element, then the `Vec` of what they return, in order |
 /// | `try_fan_out(list, async \|x\| …).await?` | the same; after all have ended, the first `Err` in order, if any |
 /// | `join!(f(a), async { … })`, `try_join!(…)` | unlike branches side by side |
+/// | `first_ok(k, list, async \|x\| …).await?` | redundancy: a branch per element, then the `Vec` of the `k` that are the first to be `Ok`, in order; an `Err` as soon as `k` cannot be reached |
+/// | `race!(f(a), async { … })?` | the same for unlike branches: the first that is `Ok` |
 /// | `if`, `match`, `let … else` | a choice |
 /// | `loop`, `while`, `for` | a cycle |
 /// | `match f(x).await { Err(e) => undo(e).await, … }` | an error edge |
+///
+/// Which branches of `first_ok` or `race!` are the first is decided once, and everything that
+/// follows sees the same ones; another run, or the plain run, may pick others. Nobody stops the
+/// rest: their functions run to the end, and what they return is dropped. A branch whose platform
+/// gives up on it fails no run; it counts as one that is not `Ok`. When `k` cannot be reached, the
+/// outcome is the `Err` of the first branch, in order, of those that had ended; only if all of these
+/// failed does the failure go further, to the next such branch around, or to the run. A `first_ok`
+/// has up to 128 branches.
 ///
 /// They nest as they please, with ordinary code between the calls. That code runs in the function
 /// whose result it uses, before the commit; it need not be deterministic, and must not block.

@@ -9,7 +9,7 @@
 //! decided once, with what follows: it is committed under the fan-in's own name.
 
 use crate::{
-    backend::{self, Arrival},
+    backend::{self, Arrival, StoreError},
     codec,
     commit::{Actor, Instance},
     envelope::{Arrived, CloudSet, Ended, Frame, path},
@@ -90,7 +90,7 @@ impl Runtime {
             return Ok(None);
         }
         // A late one: it is due since another arrival, and whoever made that goes on.
-        if answer.fresh && !actor.follows_all && !made_due(first, frame.of, arrival.ok, &answer) {
+        if answer.fresh && !made_due(first, frame.of, arrival.ok, &answer) {
             return Ok(None);
         }
         let row = match answer.row {
@@ -116,6 +116,9 @@ impl Runtime {
             turns: frame.turns.clone(),
             objects: self.objects_of(&all),
         };
+        if !is_due(first, &all) {
+            return Err(StoreError::Corrupt("a fan-in that is due lacks a branch".to_owned()).into());
+        }
         let count = that_count(first, &all);
         let last = count.iter().map(|one| one.stamp).max_by_key(|stamp| stamp.at_ms);
         let last = last.unwrap_or_else(|| self.stamp(actor));

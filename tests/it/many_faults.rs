@@ -127,7 +127,7 @@ fn a_loop_of_joins_survives_many_faults_at_random() {
 
 /// How many random schedules each workflow is tried under: `JOINTLAMBDA_SCHEDULES`, or enough for
 /// the whole suite to try more than 100,000.
-fn at_random() -> usize {
+pub(crate) fn at_random() -> usize {
     let set = std::env::var("JOINTLAMBDA_SCHEDULES").ok();
     set.map_or(28_000, |set| set.parse().expect("JOINTLAMBDA_SCHEDULES is a number"))
 }

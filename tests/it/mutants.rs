@@ -53,6 +53,10 @@ enum Rule {
     NoSweeper,
     /// A fan-out of no branches starts nothing, and nothing follows.
     EmptyMapNotFired,
+    /// Which branches are first is decided by each copy for itself.
+    PickNotDecided,
+    /// A join row counts arrivals that are `Ok`, whoever they are of.
+    OkCountedAgain,
 }
 
 tokio::task_local! {
@@ -187,6 +191,12 @@ impl Broken {
         key.as_str().contains("/j")
     }
 
+    /// Whether it is the row of the fan-in of [`pick`].
+    fn is_pick(key: &RowKey) -> bool {
+        let node = pick::Pick::definition().nodes.iter().position(|node| node.name == "first");
+        node.is_some_and(|node| key.as_str().ends_with(&format!("/{node}")))
+    }
+
     /// The table for an instance's row.
     fn home(&self, key: &RowKey) -> &Arc<dyn Table> {
         let is_instance = key.as_run().is_none() && !Self::is_join(key);
@@ -230,6 +240,7 @@ impl Table for Broken {
         match self.rule {
             Rule::TrustTheDuplicate if executes() && created != Created::New => stop().await,
             Rule::GlueAfterCommit if executes() => Ok(Created::New),
+            Rule::PickNotDecided if Self::is_pick(key) => Ok(Created::New),
             Rule::EmptyMapNotFired if executes() => stop().await,
             _ => Ok(created),
         }
@@ -258,7 +269,7 @@ impl Table for Broken {
             self.seen.rows.lock().unwrap().insert(key.clone(), row.clone());
             return Ok(Arrived { fresh, filled: row.slots.len() as u32, ok: 0, row: Some(row) });
         }
-        let of = arrival.of;
+        let (of, is_ok) = (arrival.of, arrival.ok);
         let mut arrived = self.table.arrive(&self.known(key), arrival).await?;
         catch_up().await;
         if self.rule == Rule::CounterForSlots && Self::is_join(key) {
@@ -266,6 +277,12 @@ impl Table for Broken {
             let times = repeated.entry(key.clone()).or_default();
             *times += u32::from(!arrived.fresh);
             arrived.filled = (arrived.filled + *times).min(of);
+        }
+        if self.rule == Rule::OkCountedAgain && Self::is_join(key) {
+            let mut repeated = self.seen.repeated.lock().unwrap();
+            let times = repeated.entry(key.clone()).or_default();
+            *times += u32::from(!arrived.fresh && is_ok);
+            arrived.ok = (arrived.ok + *times).min(of);
         }
         if self.rule == Rule::RowsGoAtTheEnd && key.as_run().is_some() {
             self.seen.gone.lock().unwrap().insert(key.as_str().to_owned());
@@ -287,6 +304,35 @@ impl Table for Broken {
 
     fn now(&self) -> Timestamp {
         self.table.now()
+    }
+}
+
+mod pick {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use jointlambda::prelude::*;
+
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// How many were picked, if both saw the same.
+        #[workflow]
+        pub(crate) async fn pick(list: Vec<u64>) -> Option<usize> {
+            let picked = first_ok(2, list, async |x| draw(x).await).await.ok()?;
+            let (a, b) = join!(see(picked.clone()), see(picked.clone()));
+            if a == b { Some(a.len()) } else { None }
+        }
+
+        #[function(on = ALI, failover = [AWS])]
+        async fn draw(x: u64) -> Result<(u64, u64)> {
+            Ok((x, DRAWN.fetch_add(1, Relaxed)))
+        }
+
+        #[function(on = AWS)]
+        async fn see(picked: Vec<(u64, u64)>) -> Vec<(u64, u64)> { picked }
     }
 }
 
@@ -327,6 +373,7 @@ where
 fn every_mutant_is_killed() {
     let chain = |rule| (rule, killed_by::<Chain>(rule, 3));
     let fan = |rule| (rule, killed_by::<Fan>(rule, vec![2, 3, 5]));
+    let pick = |rule, list| (rule, killed_by::<pick::Pick>(rule, list));
     let results = [
         chain(Rule::DispatchBeforeCommit),
         chain(Rule::TrustTheDuplicate),
@@ -337,6 +384,8 @@ fn every_mutant_is_killed() {
         chain(Rule::RowsGoAtTheEnd),
         chain(Rule::RunIdMintedInside),
         chain(Rule::NoSweeper),
+        pick(Rule::PickNotDecided, vec![1, 2, 3]),
+        pick(Rule::OkCountedAgain, vec![1, 2]),
         (Rule::EmptyMapNotFired, killed_by::<empty::Empty>(Rule::EmptyMapNotFired, 0)),
     ];
     for (rule, why) in &results {

@@ -5,7 +5,10 @@ mod promises;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::faulty::{survive_pairs_where, survive_random_where};
+use crate::{
+    faulty::{survive_pairs_where, survive_random_where},
+    many_faults::at_random,
+};
 
 /// Something else for every execution, so that it is seen when two consumers saw two picks.
 fn nonce() -> u64 {
@@ -493,7 +496,7 @@ fn it_survives_pairs_of_faults() {
 
 #[test]
 fn it_survives_many_faults_at_random() {
-    survive_random_where::<three::Three>(vec![1, 2, 3], 10_000, 4, saw_two);
+    survive_random_where::<three::Three>(vec![1, 2, 3], at_random() / 3, 4, saw_two);
     let nothing = |seen: &Seen| seen.as_ref().is_err_and(|error| error.to_string() == "nothing");
-    survive_random_where::<three::Three>(vec![0, 1, 0], 5_000, 5, nothing);
+    survive_random_where::<three::Three>(vec![0, 1, 0], at_random() / 6, 5, nothing);
 }

@@ -11,6 +11,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("map", include_str!("../../tests/expand/map.rs")),
     ("borrowed_map", include_str!("../../tests/expand/borrowed_map.rs")),
     ("join", include_str!("../../tests/expand/join.rs")),
+    ("first", include_str!("../../tests/expand/first.rs")),
     ("choice", include_str!("../../tests/expand/choice.rs")),
     ("looped", include_str!("../../tests/expand/looped.rs")),
 ];

@@ -30,7 +30,8 @@ mod costs {
         #[workflow]
         pub(crate) async fn costs(branches: u64) -> Result<u64> {
             let some = first_ok(1, 0..branches, async |i| step(i).await).await?;
-            total(some).await
+            let at_once = first_ok(1, 0..branches, async |i| if i > 99 { step(i).await } else { Ok(i) }).await?;
+            total(some, at_once).await
         }
 
         #[function(on = AWS)]
@@ -39,17 +40,17 @@ mod costs {
         }
 
         #[function(on = AWS)]
-        async fn total(all: Vec<u64>) -> Result<u64> {
-            Ok(all.iter().sum())
+        async fn total(some: Vec<u64>, at_once: Vec<u64>) -> Result<u64> {
+            Ok(some[0] + at_once[0])
         }
     }
 }
 
 #[test]
 fn a_branch_costs_one_write_also_when_it_is_late_and_the_fan_in_one_more() {
-    // The run row, a branch, the pick, the end; a read beside each function.
-    assert_eq!(operations::<costs::Costs>(1), (4, 2, 2));
-    assert_eq!(operations::<costs::Costs>(33), (36, 34, 34));
+    // The run row, a branch and a pick of each, the end; a read beside each function.
+    assert_eq!(operations::<costs::Costs>(1), (6, 2, 2));
+    assert_eq!(operations::<costs::Costs>(33), (70, 34, 34));
 }
 
 /// What cannot be, and what fails for good.
