@@ -108,7 +108,7 @@ pub(crate) fn check_first(k: usize, branches: usize) {
     );
 }
 
-/// What a branch of [`first_ok`] or [`race!`] gives: a [`Result`].
+/// What a branch of [`first_ok`] or [`race!`](crate::race!) gives: a [`Result`].
 #[diagnostic::on_unimplemented(
     message = "a branch of `first_ok` or `race!` gives a `Result`, and this one gives `{Self}`",
     label = "this is no `Result`",
