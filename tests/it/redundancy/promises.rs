@@ -124,11 +124,16 @@ mod broken {
         }
 
         #[function(on = AWS)]
-        async fn step(x: u64) -> Result<u64> { Ok(x + 1) }
+        async fn step(x: u64) -> Result<u64> {
+            // Long after the platform has given up on other branches.
+            tokio::time::sleep(std::time::Duration::from_secs(if x == 7 { 10 } else { 0 })).await;
+            Ok(x + 1)
+        }
 
         #[function(on = AWS)]
         async fn panics(x: u64) -> Result<u64> {
             assert!(x > 0, "no {x} today");
+            tokio::time::sleep(std::time::Duration::from_secs(if x == 2 { 10 } else { 0 })).await;
             Ok(x)
         }
     }
@@ -240,6 +245,56 @@ fn branches_that_are_late_change_nothing_and_leave_nothing() {
             assert_eq!(clouds.clouds().holdings().unwrap().rows, 0);
         });
     }
+}
+
+/// The late branch stores on a cloud that nothing else stores on, and while the run goes on.
+mod apart {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+        const ALI: Cloud = Cloud::aliyun("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn apart(x: u64) -> Result<u64> {
+            let y = race!(quick(x), async {
+                let much = wait(x).await?;
+                count(much).await
+            })?;
+            pause(y).await
+        }
+
+        #[function(on = AWS)]
+        async fn quick(x: u64) -> Result<u64> { Ok(x) }
+
+        #[function(on = ALI)]
+        async fn wait(x: u64) -> Result<Vec<u8>> {
+            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+            Ok(vec![x as u8; 90_000])
+        }
+
+        #[function(on = AWS)]
+        async fn count(much: Vec<u8>) -> Result<u64> { Ok(much.len() as u64) }
+
+        #[function(on = AWS)]
+        async fn pause(x: u64) -> Result<u64> {
+            tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+            Ok(x)
+        }
+    }
+}
+
+#[test]
+fn what_a_late_branch_has_stored_goes_with_the_end_of_the_run_wherever_it_is() {
+    virtual_time(0, async {
+        let clouds = Embedded::<apart::Apart>::in_memory();
+        let run = clouds.client().start("key", 1).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+        assert!(clouds.clouds().holdings().unwrap().objects > 0, "the late branch stores much");
+        assert_eq!(clouds.client().result(&run).await.unwrap(), Ok(1));
+        clouds.clouds().idle().await;
+        assert_eq!(clouds.clouds().holdings().unwrap().objects, 0);
+    });
 }
 
 #[test]
