@@ -99,7 +99,7 @@ impl Runtime {
 
     /// After the end of its run nothing that an event needs has to be there any more, and no
     /// failure matters.
-    async fn unless_ended(&self, run: &RunId, done: Result<(), Fault>) -> Result<(), Fault> {
+    pub(crate) async fn unless_ended(&self, run: &RunId, done: Result<(), Fault>) -> Result<(), Fault> {
         match done {
             Err(_) if matches!(self.is_over(run, 0).await, Ok(true)) => Ok(()),
             done => done,

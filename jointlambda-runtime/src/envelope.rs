@@ -17,6 +17,7 @@ use crate::{
     definition::{CloudIndex, Definition, NodeIndex, NodeKind},
     error::Fault,
     id::{Digest, RowKey, RunId},
+    sketch::Sketch,
 };
 
 /// The version of the wire format; a function refuses any other.
@@ -331,7 +332,7 @@ impl Arrived {
 
 /// The body of an instance's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Committed {
+pub(crate) enum Committed {
     /// The continuation, in place.
     #[serde(rename = "n")]
     Next {
@@ -347,6 +348,8 @@ pub enum Committed {
     Stored {
         /// The encoded continuation.
         value: Value,
+        /// What it says, without its values.
+        sketch: Sketch,
         /// The clouds that hold objects of the run.
         objects: CloudSet,
         /// Whose commit it is.

@@ -84,6 +84,12 @@ impl RowKey {
         RowKey(format!("{run}/v/{digest}"))
     }
 
+    /// Whether it is the key of a stored value.
+    #[cfg(feature = "local")]
+    pub(crate) fn is_value(&self) -> bool {
+        self.0.split('/').nth(1) == Some("v")
+    }
+
     /// A key read back from a store.
     pub fn from_stored(key: impl Into<String>) -> Self {
         RowKey(key.into())

@@ -21,6 +21,7 @@ use crate::{
     payload::{fits_slot, row_bound},
     retry,
     runtime::Runtime,
+    sketch::Sketch,
 };
 
 /// Slots in one join row.
@@ -186,6 +187,23 @@ impl Runtime {
             Ok(_) => None,
             Err(ended) => Some(Settled::Ended(ended)),
         })
+    }
+
+    /// The same without the values, which need not be there any more: who is called, when its
+    /// glue does not return early.
+    pub(crate) fn sketched_fan_in(&self, full: &Full) -> Result<Option<Settled>, Fault> {
+        let node = self.join_node(full.join.node)?;
+        if let Some(ended) = without_value(full) {
+            return Ok(Some(Settled::Ended(ended)));
+        }
+        let (true, &[next]) = (node.pure && !node.tail, node.next) else { return Ok(None) };
+        if self.definition.node(next).is_none_or(|next| self.definition.function_of(next).is_none()) {
+            return Ok(None);
+        }
+        // Such glue leaves no loop and enters none.
+        let sketch = Sketch::Call { node: next, turns: full.join.turns.clone() };
+        let (continuation, _) = sketch.unfold(self.definition)?;
+        Ok(Some(Settled::Next(Next { continuation, objects: full.join.objects, stamp: full.last })))
     }
 
     /// Runs the glue after a full join; or says how a branch ended without a value, so that there

@@ -25,6 +25,7 @@ pub mod plain;
 pub mod provider;
 mod retry;
 pub mod runtime;
+mod sketch;
 mod survey;
 mod sweep;
 mod walk;
@@ -32,7 +33,7 @@ mod walk;
 #[doc(hidden)]
 pub mod private;
 
-pub use client::{Client, RedriveError, RunError, RunReport, StartError, Status};
+pub use client::{Client, MAX_REDRIVES, MAX_REPORTED, RedriveError, RunError, RunReport, StartError, Status};
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
 pub use machine::{Travel, Workflow};

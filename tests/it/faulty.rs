@@ -87,6 +87,28 @@ fn sound() -> Box<dyn Parts> {
     Box::new(Sound { sweeps: true })
 }
 
+/// Counts a schedule that is about to be run.
+pub(crate) fn count_schedule() {
+    SCHEDULES.fetch_add(1, Relaxed);
+}
+
+/// Deploys `W` on clouds whose functions, and what they ask of the stores, may fail.
+pub(crate) fn deploy<W: Workflow>(clouds: &LocalClouds, faults: &Arc<Faults>, options: &Options) {
+    for cloud in 0..W::definition().clouds.len() {
+        let backends = faults.wrap(clouds.backends_from(cloud));
+        let runtime = Runtime::new::<W>(backends, options.clone()).on(cloud as u16);
+        clouds.serve(cloud, faults.handler(Arc::new(runtime)));
+    }
+}
+
+/// Sweeps every minute.
+pub(crate) async fn sweep_for_ever(faults: &Arc<Faults>, sweeper: &Runtime) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        faults.client(sweeper.sweep(10)).await;
+    }
+}
+
 /// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
 pub(crate) fn attempt<W: Workflow>(
     parts: MakeParts<'_>,
@@ -98,7 +120,7 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    SCHEDULES.fetch_add(1, Relaxed);
+    count_schedule();
     let parts = parts();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
@@ -127,10 +149,7 @@ where
             while !parts.sweeps() {
                 std::future::pending::<()>().await;
             }
-            loop {
-                tokio::time::sleep(Duration::from_secs(61)).await;
-                faults.client(sweeper.sweep(10)).await;
-            }
+            sweep_for_ever(&faults, &sweeper).await;
         };
         let result = tokio::select! {
             result = observer.result(&run) => result,
@@ -290,7 +309,7 @@ where
 }
 
 /// Every fault at every operation from number `from` on.
-fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
+pub(crate) fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
     let numbered = (0..).zip(operations).skip(from as usize);
     numbered
         .flat_map(|(number, &operation)| {

@@ -4,6 +4,7 @@
 #[macro_use]
 mod agree;
 
+mod cancelling;
 mod choice;
 mod corners;
 mod errors;
@@ -21,4 +22,6 @@ mod poison;
 mod protocol;
 mod providers;
 pub(crate) use providers::model;
+mod redriving;
+mod reporting;
 mod sequence;

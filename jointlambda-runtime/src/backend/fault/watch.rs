@@ -1,7 +1,7 @@
 //! What must never happen, watched at the backend's border while faults happen.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Mutex, PoisonError},
 };
 
@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use crate::{
     backend::{Created, StoreError},
-    envelope::{Envelope, Task, Value, Vars, path},
+    codec,
+    commit::END,
+    envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
     error::Fault,
     id::{Digest, RowKey},
 };
@@ -24,6 +26,8 @@ struct Seen {
     calls: BTreeMap<String, Digest>,
     /// What each row was created with.
     rows: BTreeMap<RowKey, Bytes>,
+    /// The runs that have ended as cancelled.
+    cancelled: BTreeSet<RowKey>,
     violations: Vec<String>,
 }
 
@@ -55,6 +59,11 @@ impl Watch {
         let first = seen.rows.get(key).cloned();
         match (created, first) {
             (Created::New, None) => {
+                let unpacked = codec::unpack(body, "a row");
+                let goes_on = matches!(unpacked, Ok(Committed::Next { .. } | Committed::Stored { .. }));
+                if goes_on && !key.is_value() && seen.is_cancelled(key) {
+                    seen.violations.push(format!("row {key} was created after its run was cancelled"));
+                }
                 seen.rows.insert(key.clone(), body.clone());
             }
             (Created::New, Some(_)) => seen.violations.push(format!("row {key} was created twice")),
@@ -62,6 +71,20 @@ impl Watch {
                 seen.violations.push(format!("row {key} has changed"));
             }
             (Created::Exists(_), _) => {}
+        }
+    }
+
+    /// A slot of a row was filled for the first time. Once a run has ended as cancelled, nothing
+    /// more is decided in it.
+    pub(super) fn filled(&self, key: &RowKey, slot: u32, value: &Bytes) {
+        let Ok(Arrived { ended, .. }) = codec::unpack(value, "a slot") else { return };
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if key.as_run().is_some() {
+            if slot == END && ended == Ended::Cancelled {
+                seen.cancelled.insert(key.clone());
+            }
+        } else if ended != Ended::Cancelled && seen.is_cancelled(key) {
+            seen.violations.push(format!("slot {slot} of {key} was filled after its run was cancelled"));
         }
     }
 
@@ -76,6 +99,14 @@ impl Watch {
 
     pub(super) fn violations(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
+    }
+}
+
+impl Seen {
+    /// Whether the run that a row belongs to has ended as cancelled.
+    fn is_cancelled(&self, key: &RowKey) -> bool {
+        let run = key.as_str().split('/').next().unwrap_or_default();
+        self.cancelled.contains(&RowKey::from_stored(run))
     }
 }
 
