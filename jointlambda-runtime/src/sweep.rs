@@ -71,7 +71,10 @@ impl Runtime {
         let actor = Actor::passing(run.clone(), record.term);
         // First of all, so that a run that fails every time does not keep others from their turn.
         let age_ms = now.saturating_sub(record.term.started_at);
-        retry::store(|| table.postpone(key, now + self.pause(age_ms))).await?;
+        let next = now + self.pause(age_ms);
+        // Not long after its deadline either.
+        let next = next.min(record.term.deadline.max(now + self.pause(0)));
+        retry::store(|| table.postpone(key, next)).await?;
         if row.slots.contains_key(&CANCEL) {
             self.stop(&actor, &record).await?;
             swept.cancelled += 1;

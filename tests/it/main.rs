@@ -13,6 +13,7 @@ mod fan_out;
 mod faulty;
 mod glue;
 mod joins;
+mod long_runs;
 mod loops;
 mod many_faults;
 mod mixed;
