@@ -131,7 +131,8 @@ pub trait Table: Send + Sync {
     /// Reads a row.
     async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError>;
 
-    /// Reads several rows; the answers are in the order of the keys.
+    /// Reads several rows; the answers are in the order of the keys. A backend makes of them as
+    /// few requests as the provider allows, a bounded number side by side.
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
