@@ -4,7 +4,8 @@
 
 use std::pin::pin;
 
-use futures_util::{StreamExt, future, stream};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use crate::{
     backend::Invoked,
@@ -194,26 +195,40 @@ impl Runtime {
             return Ok(());
         };
         let size = branches.len().div_ceil(RELAYS).max(DIRECT / 4);
+        let mut parts = Vec::with_capacity(branches.len().div_ceil(size));
         let mut first = frame.index;
         let mut branches = branches.into_iter();
-        loop {
+        while !branches.as_slice().is_empty() {
             let part: Vec<_> = branches.by_ref().take(size).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
-            let frame = Frame { index: first, ..frame.clone() };
+            parts.push((Frame { index: first, ..frame.clone() }, codec::pack(&part)));
             first += part.len() as u32;
-            let mut objects = objects;
-            let mut part = Value::Inline(codec::pack(&part));
-            if part.wire_len() > self.relay_limit(function) {
-                let bytes = self.fetch(&actor.run, &part).await?;
-                part = self.store(actor, bytes, function.on, Place::Object).await?;
-                objects |= 1 << function.on;
-            }
-            let task = Task::Relay(Relay { frame, branches: part });
-            let envelope = self.envelope(actor, around.to_vec(), objects, task);
-            outgoing.push(Outgoing { function, envelope, again: false });
         }
+        let relays = stream::iter(parts)
+            .map(|(frame, part)| self.relay_of(actor, around, frame, part, function, objects))
+            .buffered(CONCURRENCY)
+            .try_collect::<Vec<_>>();
+        outgoing.extend(relays.await?);
+        Ok(())
+    }
+
+    /// The message to a relay; its branches are stored when they do not fit in.
+    async fn relay_of(
+        &self,
+        actor: &Actor,
+        around: &[Frame],
+        frame: Frame,
+        part: Bytes,
+        function: &'static FunctionDef,
+        mut objects: CloudSet,
+    ) -> Result<Outgoing, Fault> {
+        let mut branches = Value::Inline(part.clone());
+        if branches.wire_len() > self.relay_limit(function) {
+            branches = self.store(actor, part, function.on, Place::Object).await?;
+            objects |= 1 << function.on;
+        }
+        let task = Task::Relay(Relay { frame, branches });
+        let envelope = self.envelope(actor, around.to_vec(), objects, task);
+        Ok(Outgoing { function, envelope, again: false })
     }
 
     /// The bytes of branches that a relay's envelope takes, beside its frames.
