@@ -199,11 +199,14 @@ pub enum Place {
 }
 
 impl Value {
+    /// The bytes that a stored value's name adds to an envelope or row.
+    pub(crate) const STORED_LEN: usize = 32;
+
     /// The bytes that the value adds to an envelope or row.
     pub fn wire_len(&self) -> usize {
         match self {
             Value::Inline(bytes) => bytes.len() + 5,
-            Value::Stored(_) => 32,
+            Value::Stored(_) => Self::STORED_LEN,
         }
     }
 }

@@ -41,19 +41,16 @@ pub(crate) fn row_bound(prices: &Prices) -> usize {
 
 /// Whether outputs of `len` bytes are cheaper in the slots of a join row of `slots` slots than in
 /// a row each. An update is billed by the size of the whole row, so a row that fills up slot by
-/// slot costs the square of its size.
+/// slot costs the square of its size; so does one that fills up with references.
 pub(crate) fn fits_slot(prices: &Prices, len: usize, slots: usize) -> bool {
     if len * slots > ROW_INLINE_MAX {
         return false;
     }
     let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
-    let n = slots as f64;
-    let average_row = (len + SLOT_OVERHEAD) * slots.div_ceil(2);
-    let inline = n * units(average_row, prices.write_unit_bytes) * prices.table_writes_per_million;
-    let apart = n
-        * ((1.0 + units(len, prices.write_unit_bytes)) * prices.table_writes_per_million
-            + units(len, prices.read_unit_bytes) * prices.table_reads_per_million);
-    inline <= apart
+    let writes = |bytes| units(bytes, prices.write_unit_bytes) * prices.table_writes_per_million;
+    let reads = |bytes| units(bytes, prices.read_unit_bytes) * prices.table_reads_per_million;
+    let arrival = |value_len: usize| writes((value_len + SLOT_OVERHEAD) * slots.div_ceil(2));
+    arrival(len) <= arrival(Value::STORED_LEN) + writes(len) + reads(len)
 }
 
 impl Runtime {
@@ -251,7 +248,7 @@ fn take_largest<'a>(
         if matches!(value, Value::Inline(_)) {
             total -= value.wire_len();
             large.push(Large { value, cloud, place: Place::Object });
-            total += 32;
+            total += Value::STORED_LEN;
         }
     }
 }
@@ -275,6 +272,8 @@ mod tests {
     #[test]
     fn slots_hold_tiny_outputs_or_few_branches() {
         let prices = Provider::Aws.prices();
+        assert!(fits_slot(prices, 16, 128));
+        assert!(!fits_slot(prices, 100, 128));
         assert!(fits_slot(prices, 16, 32));
         assert!(fits_slot(prices, 900, 2));
         assert!(!fits_slot(prices, 900, 32));
