@@ -187,7 +187,7 @@ pub struct Stored {
 /// Which store holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Place {
-    /// A row of its own, which expires with the others.
+    /// A row of its own, which also says whose output it is, and expires with the others.
     #[serde(rename = "r")]
     Row,
     /// An object that goes when the run ends.
@@ -196,6 +196,18 @@ pub enum Place {
     /// An object that outlives the run's end: its result.
     #[serde(rename = "x")]
     Result,
+}
+
+/// What the row of a branch's output holds. It says whose output it is, so that branches which
+/// return the same have rows of their own: a thousand of them would else write one in a moment.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Output {
+    /// The fan-in where the branch ends.
+    pub(crate) join: NodeIndex,
+    /// The branch indexes and loop counters, down to the branch's own.
+    pub(crate) path: Vec<u32>,
+    /// The encoded value.
+    pub(crate) value: Bytes,
 }
 
 impl Value {

@@ -6,15 +6,13 @@
 //! finds it full on a retry, goes on.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     backend::{Arrival, Row, StoreError},
     codec,
     commit::{Actor, END, Instance, Next, Settled},
     definition::{NodeDef, NodeIndex},
-    dispatch::CONCURRENCY,
-    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Place, Stamp, Value, path},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Output, Place, Stamp, Value, path},
     error::Fault,
     id::{RowKey, RunId},
     machine::{Input, Machine},
@@ -59,7 +57,7 @@ impl Runtime {
             self.end(actor, arrived.ended, arrived.objects).await?;
             return Ok(None);
         };
-        self.fit_slot(actor, frame, &mut arrived).await?;
+        self.fit_slot(actor, frames, &mut arrived).await?;
         let home = self.join_home(frame.join);
         let table = &self.cloud(home)?.table;
         let expires_at = self.expires_at(&**table, &actor.term);
@@ -221,11 +219,7 @@ impl Runtime {
             })
             .collect();
         let run = &join.actor.run;
-        let branches: Vec<_> = stream::iter(values)
-            .map(|value| async move { self.fetch(run, &value).await })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
+        let branches = self.fetch_outputs(run, self.join_home(join.node), values).await?;
         let (frames, vars) = self.load(run, node.resume, &join.frames, frame.vars.clone()).await?;
         let machine = Machine::new(self.definition, self.code, node.resume, Input::Branches(branches))
             .with_context(&frames, join.turns.clone(), vars);
@@ -258,20 +252,23 @@ impl Runtime {
     }
 
     /// Stores an arriving value on its own when that is cheaper than a place in the join row.
-    async fn fit_slot(&self, actor: &Actor, frame: &Frame, arrived: &mut Arrived) -> Result<(), Fault> {
-        let home = self.join_home(frame.join);
+    async fn fit_slot(&self, actor: &Actor, frames: &[Frame], arrived: &mut Arrived) -> Result<(), Fault> {
+        let Some(Frame { join, of, .. }) = frames.last() else { return Ok(()) };
+        let home = self.join_home(*join);
         let prices = self.prices(home);
-        let slots = WIDTH.min(frame.of) as usize;
+        let slots = WIDTH.min(*of) as usize;
         let Ended::Returned(value @ Value::Inline(_)) = &mut arrived.ended else { return Ok(()) };
         if fits_slot(prices, value.wire_len(), slots) {
             return Ok(());
         }
-        let place = if value.wire_len() > row_bound(prices) { Place::Object } else { Place::Row };
-        if place == Place::Object {
-            arrived.objects |= 1 << home;
-        }
         let bytes = self.fetch(&actor.run, value).await?;
-        *value = self.store(actor, bytes, home, place).await?;
+        *value = if value.wire_len() > row_bound(prices) {
+            arrived.objects |= 1 << home;
+            self.store(actor, bytes, home, Place::Object).await?
+        } else {
+            let output = Output { join: *join, path: path(frames, &[]), value: bytes };
+            self.store(actor, codec::pack(&output), home, Place::Row).await?
+        };
         Ok(())
     }
 }

@@ -4,14 +4,15 @@
 //! value store it once, and two that disagree do not mix: the committed row says which counts.
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use crate::{
     backend::{NewRow, StoreError},
     codec,
     commit::Actor,
     definition::CloudIndex,
-    envelope::{CloudSet, Continuation, Frame, Place, Stored, Value, Vars},
+    dispatch::CONCURRENCY,
+    envelope::{CloudSet, Continuation, Frame, Output, Place, Stored, Value, Vars},
     error::Fault,
     id::{Digest, ObjectKey, RowKey, RunId},
     provider::Prices,
@@ -71,13 +72,41 @@ impl Runtime {
                 retry::store(|| cloud.objects.get(&key)).await?
             }
         };
-        match bytes {
-            Some(bytes) if Digest::of(&bytes) == stored.digest => Ok(bytes),
-            Some(_) => {
-                Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into())
-            }
-            None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
+        content(run, stored, bytes)
+    }
+
+    /// The bytes of values that arrived at a fan-in, in their order. Those in rows of its home are
+    /// read many in a request.
+    pub(crate) async fn fetch_outputs(
+        &self,
+        run: &RunId,
+        home: CloudIndex,
+        values: Vec<Value>,
+    ) -> Result<Vec<Bytes>, Fault> {
+        let in_row = |value: &Value| match value {
+            Value::Stored(stored) if stored.place == Place::Row && stored.cloud == home => Some(*stored),
+            _ => None,
+        };
+        let keys: Vec<_> =
+            values.iter().filter_map(in_row).map(|stored| RowKey::value(run, &stored.digest)).collect();
+        let mut rows = Vec::new().into_iter();
+        if !keys.is_empty() {
+            let table = &self.cloud(home)?.table;
+            rows = retry::store(|| table.get_many(&keys)).await?.into_iter();
         }
+        stream::iter(values)
+            .map(|value| {
+                let read = in_row(&value).map(|stored| (stored, rows.next().flatten()));
+                async move {
+                    match read {
+                        Some((stored, row)) => content(run, &stored, row.and_then(|row| row.body)),
+                        None => self.fetch(run, &value).await,
+                    }
+                }
+            })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
     }
 
     /// Stores the bytes of a value in `cloud`, unless they are there.
@@ -250,6 +279,18 @@ fn take_largest<'a>(
             large.push(Large { value, cloud, place: Place::Object });
             total += Value::STORED_LEN;
         }
+    }
+}
+
+/// The value in what was read from where `stored` says.
+fn content(run: &RunId, stored: &Stored, bytes: Option<Bytes>) -> Result<Bytes, Fault> {
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) == stored.digest => match stored.place {
+            Place::Row => Ok(codec::unpack::<Output>(&bytes, "an output")?.value),
+            Place::Object | Place::Result => Ok(bytes),
+        },
+        Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
+        None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
     }
 }
 
