@@ -297,12 +297,18 @@ impl Failure {
     const LONGEST_CAUSE: usize = 4096;
 
     /// A failure at a node or function, with its cause cut where it is too long.
-    pub(crate) fn new(at: impl Into<String>, path: Vec<u32>, mut cause: String, attempts: u32) -> Self {
-        if cause.len() > Self::LONGEST_CAUSE {
-            cause.truncate(cause.floor_char_boundary(Self::LONGEST_CAUSE));
-            cause.push('…');
+    pub(crate) fn new(at: impl Into<String>, path: Vec<u32>, cause: String, attempts: u32) -> Self {
+        let mut failure = Failure { at: at.into(), path, cause, attempts };
+        failure.cut(Self::LONGEST_CAUSE);
+        failure
+    }
+
+    /// Cuts the cause where it is longer than so many bytes.
+    pub(crate) fn cut(&mut self, longest: usize) {
+        if self.cause.len() > longest {
+            self.cause.truncate(self.cause.floor_char_boundary(longest));
+            self.cause.push('…');
         }
-        Failure { at: at.into(), path, cause, attempts }
     }
 }
 

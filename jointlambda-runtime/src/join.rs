@@ -16,7 +16,7 @@ use crate::{
     error::Fault,
     id::{RowKey, RunId},
     machine::{Input, Machine},
-    payload::{fits_slot, row_bound},
+    payload::{ROW_INLINE_MAX, fits_slot, row_bound},
     retry,
     runtime::Runtime,
     sketch::Sketch,
@@ -251,13 +251,21 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stores an arriving value on its own when that is cheaper than a place in the join row.
+    /// Stores an arriving value on its own when that is cheaper than a place in the join row, and
+    /// cuts what a failure says to its part of the row.
     async fn fit_slot(&self, actor: &Actor, frames: &[Frame], arrived: &mut Arrived) -> Result<(), Fault> {
         let Some(Frame { join, of, .. }) = frames.last() else { return Ok(()) };
         let home = self.join_home(*join);
         let prices = self.prices(home);
         let slots = WIDTH.min(*of) as usize;
-        let Ended::Returned(value @ Value::Inline(_)) = &mut arrived.ended else { return Ok(()) };
+        let value = match &mut arrived.ended {
+            Ended::Returned(value @ Value::Inline(_)) => value,
+            Ended::Failed(failure) => {
+                failure.cut(ROW_INLINE_MAX / slots);
+                return Ok(());
+            }
+            Ended::Returned(Value::Stored(_)) | Ended::Cancelled => return Ok(()),
+        };
         if fits_slot(prices, value.wire_len(), slots) {
             return Ok(());
         }
