@@ -26,3 +26,4 @@ pub(crate) use providers::model;
 mod redriving;
 mod reporting;
 mod sequence;
+mod size;
