@@ -79,3 +79,34 @@ pub(crate) mod map {
         }
     }
 }
+
+/// A wide map that a function starts.
+pub(crate) mod spread {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn spread(branches: u64) -> u64 {
+            let count = count(branches).await;
+            let squares = fan_out(0..count, async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = AWS)]
+        async fn count(branches: u64) -> u64 {
+            branches
+        }
+
+        #[function(on = AWS)]
+        async fn square(x: u64) -> u64 {
+            x * x
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}
