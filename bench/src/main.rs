@@ -1,5 +1,6 @@
 //! Whole runs on the embedded clouds, and what they cost: time, memory, table operations.
 
+mod budget;
 mod wide;
 mod workflows;
 
@@ -47,6 +48,8 @@ struct Args {
 enum Section {
     /// Whole runs, in real time.
     Runs,
+    /// What each part of a run asks of the stores.
+    Budget,
     /// Maps of up to 100,000 branches, in virtual time.
     Wide,
 }
@@ -105,8 +108,10 @@ fn main() {
         println!("{}", serde_json::to_string(&figure).expect("a figure can be printed"));
         return;
     }
-    if args.section == Section::Wide {
-        return wide::table();
+    match args.section {
+        Section::Runs => {}
+        Section::Budget => return budget::table(),
+        Section::Wide => return wide::table(),
     }
     let stores = args.store.map_or(vec![Store::Memory, Store::Disk], |store| vec![store]);
     if !args.json {
