@@ -78,7 +78,7 @@ fn seconds(ms: u64) -> String {
 }
 
 /// Rows of cells, in columns.
-fn aligned(text: &mut String, rows: Vec<Vec<String>>) {
+pub(super) fn aligned(text: &mut String, rows: Vec<Vec<String>>) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<_> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max())
