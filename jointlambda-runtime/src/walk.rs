@@ -91,6 +91,7 @@ impl<'a> Walk<'a> {
     async fn through(&self, all: &mut Found) -> Result<(), Fault> {
         while !all.parts.is_empty() {
             if all.lost.len() >= MAX_INVOKED || all.looked_at >= self.most() {
+                all.lost.truncate(MAX_INVOKED);
                 return Ok(());
             }
             let wave = all.parts.split_off(all.parts.len().saturating_sub(CONCURRENCY));

@@ -27,3 +27,4 @@ mod redriving;
 mod reporting;
 mod sequence;
 mod size;
+mod sweeping;
