@@ -81,7 +81,7 @@ fn row() -> NewRow {
 }
 
 fn arrival(slot: u32) -> Arrival {
-    Arrival { slot, of: SLOTS, value: Bytes::from_static(b"value"), expires_at: u64::MAX }
+    Arrival { slot, of: SLOTS, value: Bytes::from_static(b"value"), expires_at: u64::MAX, only_open: false }
 }
 
 fn report(what: &str, operations: usize, took: Duration) {

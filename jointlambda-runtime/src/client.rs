@@ -472,7 +472,7 @@ impl<W: Workflow> Client<W> {
     async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<(), Fault> {
         let (table, key) = (self.table()?, RowKey::run(&actor.run));
         let expires_at = self.runtime.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot, of: u32::MAX, value, expires_at };
+        let arrival = Arrival { slot, of: u32::MAX, value, expires_at, only_open: false };
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         Ok(())
     }

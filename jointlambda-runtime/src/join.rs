@@ -68,7 +68,7 @@ impl Runtime {
         let top = loop {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
-            let arrival = Arrival { slot: index % WIDTH, of: slots, value, expires_at };
+            let arrival = Arrival { slot: index % WIDTH, of: slots, value, expires_at, only_open: false };
             let mut answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.filled < slots {
                 return Ok(None);
@@ -235,7 +235,7 @@ impl Runtime {
         let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
         let expires_at = self.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at };
+        let arrival = Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at, only_open: false };
         let key = RowKey::run(&actor.run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         self.delete_objects(&actor.run, arrived.objects_left()).await

@@ -20,6 +20,8 @@ enum Fault {
     LosersSeeNoRow,
     EveryArrivalIsFresh,
     CountsLagBehind,
+    NoRowIsClosed,
+    ClosedRowsForgetWhoIsIn,
     RowsComeReversed,
     LatestDueFirst,
     FullRowsStayDue,
@@ -61,6 +63,16 @@ impl Table for Faulty {
     async fn arrive(&self, key: &RowKey, mut arrival: Arrival) -> Result<Arrived, StoreError> {
         if self.fault == Fault::FullRowsStayDue {
             arrival.of += 1;
+        }
+        if self.fault == Fault::NoRowIsClosed {
+            arrival.only_open = false;
+        }
+        if self.fault == Fault::ClosedRowsForgetWhoIsIn && arrival.only_open {
+            let row = self.table.get(key).await?.unwrap_or_default();
+            let filled = row.slots.len() as u32;
+            if row.body.is_some() || filled >= arrival.of {
+                return Ok(Arrived { fresh: false, closed: true, filled, row: None });
+            }
         }
         let arrived = self.table.arrive(key, arrival).await?;
         Ok(match self.fault {
@@ -113,6 +125,9 @@ fn each_fault_is_found_by_the_check_for_it() {
         (Fault::LosersSeeNoRow, "the_first_of_many_creators_wins_and_all_see_its_row"),
         (Fault::EveryArrivalIsFresh, "an_arrival_is_idempotent_and_its_slot_never_changes"),
         (Fault::CountsLagBehind, "one_of_many_arrivals_fills_the_last_slot"),
+        (Fault::NoRowIsClosed, "a_row_with_a_body_is_closed_to_those_that_want_an_open_one"),
+        (Fault::NoRowIsClosed, "as_many_as_fit_of_many_arrivals_get_into_an_open_row"),
+        (Fault::ClosedRowsForgetWhoIsIn, "a_full_row_is_closed_to_those_that_want_an_open_one"),
         (Fault::RowsComeReversed, "rows_read_together_come_in_the_order_of_their_keys"),
         (Fault::LatestDueFirst, "due_rows_come_earliest_first"),
         (Fault::FullRowsStayDue, "a_full_row_leaves_the_run_index"),

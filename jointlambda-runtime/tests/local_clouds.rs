@@ -385,7 +385,8 @@ fn rows_are_billed_by_their_whole_size() {
         assert_eq!(units(), (4, 0));
         table.get(&key).await.expect("get");
         assert_eq!(units(), (4, 1));
-        let arrival = Arrival { slot: 0, of: 1, value: "x".into(), expires_at: EPOCH_MS * 2 };
+        let arrival =
+            Arrival { slot: 0, of: 1, value: "x".into(), expires_at: EPOCH_MS * 2, only_open: false };
         table.arrive(&key, arrival).await.expect("arrive");
         assert_eq!(units(), (4 + 5, 1), "the update is billed by the row of 4 KB and a little");
         table.get(&key).await.expect("get");
@@ -437,7 +438,7 @@ async fn expire(storage: Storage) {
             let row = NewRow { body: name.into(), check_at, expires_at };
             table.create(&key(name), row).await.expect("create");
         }
-        let arrival = Arrival { slot: 0, of: 2, value: "old".into(), expires_at };
+        let arrival = Arrival { slot: 0, of: 2, value: "old".into(), expires_at, only_open: false };
         table.arrive(&key("joined"), arrival).await.expect("arrive");
         table.create(&key("stays"), NewRow::default()).await.expect("create");
     }
@@ -451,7 +452,7 @@ async fn expire(storage: Storage) {
         let table = &backend.table;
         assert_eq!(table.due(u64::MAX, 10).await, Ok(vec![]));
         assert_eq!(table.get(&key("asked for")).await, Ok(None));
-        let arrival = Arrival { slot: 1, of: 2, value: "new".into(), expires_at: u64::MAX };
+        let arrival = Arrival { slot: 1, of: 2, value: "new".into(), expires_at: u64::MAX, only_open: false };
         let arrived = table.arrive(&key("joined"), arrival).await.expect("arrive");
         assert_eq!(arrived.filled, 1, "the old slots went with the row");
         let slots = table.get(&key("joined")).await.expect("get").expect("the row").slots;
@@ -487,7 +488,8 @@ fn a_wait_ends_with_the_change_even_if_that_came_before_it() {
         let clouds = open(Config::of([CloudConfig::aws("AWS")]));
         let table = clouds.backends()[0].table.clone();
         let key = RowKey::run(&RunId::derive("w", "k"));
-        let arrival = |slot| Arrival { slot, of: 9, value: "x".into(), expires_at: u64::MAX };
+        let arrival =
+            |slot| Arrival { slot, of: 9, value: "x".into(), expires_at: u64::MAX, only_open: false };
 
         table.get(&key).await.expect("get");
         let before = Instant::now();

@@ -79,7 +79,8 @@ async fn write_run(backend: &Backend, round: u64, number: u32, writer: u32) {
         println!("ack {number} created {writer} 0");
     }
     let slot = writer % WRITERS;
-    let arrival = Arrival { slot, of: WRITERS, value: writer.to_string().into(), expires_at };
+    let arrival =
+        Arrival { slot, of: WRITERS, value: writer.to_string().into(), expires_at, only_open: false };
     let arrived = backend.table.arrive(&RowKey::run(&run), arrival).await.expect("arrive");
     if arrived.fresh {
         println!("ack {number} arrived {writer} {}", arrived.filled);
@@ -197,7 +198,13 @@ async fn check_row(backend: &Backend, run: &RunId, acknowledged: &Acknowledged, 
     assert_eq!(row.check_at.is_some(), filled < WRITERS, "a run is open until its row is full");
     assert_eq!(due.contains(&key), row.check_at.is_some(), "the index and the row agree");
     // The store goes on counting where it was: slot 0 again, and a new one.
-    let arrival = |slot| Arrival { slot, of: u32::MAX, value: "again".into(), expires_at: row.expires_at };
+    let arrival = |slot| Arrival {
+        slot,
+        of: u32::MAX,
+        value: "again".into(),
+        expires_at: row.expires_at,
+        only_open: false,
+    };
     let again = backend.table.arrive(&key, arrival(WRITERS)).await.expect("arrive");
     assert!(again.fresh && again.filled == filled + 1, "{filled} slots, then {again:?}");
 }

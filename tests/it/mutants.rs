@@ -256,7 +256,7 @@ impl Table for Broken {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let fresh = row.slots.insert(arrival.slot, arrival.value).is_none();
             self.seen.rows.lock().unwrap().insert(key.clone(), row.clone());
-            return Ok(Arrived { fresh, filled: row.slots.len() as u32, row: Some(row) });
+            return Ok(Arrived { fresh, closed: false, filled: row.slots.len() as u32, row: Some(row) });
         }
         let of = arrival.of;
         let mut arrived = self.table.arrive(&self.known(key), arrival).await?;

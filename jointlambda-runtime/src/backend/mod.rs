@@ -144,6 +144,10 @@ pub trait Table: Send + Sync {
     /// Fills a slot of a row unless it is filled, in one atomic step, making the row if there is
     /// none, and says how many slots are filled afterwards. When that is `arrival.of` the row
     /// leaves the run index (its `check_at` is removed).
+    ///
+    /// With `arrival.only_open` a row that has a body, or `arrival.of` slots, takes no further
+    /// slot: one that is not filled stays so, and the answer is `closed`. Of a slot that is filled
+    /// the answer is that it was, whatever became of the row since.
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError>;
 
     /// The rows of the run index whose `check_at` is at or before `now`, earliest first.
@@ -206,6 +210,8 @@ pub struct Arrival {
     pub value: Bytes,
     /// When the row may disappear, if this arrival makes it.
     pub expires_at: Timestamp,
+    /// Whether to fill no slot of a row that is closed: one that has a body, or `of` slots.
+    pub only_open: bool,
 }
 
 /// The answer of [`Table::arrive`].
@@ -213,6 +219,9 @@ pub struct Arrival {
 pub struct Arrived {
     /// Whether this request filled the slot; `false` when it was filled before.
     pub fresh: bool,
+    /// Whether the row was closed to this arrival, so that nothing was changed: the slot is not
+    /// filled, and never will be by an arrival like this one.
+    pub closed: bool,
     /// How many slots are filled now.
     pub filled: u32,
     /// The row as it is now, when it is full and the store returns it for nothing.
