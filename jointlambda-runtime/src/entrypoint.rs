@@ -20,7 +20,7 @@ use crate::{
     envelope::{Call, Continuation, Ended, Envelope, Failure, Frame, Task, Value, Vars},
     error::Fault,
     id::RunId,
-    machine::{Input, Machine, Outcome},
+    machine::{Input, Machine, Outcome, Start},
     retry,
     runtime::Runtime,
 };
@@ -167,7 +167,9 @@ impl Runtime {
         let NodeKind::Call { function: index } = node.kind else {
             return Err(Fault::Poison(format!("`{}` is no call", node.name)));
         };
-        let start = self.code.functions[usize::from(index)];
+        let Start::Call(start) = self.code.functions[usize::from(index)] else {
+            return Err(Fault::Poison(format!("`{}` gathers batches", function.name)));
+        };
         let limit = Duration::from_millis(function.timeout_ms).min(delivery.remaining);
         let timeout =
             || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };

@@ -49,6 +49,9 @@ fn function_cells(definition: &Definition, function: &FunctionDef) -> Vec<String
     if function.dedupe_before {
         limits.push_str(", dedupe before");
     }
+    if let Some(batch) = function.batch {
+        let _ = write!(limits, ", gathered for {} s", seconds(batch.wait_ms));
+    }
     vec![function.name.to_owned(), placement(definition, function), limits, function.doc.to_owned()]
 }
 

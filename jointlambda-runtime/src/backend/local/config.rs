@@ -168,7 +168,7 @@ impl From<&FunctionDef> for FunctionConfig {
             memory_mb: function.memory_mb,
             gpu_gb: function.gpu_gb,
             cpu_milli: function.cpu_milli,
-            timeout: Some(Duration::from_millis(function.timeout_ms)),
+            timeout: Some(Duration::from_millis(function.delivery_ms())),
         }
     }
 }
