@@ -11,7 +11,7 @@ use crate::{
     backend::{Arrival, Backend, Created, NewRow, Row, Table, Timestamp},
     codec,
     commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Settled},
-    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Term, Value},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
     error::Fault,
     id::{Digest, RowKey, RunId},
     machine::{Input, Machine, Workflow},
@@ -262,7 +262,7 @@ impl<W: Workflow> Client<W> {
             Created::New => {
                 let (frames, turns) = (Vec::new(), Vec::new());
                 let root = Instance { actor: actor.clone(), frames, node: 0, turns, objects };
-                let stamp = runtime.stamp(actor);
+                let stamp = Stamp { at_ms: 0, ..runtime.stamp(actor) };
                 let next = Next { continuation: first, objects, stamp };
                 runtime.go_on(root, Settled::Next(next)).await?;
                 Ok(None)

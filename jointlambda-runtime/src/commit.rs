@@ -106,7 +106,7 @@ impl Runtime {
             None => Ok(None),
             Some(Decided::Arrived(arrived)) => Ok(Some(Settled::Ended(arrived))),
             Some(Decided::Committed(committed)) => {
-                self.settle(&instance.actor.run, committed).await.map(Some)
+                self.settled_as(&instance.actor.run, committed).await.map(Some)
             }
         }
     }
@@ -242,10 +242,10 @@ impl Runtime {
 
     /// What a committed row says.
     async fn read(&self, run: &RunId, row: Row) -> Result<Settled, Fault> {
-        self.settle(run, codec::unpack(&row.body.unwrap_or_default(), "a row")?).await
+        self.settled_as(run, codec::unpack(&row.body.unwrap_or_default(), "a row")?).await
     }
 
-    async fn settle(&self, run: &RunId, committed: Committed) -> Result<Settled, Fault> {
+    async fn settled_as(&self, run: &RunId, committed: Committed) -> Result<Settled, Fault> {
         match committed {
             Committed::Next { continuation, objects, stamp } => {
                 Ok(Settled::Next(Next { continuation, objects, stamp }))

@@ -8,17 +8,19 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use crate::{
-    backend::Invoked,
+    backend::{Invoked, Timestamp},
     codec,
     commit::{Actor, Instance, Next, Settled},
     definition::FunctionDef,
     envelope::{
-        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Fork, Frame, Place, Relay, Task, Value, path,
+        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Fork, Frame, Place, Relay, Stamp, Task,
+        Value, path,
     },
     error::Fault,
     join::Full,
     retry,
     runtime::Runtime,
+    walk::Lost,
 };
 
 /// Requests that one function has under way at once.
@@ -35,14 +37,32 @@ struct Pending {
     frames: Vec<Frame>,
     continuation: Continuation,
     objects: CloudSet,
+    /// When it was committed: the same for all copies that dispatch it.
+    since: Timestamp,
 }
 
 /// A message to be sent.
-struct Outgoing {
-    function: &'static FunctionDef,
-    envelope: Envelope,
-    /// Whether it was sent before, and may have been lost by the function's first placement.
-    again: bool,
+pub(crate) struct Outgoing {
+    pub(crate) function: &'static FunctionDef,
+    pub(crate) envelope: Envelope,
+    /// How it reaches the function.
+    pub(crate) way: Way,
+}
+
+/// How a message reaches its function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// By an invocation.
+    Alone,
+    /// The same, of what was sent before and may have been lost by the function's first placement.
+    Again,
+    /// Together with others, in a batch of those that were committed at about the same time.
+    Gather {
+        /// When it was committed.
+        since: Timestamp,
+        /// Whether it was sent before. Then its batch may have been lost, too.
+        again: bool,
+    },
 }
 
 impl Runtime {
@@ -97,8 +117,9 @@ impl Runtime {
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
     ) -> Result<(), Fault> {
         match settled {
-            Settled::Next(Next { continuation, objects, .. }) => {
-                pending.push(Pending { frames, continuation, objects });
+            Settled::Next(Next { continuation, objects, stamp }) => {
+                let since = actor.term.started_at + stamp.at_ms;
+                pending.push(Pending { frames, continuation, objects, since });
             }
             Settled::Ended(Arrived { ended: ended @ Ended::Failed(_), objects, .. }) => {
                 return self.end(actor, ended, objects).await;
@@ -125,7 +146,8 @@ impl Runtime {
         }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
-        self.branch_out(actor, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
+        let (frame, since) = (relay.frame, relay.since);
+        self.branch_out(actor, &frames, frame, branches, objects, since, &mut outgoing, &mut pending).await?;
         self.send_all(outgoing).await?;
         self.go_on_with(actor, pending, Vec::new()).await
     }
@@ -142,12 +164,13 @@ impl Runtime {
         let checked = one.continuation.check(self.definition, one.frames.len());
         checked.map_err(|why| Fault::Poison(format!("refused a row: {why}")))?;
         let mut pending = vec![one];
-        while let Some(Pending { frames, continuation, objects }) = pending.pop() {
+        while let Some(Pending { frames, continuation, objects, since }) = pending.pop() {
             match continuation {
                 Continuation::Call(call) => {
                     let function = self.function_at(&call)?;
+                    let way = function.batch.map_or(Way::Alone, |_| Way::Gather { since, again: false });
                     let envelope = self.envelope(actor, frames, objects, Task::Call(call));
-                    outgoing.push(Outgoing { function, envelope, again: false });
+                    outgoing.push(Outgoing { function, envelope, way });
                 }
                 Continuation::Return(value) => {
                     let (ended, stamp) = (Ended::Returned(value), self.stamp(actor));
@@ -158,9 +181,12 @@ impl Runtime {
                     if branches.is_empty() {
                         let turns = frame.turns.clone();
                         let join = Instance { actor: actor.clone(), frames, node: join, turns, objects };
-                        full.push(self.full_at_once(join, frame, self.stamp(actor)));
+                        let at_ms = since.saturating_sub(actor.term.started_at);
+                        let stamp = Stamp { at_ms, ..self.stamp(actor) };
+                        full.push(self.full_at_once(join, frame, stamp));
                     } else {
-                        self.branch_out(actor, &frames, frame, branches, objects, outgoing, &mut pending)
+                        let pending = &mut pending;
+                        self.branch_out(actor, &frames, frame, branches, objects, since, outgoing, pending)
                             .await?;
                     }
                 }
@@ -179,6 +205,7 @@ impl Runtime {
         frame: Frame,
         branches: Vec<Continuation>,
         objects: CloudSet,
+        since: Timestamp,
         outgoing: &mut Vec<Outgoing>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
@@ -190,7 +217,7 @@ impl Runtime {
             for (index, continuation) in (frame.index..).zip(branches) {
                 let mut frames = around.to_vec();
                 frames.push(Frame { index, ..frame.clone() });
-                pending.push(Pending { frames, continuation, objects });
+                pending.push(Pending { frames, continuation, objects, since });
             }
             return Ok(());
         };
@@ -204,7 +231,7 @@ impl Runtime {
             first += part.len() as u32;
         }
         let relays = stream::iter(parts)
-            .map(|(frame, part)| self.relay_of(actor, around, frame, part, function, objects))
+            .map(|(frame, part)| self.relay_of(actor, around, frame, part, function, objects, since))
             .buffered(CONCURRENCY)
             .try_collect::<Vec<_>>();
         outgoing.extend(relays.await?);
@@ -212,6 +239,7 @@ impl Runtime {
     }
 
     /// The message to a relay; its branches are stored when they do not fit in.
+    #[allow(clippy::too_many_arguments)]
     async fn relay_of(
         &self,
         actor: &Actor,
@@ -220,15 +248,16 @@ impl Runtime {
         part: Bytes,
         function: &'static FunctionDef,
         mut objects: CloudSet,
+        since: Timestamp,
     ) -> Result<Outgoing, Fault> {
         let mut branches = Value::Inline(part.clone());
         if branches.wire_len() > self.relay_limit(function) {
             branches = self.store(actor, part, function.on, Place::Object).await?;
             objects |= 1 << function.on;
         }
-        let task = Task::Relay(Relay { frame, branches });
+        let task = Task::Relay(Relay { frame, branches, since });
         let envelope = self.envelope(actor, around.to_vec(), objects, task);
-        Ok(Outgoing { function, envelope, again: false })
+        Ok(Outgoing { function, envelope, way: Way::Alone })
     }
 
     /// The bytes of branches that a relay's envelope takes, beside its frames.
@@ -275,24 +304,46 @@ impl Runtime {
             .await
     }
 
-    /// Sends calls again, beginning with another placement than the first where there is one.
+    /// Sends a call that has left its batch.
+    pub(crate) async fn send_alone(&self, instance: &Instance, call: &Call) -> Result<(), Fault> {
+        let function = self.function_at(call)?;
+        let Instance { actor, frames, objects, .. } = instance;
+        let envelope = self.envelope(actor, frames.clone(), *objects, Task::Call(call.clone()));
+        self.send(&Outgoing { function, envelope, way: Way::Alone }).await
+    }
+
+    /// Sends calls again, beginning with another placement than the first where there is one. What
+    /// gathers in batches goes alone, unless it `gathers` again: then whoever shares a batch with
+    /// it is helped on, too.
     pub(crate) async fn send_again(
         &self,
         actor: &Actor,
-        calls: Vec<(Vec<Frame>, Call, CloudSet)>,
+        calls: Vec<Lost>,
+        gathers: bool,
     ) -> Result<(), Fault> {
-        let outgoing = calls.into_iter().map(|(frames, call, objects)| {
+        let outgoing = calls.into_iter().map(|Lost { frames, call, objects, since }| {
             let function = self.function_at(&call)?;
+            let way = match function.batch {
+                Some(_) if gathers => Way::Gather { since, again: true },
+                _ => Way::Again,
+            };
             let envelope = self.envelope(actor, frames, objects, Task::Call(call));
-            Ok(Outgoing { function, envelope, again: true })
+            Ok(Outgoing { function, envelope, way })
         });
         self.send_all(outgoing.collect::<Result<_, Fault>>()?).await
+    }
+
+    async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
+        match one.way {
+            Way::Alone | Way::Again => self.invoke(one).await,
+            Way::Gather { since, again } => self.gather(one, since, again).await,
+        }
     }
 
     /// Invokes a function on its placement, or on its failover placements when that fails. Each
     /// request makes an event of its own. A copy on another cloud has the same home row, so an
     /// answer that was lost does no harm.
-    async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
+    pub(crate) async fn invoke(&self, one: &Outgoing) -> Result<(), Fault> {
         let mut wire = one.envelope.encode();
         let mut is_first = true;
         let mut cause = String::new();
@@ -300,7 +351,8 @@ impl Runtime {
         for round in 1..=ROUNDS {
             let mut refused = 0;
             let placements = one.function.placements();
-            for cloud in placements.cycle().skip(usize::from(one.again)).take(count) {
+            let first = usize::from(matches!(one.way, Way::Again));
+            for cloud in placements.cycle().skip(first).take(count) {
                 let cloud = self.cloud(cloud)?;
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
@@ -327,7 +379,13 @@ impl Runtime {
         Err(Fault::Invoke { function: one.function.name.to_owned(), cause })
     }
 
-    fn envelope(&self, actor: &Actor, frames: Vec<Frame>, objects: CloudSet, task: Task) -> Envelope {
+    pub(crate) fn envelope(
+        &self,
+        actor: &Actor,
+        frames: Vec<Frame>,
+        objects: CloudSet,
+        task: Task,
+    ) -> Envelope {
         Envelope {
             event: fastrand::u32(..),
             definition: self.definition.hash,

@@ -13,8 +13,9 @@ use std::fmt;
 
 use crate::{
     backend::Timestamp,
+    batch::MAX_ROWS,
     codec,
-    definition::{CloudIndex, Definition, NodeIndex, NodeKind},
+    definition::{CloudIndex, Definition, FunctionIndex, NodeIndex, NodeKind},
     error::Fault,
     id::{Digest, RowKey, RunId},
     sketch::Sketch,
@@ -93,6 +94,9 @@ pub enum Task {
     /// Start a part of a wide fan-out.
     #[serde(rename = "r")]
     Relay(Relay),
+    /// Run a batch function on the calls that have gathered, of this run and of others.
+    #[serde(rename = "b")]
+    Batch(Batch),
 }
 
 /// What follows a committed outcome, relative to the frames around it.
@@ -142,6 +146,21 @@ pub struct Relay {
     pub frame: Frame,
     /// The encoded list of the part's continuations.
     pub branches: Value,
+    /// When the fan-out was committed.
+    pub since: Timestamp,
+}
+
+/// A batch that is to be flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The function.
+    pub function: FunctionIndex,
+    /// When its members were committed, in units of the function's wait.
+    pub epoch: u64,
+    /// Which of the rows of that time.
+    pub index: u32,
+    /// Not before then, by the clock of the function's home table.
+    pub due: Timestamp,
 }
 
 /// One branch of a fan-out, as seen from inside.
@@ -462,7 +481,21 @@ impl Envelope {
         match &self.task {
             Task::Call(call) => call.check(definition),
             Task::Relay(relay) => relay.frame.check(definition),
+            Task::Batch(batch) => batch.check(definition),
         }
+    }
+}
+
+impl Batch {
+    fn check(&self, definition: &Definition) -> Result<(), &'static str> {
+        let function = definition.functions.get(usize::from(self.function));
+        if function.is_none_or(|function| function.batch.is_none()) {
+            return Err("it names a function without batches");
+        }
+        if self.index >= MAX_ROWS {
+            return Err("a batch index is out of range");
+        }
+        Ok(())
     }
 }
 

@@ -235,7 +235,8 @@ impl Runtime {
         let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
         let expires_at = self.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at, only_open: false };
+        let arrival =
+            Arrival { slot: END, of: 1, value: codec::pack(&arrived), expires_at, only_open: false };
         let key = RowKey::run(&actor.run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         self.delete_objects(&actor.run, arrived.objects_left()).await

@@ -3,6 +3,7 @@
 //! Users depend on the crate `jointlambda`, which re-exports what they need.
 
 pub mod backend;
+mod batch;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -28,6 +28,8 @@ const SHARED_INLINE: usize = 1024;
 const SHARED_SMALL: usize = 128;
 /// What a slot of a join row holds beside its value: its number, and which copy filled it when.
 const SLOT_OVERHEAD: usize = 28;
+/// What a slot of a batch row holds of a member that is stored elsewhere.
+const STORED_MEMBER: usize = 80;
 /// No row of ours grows beyond this, whatever the provider allows.
 pub(crate) const ROW_INLINE_MAX: usize = 48 * 1024;
 
@@ -52,6 +54,22 @@ pub(crate) fn fits_slot(prices: &Prices, len: usize, slots: usize) -> bool {
     let reads = |bytes| units(bytes, prices.read_unit_bytes) * prices.table_reads_per_million;
     let arrival = |value_len: usize| writes((value_len + SLOT_OVERHEAD) * slots.div_ceil(2));
     arrival(len) <= arrival(Value::STORED_LEN) + writes(len) + reads(len)
+}
+
+/// Whether envelopes of `len` bytes are cheaper in the slots of a batch row than in a row each that
+/// the slot names. Either way an update is billed by the size of the whole row.
+pub(crate) fn fits_batch(prices: &Prices, len: usize, size: usize) -> bool {
+    if len * size > ROW_INLINE_MAX {
+        return false;
+    }
+    let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
+    let update = |slot: usize| {
+        units((slot + SLOT_OVERHEAD) * size.div_ceil(2), prices.write_unit_bytes)
+            * prices.table_writes_per_million
+    };
+    let apart = units(len, prices.write_unit_bytes) * prices.table_writes_per_million
+        + units(len, prices.read_unit_bytes) * prices.table_reads_per_million;
+    update(len) <= update(STORED_MEMBER) + apart
 }
 
 impl Runtime {
@@ -185,8 +203,10 @@ impl Runtime {
                         self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes
                     })
                     .min()
-                    .unwrap_or(0)
-                    .saturating_sub(ENVELOPE_OVERHEAD + around);
+                    .unwrap_or(0);
+                // What gathers in a batch must fit a row.
+                let limit = function.batch.map_or(limit, |_| limit.min(ROW_INLINE_MAX));
+                let limit = limit.saturating_sub(ENVELOPE_OVERHEAD + around);
                 let values =
                     std::iter::once(&mut call.args).chain(call.vars.iter_mut().map(|(_, value)| value));
                 take_largest(values.collect(), limit, 0, function.on, large);
@@ -319,6 +339,16 @@ mod tests {
         assert!(fits_slot(prices, 900, 2));
         assert!(!fits_slot(prices, 900, 32));
         assert!(!fits_slot(prices, 100_000, 1));
+    }
+
+    #[test]
+    fn batch_rows_hold_what_is_about_as_small_as_a_reference() {
+        let prices = Provider::Aws.prices();
+        assert!(fits_batch(prices, 120, 32));
+        assert!(fits_batch(prices, 100, 128) && !fits_batch(prices, 150, 128));
+        assert!(fits_batch(prices, 2_000, 2));
+        assert!(!fits_batch(prices, 1_000, 32));
+        assert!(!fits_batch(prices, 100_000, 2));
     }
 
     #[test]

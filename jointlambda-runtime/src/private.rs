@@ -14,6 +14,7 @@ pub use crate::{
     machine::{Code, Machine, Outcome, Start, Step, Travel, Var, Workflow},
     plain::AllOk,
 };
+pub(crate) use batch::wrong_count;
 pub use batch::{OneOfBatch, one_of_batch, start_batch};
 pub use each::{Each, EachInClosedRange, each, each_in_closed_range, each_in_range, next};
 pub use residual::{FromResidual, Try};

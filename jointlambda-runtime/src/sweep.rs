@@ -100,7 +100,7 @@ impl Runtime {
     ) -> Result<usize, Fault> {
         let (lost, walked) = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
         let invoked = lost.len();
-        let done = self.send_again(actor, lost).await.and(walked);
+        let done = self.send_again(actor, lost, now.is_none()).await.and(walked);
         self.unless_ended(&actor.run, done).await.map(|()| invoked)
     }
 

@@ -44,8 +44,13 @@ struct Part {
     since: Timestamp,
 }
 
-/// A call that is open, and where.
-pub(crate) type Lost = (Vec<Frame>, Call, CloudSet);
+/// A call that is open, where, and since when.
+pub(crate) struct Lost {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) call: Call,
+    pub(crate) objects: CloudSet,
+    pub(crate) since: Timestamp,
+}
 
 /// What came of looking at a part.
 #[derive(Default)]
@@ -147,7 +152,7 @@ impl<'a> Walk<'a> {
             }
             (None, Errand::Resume { now }) => {
                 if now.is_none_or(|now| self.is_lost(function, since, now)) {
-                    found.lost.push((instance.frames, call, objects));
+                    found.lost.push(Lost { frames: instance.frames, call, objects, since });
                 }
                 Ok(())
             }

@@ -346,7 +346,11 @@ impl Table for Faulty {
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
         let effect = async {
             let (slot, value) = (arrival.slot, arrival.value.clone());
+            let member = arrival.only_open.then_some(arrival.of);
             let arrived = self.inner.table.arrive(key, arrival).await;
+            if let (Some(of), Ok(arrived)) = (member, &arrived) {
+                self.faults.watch.gathered(key, &value, of, arrived);
+            }
             if let Ok(Arrived { fresh: true, .. }) = &arrived {
                 self.faults.watch.filled(key, slot, &value);
             }

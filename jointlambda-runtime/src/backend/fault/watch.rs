@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    backend::{Created, StoreError},
-    codec,
+    backend::{self, Created, StoreError},
+    batch, codec,
     commit::END,
     envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
     error::Fault,
@@ -24,6 +24,8 @@ pub(super) struct Watch(Mutex<Seen>);
 struct Seen {
     /// What each instance was sent, the first time.
     calls: BTreeMap<String, Digest>,
+    /// The batch row of each call that gathers.
+    members: BTreeMap<String, RowKey>,
     /// What each row was created with.
     rows: BTreeMap<RowKey, Bytes>,
     /// The runs that have ended as cancelled.
@@ -31,25 +33,59 @@ struct Seen {
     violations: Vec<String>,
 }
 
-impl Watch {
-    /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
-    /// copies that dispatched their own outcomes instead of the committed one would not.
-    pub(super) fn sent(&self, wire: &[u8]) {
-        let Some(envelope) = Envelope::peek(wire) else { return };
-        let Task::Call(call) = &envelope.task else { return };
+impl Seen {
+    /// Gives the name of the instance that it is sent to, if it is one.
+    fn sent(&mut self, wire: &[u8]) -> Option<String> {
+        let envelope = Envelope::peek(wire)?;
+        let Task::Call(call) = &envelope.task else { return None };
         let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
         let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
         let content = format!("{}{:?}", content(&call.args), vars.collect::<Vec<_>>());
         let digest = Digest::of(content.as_bytes());
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.calls.entry(name.clone()) {
+        match self.calls.entry(name.clone()) {
             Entry::Vacant(vacant) => {
                 vacant.insert(digest);
             }
             Entry::Occupied(first) if *first.get() != digest => {
-                seen.violations.push(format!("instance {name} was sent two different things"));
+                self.violations.push(format!("instance {name} was sent two different things"));
             }
             Entry::Occupied(_) => {}
+        }
+        Some(name)
+    }
+
+    /// Whether the run that a row belongs to has ended as cancelled.
+    fn is_cancelled(&self, key: &RowKey) -> bool {
+        let run = key.as_str().split('/').next().unwrap_or_default();
+        self.cancelled.contains(&RowKey::from_stored(run))
+    }
+}
+
+impl Watch {
+    /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
+    /// copies that dispatched their own outcomes instead of the committed one would not.
+    pub(super) fn sent(&self, wire: &[u8]) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.sent(wire);
+    }
+
+    /// The same of a call that is sent through a batch. It is in one batch, and no batch has more
+    /// members than it takes.
+    pub(super) fn gathered(&self, key: &RowKey, slot: &[u8], of: u32, arrived: &backend::Arrived) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wire =
+            batch::peek(slot).and_then(|found| found.map_or_else(|key| seen.rows.get(&key).cloned(), Some));
+        let Some(name) = wire.and_then(|wire| seen.sent(&wire)) else {
+            return seen.violations.push("a member of a batch is not there".to_owned());
+        };
+        if !arrived.fresh {
+            return;
+        }
+        if arrived.filled > of {
+            seen.violations.push(format!("batch {key} has {} members, and takes {of}", arrived.filled));
+        }
+        if let Some(other) = seen.members.insert(name.clone(), key.clone()) {
+            seen.violations.push(format!("instance {name} is in batch {other}, and again in {key}"));
         }
     }
 
@@ -99,14 +135,6 @@ impl Watch {
 
     pub(super) fn violations(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
-    }
-}
-
-impl Seen {
-    /// Whether the run that a row belongs to has ended as cancelled.
-    fn is_cancelled(&self, key: &RowKey) -> bool {
-        let run = key.as_str().split('/').next().unwrap_or_default();
-        self.cancelled.contains(&RowKey::from_stored(run))
     }
 }
 
