@@ -17,9 +17,10 @@ use jointlambda::{
     backend::{
         Backend, Handler,
         fault::{Action, Faults, Operation, Schedule},
-        local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
+        local::{Config, DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
     },
     embedded::Embedded,
+    id::RunId,
 };
 
 /// How many schedules this process has run.
@@ -37,6 +38,8 @@ const REDONE: usize = 4;
 
 /// Runs of more operations than this are not enumerated; each shape has a shorter one.
 const LONGEST: usize = 100;
+/// What the clouds' clock shows when a trial begins, so that its batches are the same each time.
+const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// What a run under a schedule did.
 pub(crate) struct Trial {
@@ -109,11 +112,12 @@ pub(crate) async fn sweep_for_ever(faults: &Arc<Faults>, sweeper: &Runtime) {
     }
 }
 
-/// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
+/// Runs `W` once on each of `inputs`, all at the same time, under `schedule`; `Err` says what went
+/// wrong.
 pub(crate) fn attempt<W: Workflow>(
     parts: MakeParts<'_>,
-    input: &W::Input,
-    expected: &W::Output,
+    inputs: &[W::Input],
+    expected: &[W::Output],
     schedule: &Schedule,
 ) -> Result<Trial, String>
 where
@@ -124,7 +128,7 @@ where
     let parts = parts();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
-        let config = Embedded::<W>::config();
+        let config = Config { epoch_ms: Some(EPOCH_MS), ..Embedded::<W>::config() };
         let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
         let options = Options::default();
         for cloud in 0..W::definition().clouds.len() {
@@ -134,14 +138,19 @@ where
             clouds.serve(cloud, faults.handler(runtime));
         }
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
-        let mut run = None;
-        for _ in 0..CLIENT_TRIES {
-            if let Some(Ok(started)) = faults.client(client.start("key", input.clone())).await {
-                run = Some(started);
-                break;
+        let mut runs = Vec::new();
+        for (number, input) in inputs.iter().enumerate() {
+            let key = format!("key {number}");
+            for _ in 0..CLIENT_TRIES {
+                if let Some(Ok(run)) = faults.client(client.start(&key, input.clone())).await {
+                    runs.push(run);
+                    break;
+                }
             }
         }
-        let run = run.ok_or("the run could not be started")?;
+        if runs.len() < inputs.len() {
+            return Err("a run could not be started".to_owned());
+        }
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
         let backends = parts.backends(0, faults.wrap(clouds.backends_from(0)));
         let sweeper = Runtime::new::<W>(backends, options.clone());
@@ -151,23 +160,27 @@ where
             }
             sweep_for_ever(&faults, &sweeper).await;
         };
-        let result = tokio::select! {
-            result = observer.result(&run) => result,
+        let results = tokio::select! {
+            results = results_of(&observer, &runs) => results,
             () = sweeping => unreachable!(),
             () = tokio::time::sleep(Duration::from_secs(24 * 3600)) => return Err("the run did not end".to_owned()),
         };
-        match result {
-            Ok(output) if output == *expected => {}
-            Ok(output) => return Err(format!("the outcome is {output:?}")),
-            Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
-            Err(error) => return Err(format!("no result: {error}")),
+        for (result, expected) in results.into_iter().zip(expected) {
+            match result {
+                Ok(output) if output == *expected => {}
+                Ok(output) => return Err(format!("the outcome is {output:?}")),
+                Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
+                Err(error) => return Err(format!("no result: {error}")),
+            }
         }
         // Everything late comes now, and must find nothing to do.
         tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         clouds.idle().await;
-        let after = observer.result(&run).await.map_err(|e| e.to_string())?;
-        if after != *expected {
-            return Err(format!("the outcome became {after:?}"));
+        for (run, expected) in runs.iter().zip(expected) {
+            let after = observer.result(run).await.map_err(|e| e.to_string())?;
+            if after != *expected {
+                return Err(format!("the outcome became {after:?}"));
+            }
         }
         if let Some(violation) = faults.violations().first() {
             return Err(violation.clone());
@@ -178,7 +191,7 @@ where
         }
         let holdings = clouds.holdings().map_err(|e| e.to_string())?;
         let rows = holdings.rows;
-        if holdings.objects > 1 {
+        if holdings.objects > runs.len() as u64 {
             return Err(format!("{} objects outlived the run, not its result alone", holdings.objects));
         }
         tokio::time::sleep(options.retention + DEFAULT_OBJECT_LIFETIME).await;
@@ -191,11 +204,19 @@ where
     })
 }
 
-/// A run of `W` on one input, to be tried under many schedules.
+async fn results_of<W: Workflow>(client: &Client<W>, runs: &[RunId]) -> Vec<Result<W::Output, RunError>> {
+    let mut results = Vec::new();
+    for run in runs {
+        results.push(client.result(run).await);
+    }
+    results
+}
+
+/// Runs of `W` at the same time, one on each input, to be tried under many schedules.
 struct Subject<'p, W: Workflow> {
     parts: MakeParts<'p>,
-    input: W::Input,
-    expected: W::Output,
+    inputs: Vec<W::Input>,
+    expected: Vec<W::Output>,
     calm: Vec<Operation>,
     rows: u64,
 }
@@ -205,18 +226,23 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    fn new(input: W::Input) -> Self {
-        let expected = virtual_time(0, W::plain(input.clone()));
-        let calm = attempt::<W>(&sound, &input, &expected, &Schedule::default())
+    fn new(inputs: Vec<W::Input>) -> Self {
+        let expected: Vec<_> = inputs.iter().map(|input| virtual_time(0, W::plain(input.clone()))).collect();
+        let calm = attempt::<W>(&sound, &inputs, &expected, &Schedule::default())
             .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
-        Subject { parts: &sound, input, expected, calm: calm.operations, rows: calm.rows }
+        let mut rows = calm.rows;
+        if W::definition().functions.iter().any(|function| function.batch.is_some()) {
+            // Who is late finds other company: at worst each member is in a row of its own.
+            rows += calm.operations.iter().filter(|one| **one == Operation::Arrive).count() as u64;
+        }
+        Subject { parts: &sound, inputs, expected, calm: calm.operations, rows }
     }
 
     /// Tries a schedule; its operations, or what went wrong.
     fn attempt(&self, schedule: &Schedule) -> Result<Trial, String> {
         let faults = schedule.0.len();
         let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
-        match attempt::<W>(self.parts, &self.input, &self.expected, schedule) {
+        match attempt::<W>(self.parts, &self.inputs, &self.expected, schedule) {
             // Names are pure functions, so that no fault makes another row.
             Ok(trial) if trial.rows > self.rows => {
                 Err(format!("{schedule}: {} rows, where there are {} without faults", trial.rows, self.rows))
@@ -227,6 +253,18 @@ where
             Ok(trial) => Ok(trial),
             Err(why) => Err(format!("{schedule}: {why}")),
         }
+    }
+
+    fn survive_single_faults(&self) {
+        let mut failures = Vec::new();
+        for schedule in singles(&self.calm, 0) {
+            match self.attempt(&schedule) {
+                Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
+                Ok(_) => {}
+                Err(why) => failures.push(why),
+            }
+        }
+        Self::report(&failures);
     }
 
     /// Fails with what went wrong, and says how many schedules were tried.
@@ -255,18 +293,32 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
-    if subject.calm.len() > LONGEST {
-        return;
+    let subject = Subject::<W>::new(vec![input]);
+    if subject.calm.len() <= LONGEST {
+        subject.survive_single_faults();
     }
-    let mut failures = Vec::new();
-    for schedule in singles(&subject.calm, 0) {
-        match subject.attempt(&schedule) {
-            Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
-            Ok(_) => {}
-            Err(why) => failures.push(why),
-        }
-    }
+}
+
+/// Tries every single fault of runs of `W` at the same time, one on each of `inputs`.
+pub(crate) fn survive_single_faults_of_runs<W: Workflow>(inputs: Vec<W::Input>)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    Subject::<W>::new(inputs).survive_single_faults();
+}
+
+/// Tries every single fault but a dropped event on a deployment that is never swept: what a
+/// platform delivers until it is done needs no sweeper.
+pub(crate) fn survive_without_a_sweeper<W: Workflow>(inputs: Vec<W::Input>)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let parts: MakeParts<'_> = &|| Box::new(Sound { sweeps: false });
+    let subject = Subject { parts, ..Subject::<W>::new(inputs) };
+    let schedules = singles(&subject.calm, 0).into_iter().filter(|one| one.0[0].1 != Action::Drop);
+    let failures: Vec<_> = schedules.filter_map(|schedule| subject.attempt(&schedule).err()).collect();
     Subject::<W>::report(&failures);
 }
 
@@ -277,7 +329,7 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    attempt::<W>(parts, &input, &expected, &Schedule::default()).map(|_| ())
+    attempt::<W>(parts, &[input], &[expected], &Schedule::default()).map(|_| ())
 }
 
 /// What the suite finds wrong with a deployment of `parts`, without faults, under one, or under one
@@ -291,8 +343,21 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject { parts, ..Subject::<W>::new(input.clone()) };
-    let baseline = Subject { parts: baseline, ..Subject::<W>::new(input) };
+    first_failure_of_runs::<W>(parts, baseline, vec![input])
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn first_failure_of_runs<W: Workflow>(
+    parts: MakeParts<'_>,
+    baseline: MakeParts<'_>,
+    inputs: Vec<W::Input>,
+) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject { parts, ..Subject::<W>::new(inputs.clone()) };
+    let baseline = Subject { parts: baseline, ..Subject::<W>::new(inputs) };
     let singles = singles(&subject.calm, 0);
     let late = |(number, &operation): (u64, &Operation)| {
         (operation == Operation::Invoke).then_some((number, Action::Delay(Duration::from_millis(40))))
@@ -324,7 +389,16 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
+    survive_pairs_of_runs::<W>(vec![input], stride);
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn survive_pairs_of_runs<W: Workflow>(inputs: Vec<W::Input>, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject::<W>::new(inputs);
     let mut failures = Vec::new();
     let mut turn = 0;
     for first in singles(&subject.calm, 0) {
@@ -356,7 +430,16 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(input);
+    survive_random_of_runs::<W>(vec![input], count, seed);
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn survive_random_of_runs<W: Workflow>(inputs: Vec<W::Input>, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject::<W>::new(inputs);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut failures = Vec::new();
     for _ in 0..count {

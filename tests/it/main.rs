@@ -4,6 +4,7 @@
 #[macro_use]
 mod agree;
 
+mod batches;
 mod cancelling;
 mod choice;
 mod corners;

@@ -6,7 +6,7 @@ use crate::faulty::{survive_pairs, survive_random};
 
 /// Something else for every execution: two copies of a function never return the same, nor does
 /// glue that runs twice, and whoever trusts the wrong copy is seen.
-fn nonce() -> u64 {
+pub(crate) fn nonce() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Relaxed)
 }
