@@ -39,7 +39,7 @@
 //!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
-//! fan-ins, fan-outs within fan-outs, loops and the leap over their turns, `retry(…)`,
+//! fan-ins, fan-outs within fan-outs, batches, loops and the leap over their turns, `retry(…)`,
 //! `dedupe = before`, versions of a definition, errors of tables (an operation is made or the copy
 //! dies), the rounds in which placements are tried again, reports, and `redrive`, which the tests of
 //! the runtime cover. Two events of an instance never have the same number. A sweep takes whatever
