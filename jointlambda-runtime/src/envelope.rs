@@ -209,6 +209,9 @@ pub enum Place {
     /// A row of its own, which also says whose output it is, and expires with the others.
     #[serde(rename = "r")]
     Row,
+    /// The same, with an [`Output`] around the value.
+    #[serde(rename = "u")]
+    Output,
     /// An object that goes when the run ends.
     #[serde(rename = "o")]
     Object,

@@ -276,7 +276,7 @@ impl Runtime {
             self.store(actor, bytes, home, Place::Object).await?
         } else {
             let output = Output { join: *join, path: path(frames, &[]), value: bytes };
-            self.store(actor, codec::pack(&output), home, Place::Row).await?
+            self.store(actor, codec::pack(&output), home, Place::Output).await?
         };
         Ok(())
     }

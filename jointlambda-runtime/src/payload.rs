@@ -81,7 +81,7 @@ impl Runtime {
         };
         let cloud = self.cloud(stored.cloud)?;
         let bytes = match stored.place {
-            Place::Row => {
+            Place::Row | Place::Output => {
                 let key = RowKey::value(run, &stored.digest);
                 retry::store(|| cloud.table.get(&key)).await?.and_then(|row| row.body)
             }
@@ -102,7 +102,7 @@ impl Runtime {
         values: Vec<Value>,
     ) -> Result<Vec<Bytes>, Fault> {
         let in_row = |value: &Value| match value {
-            Value::Stored(stored) if stored.place == Place::Row && stored.cloud == home => Some(*stored),
+            Value::Stored(stored) if stored.place == Place::Output && stored.cloud == home => Some(*stored),
             _ => None,
         };
         let keys: Vec<_> =
@@ -139,7 +139,7 @@ impl Runtime {
         let stored = Stored { cloud, place, digest: Digest::of(&bytes), len };
         let to = self.cloud(cloud)?;
         match place {
-            Place::Row => {
+            Place::Row | Place::Output => {
                 let key = RowKey::value(&actor.run, &stored.digest);
                 let expires_at = self.expires_at(&*to.table, &actor.term);
                 let row = NewRow { body: bytes, check_at: None, expires_at };
@@ -306,8 +306,8 @@ fn take_largest<'a>(
 fn content(run: &RunId, stored: &Stored, bytes: Option<Bytes>) -> Result<Bytes, Fault> {
     match bytes {
         Some(bytes) if Digest::of(&bytes) == stored.digest => match stored.place {
-            Place::Row => Ok(codec::unpack::<Output>(&bytes, "an output")?.value),
-            Place::Object | Place::Result => Ok(bytes),
+            Place::Output => Ok(codec::unpack::<Output>(&bytes, "an output")?.value),
+            Place::Row | Place::Object | Place::Result => Ok(bytes),
         },
         Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
         None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
