@@ -60,7 +60,8 @@
 ///   may be left out when there is one cloud), `failover = [clouds]`, `memory` (MB, default 512),
 ///   `timeout = "60s"`, `cpu` (vCPUs), `gpu` (GB), `retry(attempts = 3, backoff = "200ms", jitter
 ///   = 20)` (executions in all; the wait doubles; jitter in percent), `dedupe = before` (read
-///   whether it is done before it starts, not beside it).
+///   whether it is done before it starts, not beside it), `batch(size = 32, wait = "2s")` (run on
+///   many calls at once, below).
 /// - `#[workflow(…)] async fn`, exactly one, calls them. Keys: `home` (the cloud of the run rows,
 ///   default the first), `max_turns` (of one loop, default 10,000), `max_branches` (of one
 ///   fan-out, default 100,000).
@@ -79,6 +80,7 @@
 /// | `if`, `match`, `let … else` | a choice |
 /// | `loop`, `while`, `for` | a cycle |
 /// | `match f(x).await { Err(e) => undo(e).await, … }` | an error edge |
+/// | `let y = f(x).await;` where `f` has `batch(…)` | a place in a batch, beside calls of other runs |
 ///
 /// Which branches of `first_ok` or `race!` are the first is decided once, and everything that
 /// follows sees the same ones; another run, or the plain run, may pick others. Nobody stops the
@@ -92,6 +94,50 @@
 /// whose result it uses, before the commit; it need not be deterministic, and must not block.
 /// Nothing is ever replayed. A variable that is used after a call travels to where it is used, so
 /// it must be owned and implement `Serialize` and `Deserialize`.
+///
+/// A function with `batch(size = 32, wait = "2s")` is declared as `async fn f(items: Vec<T>) ->
+/// Vec<U>`, and called with one `T`, which gives one `U`. Its calls gather, of this run and of all
+/// others of the workflow: `f` runs once there are `size` (2 to 128), or `wait` (1 ms to 60 s)
+/// after the first, on as many as there are. It gives one value for each that it is given, in their
+/// order; the order itself, and who is in a batch with whom, mean nothing. In the plain run each
+/// call is a batch of one.
+///
+/// - A call is in one batch, however often it is dispatched, and no batch has more than `size`.
+/// - Each call has an outcome of its own, and is decided by itself. When `f` panics, takes longer
+///   than its `timeout`, or gives too few values or too many, the calls of that batch are made
+///   again one by one: what breaks `f` by itself fails its own run alone. An `Err` is the value of
+///   one call.
+/// - While a batch gathers, an instance of `f` waits with it, and is billed; `wait` and `timeout`
+///   together must not be more than the platform allows.
+/// - It costs a call one write to gather, beside the row of its own outcome (two, when the call is
+///   too large for a place in the batch); a batch, one write, two reads and at most two events.
+///   Stores bill a write by the size of the whole batch row, so large arguments are kept apart.
+///
+/// ```
+/// use jointlambda::{embedded::Embedded, prelude::*};
+///
+/// jointlambda::workflow! {
+///     const AWS: Cloud = Cloud::aws("us-east-1");
+///
+///     #[workflow]
+///     pub async fn shout(word: String) -> String {
+///         let loud = upper(word).await;
+///         format!("{loud}!")
+///     }
+///
+///     #[function(batch(size = 8, wait = "50ms"))]
+///     async fn upper(words: Vec<String>) -> Vec<String> {
+///         words.iter().map(|word| word.to_uppercase()).collect()
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// assert_eq!(upper(vec!["a".into(), "b".into()]).await, ["A", "B"]); // as it is, in a unit test
+/// assert_eq!(Embedded::<Shout>::in_memory().run("key", "hey".into()).await?, "HEY!");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// The block also declares a type, named after the workflow function in CamelCase, that
 /// implements [`Workflow`].

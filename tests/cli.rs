@@ -3,6 +3,8 @@
 
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/operate.rs"]
+mod operate;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/resume.rs"]

@@ -1,5 +1,7 @@
 //! Whole runs on the embedded clouds, and what they cost: time, memory, table operations.
 
+mod budget;
+mod wide;
 mod workflows;
 
 use std::{
@@ -25,6 +27,9 @@ use workflows::{chain::Chain, map::Wide, three::Three};
     after_help = "Example: cargo run --release -p jointlambda-bench -- --store memory"
 )]
 struct Args {
+    /// What is measured.
+    #[arg(value_enum, default_value_t = Section::Runs)]
+    section: Section,
     /// Where rows are kept.
     #[arg(long, value_enum)]
     store: Option<Store>,
@@ -37,6 +42,16 @@ struct Args {
     /// One measurement in this process, for `bench` itself: peak memory is a process's.
     #[arg(long, value_enum, hide = true)]
     only: Option<Workload>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Section {
+    /// Whole runs, in real time.
+    Runs,
+    /// What each part of a run asks of the stores.
+    Budget,
+    /// Maps of up to 100,000 branches, in virtual time.
+    Wide,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -92,6 +107,11 @@ fn main() {
         let figure = measure(workload, store);
         println!("{}", serde_json::to_string(&figure).expect("a figure can be printed"));
         return;
+    }
+    match args.section {
+        Section::Runs => {}
+        Section::Budget => return budget::table(),
+        Section::Wide => return wide::table(),
     }
     let stores = args.store.map_or(vec![Store::Memory, Store::Disk], |store| vec![store]);
     if !args.json {

@@ -79,3 +79,73 @@ pub(crate) mod map {
         }
     }
 }
+
+/// A wide map that a function starts.
+pub(crate) mod spread {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn spread(branches: u64) -> u64 {
+            let count = count(branches).await;
+            let squares = fan_out(0..count, async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = AWS)]
+        async fn count(branches: u64) -> u64 {
+            branches
+        }
+
+        #[function(on = AWS)]
+        async fn square(x: u64) -> u64 {
+            x * x
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}
+
+/// A run of every part that is counted.
+pub(crate) mod parts {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn parts(input: (u64, bool, u64, usize)) -> usize {
+            let (hops, is_started, branches, bytes) = input;
+            for _ in 0..hops {
+                step(0).await;
+            }
+            let all = if is_started {
+                let branches = step(branches).await;
+                fan_out(0..branches, async |_| text(bytes).await).await
+            } else {
+                fan_out(0..branches, async |_| text(bytes).await).await
+            };
+            total(all).await
+        }
+
+        #[function(on = AWS)]
+        async fn step(x: u64) -> u64 {
+            x
+        }
+
+        #[function(on = AWS)]
+        async fn text(bytes: usize) -> String {
+            "x".repeat(bytes)
+        }
+
+        #[function(on = AWS)]
+        async fn total(all: Vec<String>) -> usize {
+            all.iter().map(String::len).sum()
+        }
+    }
+}

@@ -22,15 +22,27 @@ pub(crate) struct FunctionArgs {
     pub(crate) cpu_milli: Option<Given<u32>>,
     pub(crate) gpu_gb: Option<Given<u32>>,
     pub(crate) retry: RetryArgs,
-    pub(crate) dedupe_before: bool,
+    pub(crate) dedupe_before: Option<Given<()>>,
+    pub(crate) batch: Option<BatchArgs>,
 }
 
 /// The keys of `retry(…)`.
 #[derive(Debug, Default)]
 pub(crate) struct RetryArgs {
+    /// The word `retry`, when it is given.
+    pub(crate) word: Option<Ident>,
     pub(crate) attempts: Option<Given<u32>>,
     pub(crate) backoff_ms: Option<Given<u64>>,
     pub(crate) jitter_percent: Option<Given<u32>>,
+}
+
+/// The keys of `batch(…)`.
+#[derive(Debug)]
+pub(crate) struct BatchArgs {
+    /// The word `batch`.
+    pub(crate) word: Ident,
+    pub(crate) size: Option<Given<u32>>,
+    pub(crate) wait_ms: Option<Given<u64>>,
 }
 
 /// The keys of a `#[workflow]`.
@@ -70,10 +82,14 @@ const FUNCTION: &[Key] = &[
     key("gpu", "gpu = 8"),
     key("retry", "retry(attempts = 3)"),
     key("dedupe", "dedupe = before"),
+    key("batch", BATCH_EXAMPLE),
 ];
 
 const RETRY: &[Key] =
     &[key("attempts", "attempts = 3"), key("backoff", "backoff = \"200ms\""), key("jitter", "jitter = 20")];
+
+const BATCH: &[Key] = &[key("size", "size = 32"), key("wait", "wait = \"2s\"")];
+const BATCH_EXAMPLE: &str = "batch(size = 32, wait = \"2s\")";
 
 const WORKFLOW: &[Key] = &[
     key("home", "home = AWS"),
@@ -95,7 +111,8 @@ pub(crate) fn function(args: TokenStream, diagnostics: &mut Diagnostics) -> Func
             }
             "gpu" => function.gpu_gb = entry.value("a whole number of GB", value::whole, diagnostics),
             "retry" => function.retry = retry(&entry, diagnostics),
-            _ => function.dedupe_before = entry.value("`before`", value::before, diagnostics).is_some(),
+            "dedupe" => function.dedupe_before = entry.value("`before`", value::before, diagnostics),
+            _ => function.batch = Some(batch(&entry, diagnostics)),
         }
     }
     function
@@ -114,7 +131,7 @@ pub(crate) fn workflow(args: TokenStream, diagnostics: &mut Diagnostics) -> Work
 }
 
 fn retry(entry: &Entry, diagnostics: &mut Diagnostics) -> RetryArgs {
-    let mut retry = RetryArgs::default();
+    let mut retry = RetryArgs { word: Some(entry.word.clone()), ..RetryArgs::default() };
     let Shape::List(list) = &entry.shape else {
         entry.wrong(
             "its keys in parentheses",
@@ -138,6 +155,33 @@ fn retry(entry: &Entry, diagnostics: &mut Diagnostics) -> RetryArgs {
         }
     }
     retry
+}
+
+fn batch(entry: &Entry, diagnostics: &mut Diagnostics) -> BatchArgs {
+    let mut batch = BatchArgs { word: entry.word.clone(), size: None, wait_ms: None };
+    let Shape::List(list) = &entry.shape else {
+        entry.wrong("its keys in parentheses", BATCH_EXAMPLE, diagnostics);
+        return batch;
+    };
+    let entries = entries(list.stream(), "batch", BATCH, diagnostics);
+    let missing = |name| !entries.iter().any(|entry| entry.key.name == name);
+    let what = match (missing("size"), missing("wait")) {
+        (true, true) => "`size` and `wait` say when it is complete",
+        (true, false) => "`size` says how many make it full",
+        (false, true) => "`wait` says how long one that is not full gathers",
+        (false, false) => "",
+    };
+    if !what.is_empty() {
+        diagnostics
+            .error(&entry.word, format!("`batch` has no default: {what}\nhelp: write `{BATCH_EXAMPLE}`"));
+    }
+    for entry in entries {
+        match entry.key.name {
+            "size" => batch.size = entry.value("a whole number", value::whole, diagnostics),
+            _ => batch.wait_ms = entry.value(value::DURATION, value::duration, diagnostics),
+        }
+    }
+    batch
 }
 
 /// One `key`, `key = value` or `key(list)` of a known key.
@@ -206,12 +250,7 @@ fn known(
     diagnostics: &mut Diagnostics,
 ) -> Option<&'static Key> {
     let found = keys.iter().find(|key| word == key.name);
-    if found.is_none() && owner == "#[function]" && word == "batch" {
-        diagnostics.error(
-            word,
-            "batch is not supported yet\nhelp: remove it; the function is called once per value",
-        );
-    } else if found.is_none() {
+    if found.is_none() {
         let names = || keys.iter().map(|key| key.name);
         let guess = suggest::did_you_mean(&word.to_string(), names());
         let options = suggest::all_of(names());

@@ -15,6 +15,7 @@ mod lower;
 #[allow(dead_code)] // until lowering and expansion read all of it
 mod model;
 mod parse;
+mod plain;
 mod provider;
 mod resolve;
 mod scan;
@@ -85,7 +86,8 @@ fn expand_module(input: TokenStream, args: &TokenStream) -> TokenStream {
 }
 
 fn expand_items(input: TokenStream, mut diagnostics: Diagnostics) -> TokenStream {
-    let source = parse::parse(input, &mut diagnostics);
+    let mut source = parse::parse(input, &mut diagnostics);
+    plain::call_batches_with_one(&mut source);
     validate::validate(&source, &mut diagnostics);
     if !diagnostics.is_empty() {
         return fallback::fallback(&source, diagnostics);

@@ -47,8 +47,10 @@ pub(crate) struct Function {
     /// The first line of the doc comment; empty when there is none.
     pub(crate) doc: String,
     pub(crate) sig: Signature,
+    /// What a call takes: the parameters, or of a batch function the element of its parameter.
     pub(crate) params: Vec<Param>,
-    /// `()` when the signature gives none.
+    /// What a call gives: the return type (`()` when the signature gives none), or of a batch
+    /// function its element.
     pub(crate) output: Type,
     pub(crate) placement: Placement,
 }
@@ -75,6 +77,16 @@ pub(crate) struct Placement {
     pub(crate) retry: Retry,
     /// `dedupe = before`.
     pub(crate) dedupe_before: bool,
+    pub(crate) batch: Option<Batch>,
+}
+
+/// `batch(size, wait)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// At least 2.
+    pub(crate) size: u32,
+    /// At least 1.
+    pub(crate) wait_ms: u64,
 }
 
 /// `retry(attempts, backoff, jitter)`.

@@ -68,7 +68,7 @@ fn take_markers(raw: &mut RawItem, diagnostics: &mut Diagnostics) -> Option<(Ide
         let counts = again.is_none_or(|first| first == "function" && marker == "workflow");
         let args = arguments(&marker, attribute.content.stream(), diagnostics);
         let role = if marker == "function" {
-            Role::Function(attr::function(args, diagnostics))
+            Role::Function(Box::new(attr::function(args, diagnostics)))
         } else {
             Role::Workflow(attr::workflow(args, diagnostics))
         };

@@ -6,17 +6,17 @@ use std::fmt::Write;
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{Block, FnArg, ReturnType, Signature, Type, parse_quote};
+use syn::{Block, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Type, parse_quote};
 
 use crate::{
     attr::{FunctionArgs, WorkflowArgs},
-    model::{Cloud, Function, Model, Param, Placement, Retry, Workflow},
+    model::{Batch, Cloud, Function, Model, Param, Placement, Retry, Workflow},
     source::{CloudItem, FnItem, Source, camel_case},
     value::Given,
 };
 
 pub(crate) const DEFAULT_MEMORY_MB: u32 = 512;
-const DEFAULT_TIMEOUT_MS: u64 = 60_000;
+pub(crate) const DEFAULT_TIMEOUT_MS: u64 = 60_000;
 const DEFAULT_BACKOFF_MS: u64 = 100;
 const DEFAULT_MAX_TURNS: u32 = 10_000;
 const DEFAULT_MAX_BRANCHES: u32 = 100_000;
@@ -28,12 +28,18 @@ pub(crate) fn resolve(source: &Source) -> Option<Model> {
     let functions = source
         .functions()
         .map(|(item, args)| {
+            let (mut params, mut output) = (params(&item.sig), output(&item.sig));
+            if args.batch.is_some() {
+                for ty in params.iter_mut().map(|param| &mut param.ty).chain([&mut output]) {
+                    *ty = element_of_vec(ty)?.clone();
+                }
+            }
             Some(Function {
                 ident: item.sig.ident.clone(),
                 doc: item.doc.clone(),
                 sig: item.sig.clone(),
-                params: params(&item.sig),
-                output: output(&item.sig),
+                params,
+                output,
                 placement: placement(args, &clouds)?,
             })
         })
@@ -92,8 +98,27 @@ fn placement(args: &FunctionArgs, clouds: &[Cloud]) -> Option<Placement> {
                 .and_then(|percent| percent.try_into().ok())
                 .unwrap_or(0),
         },
-        dedupe_before: args.dedupe_before,
+        dedupe_before: args.dedupe_before.is_some(),
+        batch: match &args.batch {
+            Some(batch) => Some(Batch { size: value(batch.size)?, wait_ms: value(batch.wait_ms)? }),
+            None => None,
+        },
     })
+}
+
+/// `T` of `Vec<T>`.
+pub(crate) fn element_of_vec(ty: &Type) -> Option<&Type> {
+    let last = match ty {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last()?,
+        Type::Group(group) => return element_of_vec(&group.elem),
+        Type::Paren(paren) => return element_of_vec(&paren.elem),
+        _ => return None,
+    };
+    let PathArguments::AngleBracketed(generics) = &last.arguments else { return None };
+    match generics.args.first()? {
+        GenericArgument::Type(element) if last.ident == "Vec" && generics.args.len() == 1 => Some(element),
+        _ => None,
+    }
 }
 
 fn params(sig: &Signature) -> Vec<Param> {
@@ -129,7 +154,7 @@ fn hash_input(sig: &Signature, body: &Block, clouds: &[Cloud], functions: &[Func
     }
     _ = writeln!(text, "workflow {} {}", sig.to_token_stream(), body.to_token_stream());
     for Function { sig, placement, .. } in functions {
-        let Placement { on, failover, memory_mb, timeout_ms, cpu_milli, gpu_gb, retry, dedupe_before } =
+        let Placement { on, failover, memory_mb, timeout_ms, cpu_milli, gpu_gb, retry, dedupe_before, batch } =
             placement;
         let Retry { attempts, backoff_ms, jitter_percent } = retry;
         _ = writeln!(
@@ -138,6 +163,9 @@ fn hash_input(sig: &Signature, body: &Block, clouds: &[Cloud], functions: &[Func
              gpu {gpu_gb} retry {attempts} {backoff_ms} {jitter_percent} dedupe_before {dedupe_before}",
             sig.to_token_stream()
         );
+        if let Some(Batch { size, wait_ms }) = batch {
+            _ = writeln!(text, "batch {size} {wait_ms}");
+        }
     }
     text
 }

@@ -48,11 +48,12 @@ pub(crate) struct FnItem {
     /// Its other attributes.
     pub(crate) attributes: TokenStream,
     pub(crate) cfg: Option<TokenStream>,
+    /// What is emitted for it.
     pub(crate) tokens: TokenStream,
 }
 
 pub(crate) enum Role {
-    Function(FunctionArgs),
+    Function(Box<FunctionArgs>),
     Workflow(WorkflowArgs),
 }
 
@@ -96,7 +97,7 @@ impl Source {
 
     pub(crate) fn functions(&self) -> impl Iterator<Item = (&FnItem, &FunctionArgs)> {
         self.fns().filter_map(|item| match &item.role {
-            Role::Function(args) => Some((item, args)),
+            Role::Function(args) => Some((item, &**args)),
             Role::Workflow(_) => None,
         })
     }

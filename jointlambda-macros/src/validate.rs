@@ -13,6 +13,7 @@ use crate::{
     suggest,
 };
 
+mod batch;
 mod placement;
 mod signature;
 
@@ -27,6 +28,7 @@ pub(crate) fn validate(source: &Source, diagnostics: &mut Diagnostics) {
     if a_cloud(source, diagnostics) {
         home(source, diagnostics);
         placement::validate(source, diagnostics);
+        batch::validate(source, diagnostics);
     }
     bounds(source, diagnostics);
     for item in source.fns() {

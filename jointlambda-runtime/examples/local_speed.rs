@@ -81,14 +81,7 @@ fn row() -> NewRow {
 }
 
 fn arrival(slot: u32) -> Arrival {
-    Arrival {
-        slot,
-        of: SLOTS,
-        ok: false,
-        first: None,
-        value: Bytes::from_static(b"value"),
-        expires_at: u64::MAX,
-    }
+    Arrival { value: Bytes::from_static(b"value"), ..Arrival::at(slot, SLOTS, u64::MAX) }
 }
 
 fn report(what: &str, operations: usize, took: Duration) {

@@ -11,13 +11,14 @@ use crate::{
     backend::{Arrival, Backend, Created, NewRow, Row, Table, Timestamp},
     codec,
     commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Settled},
-    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Term, Value},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
     error::Fault,
     id::{Digest, RowKey, RunId},
     machine::{Input, Machine, Workflow},
     payload::row_bound,
     retry,
     runtime::{Options, Runtime},
+    sketch::Sketch,
     survey::{InstanceReport, InstanceState},
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct RunRecord {
     pub(crate) term: Term,
     pub(crate) objects: CloudSet,
     pub(crate) first: Value,
+    /// What `first` says, without its values, when it is stored.
+    pub(crate) sketch: Option<Sketch>,
 }
 
 /// Why a run was not started.
@@ -245,6 +248,7 @@ impl<W: Workflow> Client<W> {
             input,
             term: actor.term,
             objects,
+            sketch: stored.is_some().then(|| Sketch::of(&first)),
             first: stored.unwrap_or(Value::Inline(inline)),
         };
         let row = NewRow {
@@ -258,7 +262,7 @@ impl<W: Workflow> Client<W> {
             Created::New => {
                 let (frames, turns) = (Vec::new(), Vec::new());
                 let root = Instance { actor: actor.clone(), frames, node: 0, turns, objects };
-                let stamp = runtime.stamp(actor);
+                let stamp = Stamp { at_ms: 0, ..runtime.stamp(actor) };
                 let next = Next { continuation: first, objects, stamp };
                 runtime.go_on(root, Settled::Next(next)).await?;
                 Ok(None)
@@ -336,14 +340,15 @@ impl<W: Workflow> Client<W> {
             self.check_definition(record.definition)
                 .map_err(|(theirs, ours)| Fault::Poison(format!("the run is of another version of the workflow (definition {theirs:016x}, this build has {ours:016x})")))?;
             let actor = Actor::passing(run.clone(), record.term);
-            let room = MAX_REPORTED.saturating_sub(instances.len());
-            let found = self.runtime.survey(&actor, &record, room).await?;
-            truncated |= found.truncated;
+            let room = MAX_REPORTED.saturating_sub(instances.len()).max(1);
+            let returned = status_of(&row)? == Status::Returned;
+            let (found, more) = self.runtime.instances(&actor, &record, returned, room).await?;
+            truncated |= more;
             let next = redriven_as(&row)?;
             // Of a run that was redriven only what was committed counts; the rest goes on there.
             let counts =
                 |one: &InstanceReport| next.is_none() || matches!(one.state, InstanceState::Committed { .. });
-            instances.extend(found.instances.into_iter().filter(counts));
+            instances.extend(found.into_iter().filter(counts));
             match next {
                 Some(next) if redrives < MAX_REDRIVES => (run, redrives) = (next, redrives + 1),
                 _ => {
@@ -418,8 +423,14 @@ impl<W: Workflow> Client<W> {
         self.check_definition(record.definition)
             .map_err(|(theirs, ours)| RedriveError::OtherDefinition { theirs, ours })?;
         let failed = Actor::passing(run.clone(), record.term);
-        let mut left = self.runtime.survey(&failed, &record, 0).await?.left;
-        self.runtime.bring_home(&failed, &mut left).await?;
+        let left = match self.take_over(&failed, &record).await {
+            Ok(left) => left,
+            // Whoever redrives it too may have been faster: then what was stored is gone.
+            Err(_) if matches!(self.latest(&run).await, Ok(Some((latest, ..))) if latest != run) => {
+                return Box::pin(self.redrive(&run)).await;
+            }
+            Err(fault) => return Err(fault.into()),
+        };
         let again = Actor::passing(run.redriven(), self.runtime.term_from(self.table()?.now()));
         // The link comes first: no run goes on that its key does not lead to.
         self.mark(&failed, REDRIVEN, codec::pack(&again.run)).await?;
@@ -431,6 +442,15 @@ impl<W: Workflow> Client<W> {
         // What it stored has been taken over.
         self.runtime.delete_objects(&run, CloudSet::MAX).await?;
         Ok(again.run)
+    }
+
+    /// What is left of a failed run, with its values. What of it is not decided is decided as
+    /// cancelled first: it is called again elsewhere, and no copy that still runs here counts too.
+    async fn take_over(&self, failed: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
+        self.runtime.close(failed, record).await?;
+        let mut left = self.runtime.left_of(failed, record).await?;
+        self.runtime.bring_home(failed, &mut left).await?;
+        Ok(left)
     }
 
     /// The run that goes on in place of `run`, and how often that was redriven.
@@ -452,7 +472,7 @@ impl<W: Workflow> Client<W> {
     async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<(), Fault> {
         let (table, key) = (self.table()?, RowKey::run(&actor.run));
         let expires_at = self.runtime.expires_at(&**table, &actor.term);
-        let arrival = Arrival { slot, of: u32::MAX, ok: false, first: None, value, expires_at };
+        let arrival = Arrival { value, ..Arrival::at(slot, u32::MAX, expires_at) };
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::{
     join::leaf_of,
     retry,
     runtime::Runtime,
+    sketch::Sketch,
 };
 
 /// The slot of a run row that holds the run's end.
@@ -120,17 +121,52 @@ impl Runtime {
         instance: &Instance,
         node: &NodeDef,
     ) -> Result<Option<Settled>, Fault> {
+        match self.decided(instance, node).await? {
+            None => Ok(None),
+            Some(Decided::Arrived(arrived)) => Ok(Some(Settled::Ended(arrived))),
+            Some(Decided::Committed(committed)) => {
+                self.settled_as(&instance.actor.run, committed).await.map(Some)
+            }
+        }
+    }
+
+    /// The same without the values, which need not be there any more; and whether it tells of all
+    /// branches.
+    pub(crate) async fn sketched(
+        &self,
+        instance: &Instance,
+        node: &NodeDef,
+    ) -> Result<Option<(Settled, bool)>, Fault> {
+        Ok(match self.decided(instance, node).await? {
+            None => None,
+            Some(Decided::Arrived(arrived) | Decided::Committed(Committed::Ended(arrived))) => {
+                Some((Settled::Ended(arrived), true))
+            }
+            Some(Decided::Committed(Committed::Next { continuation, objects, stamp })) => {
+                Some((Settled::Next(Next { continuation, objects, stamp }), true))
+            }
+            Some(Decided::Committed(Committed::Stored { sketch, objects, stamp, .. })) => {
+                let (continuation, whole) = sketch.unfold(self.definition)?;
+                Some((Settled::Next(Next { continuation, objects, stamp }), whole))
+            }
+        })
+    }
+
+    /// What the home row of an instance says.
+    async fn decided(&self, instance: &Instance, node: &NodeDef) -> Result<Option<Decided>, Fault> {
         let home = self.home_row(instance, node);
         let table = &self.cloud(home.cloud)?.table;
-        let Some(row) = retry::store(|| table.get(&home.key)).await? else { return Ok(None) };
-        match home.slot {
-            Some(slot) => match row.slots.get(&slot) {
-                Some(bytes) => Ok(Some(Settled::Ended(codec::unpack(bytes, "a slot")?))),
-                None => Ok(None),
-            },
-            None if row.body.is_none() => Ok(None),
-            None => self.read(&instance.actor.run, row).await.map(Some),
-        }
+        let row = retry::store(|| table.get(&home.key)).await?.unwrap_or_default();
+        Ok(match home.slot {
+            Some(slot) => {
+                let arrived = row.slots.get(&slot).map(|bytes| codec::unpack(bytes, "a slot")).transpose()?;
+                arrived.map(Decided::Arrived)
+            }
+            None => {
+                let committed = row.body.map(|body| codec::unpack(&body, "a row")).transpose()?;
+                committed.map(Decided::Committed)
+            }
+        })
     }
 
     /// Decides the outcome of an instance. Gives what counts, when this copy is to go on from it:
@@ -160,17 +196,14 @@ impl Runtime {
         }
         let committed = Committed::Next { continuation, objects, stamp };
         let (mut body, stored) = self.body(&instance.actor, home.cloud, &committed).await?;
+        let Committed::Next { continuation, .. } = committed else { unreachable!("it was made above") };
         if let Some(value) = stored {
             objects |= 1 << home.cloud;
-            body = codec::pack(&Committed::Stored { value, objects, stamp });
+            let sketch = Sketch::of(&continuation);
+            body = codec::pack(&Committed::Stored { value, sketch, objects, stamp });
         }
         match self.create(instance, &home, body).await? {
-            None => match committed {
-                Committed::Next { continuation, .. } => {
-                    Ok(Some(Settled::Next(Next { continuation, objects, stamp })))
-                }
-                _ => unreachable!("it was made above"),
-            },
+            None => Ok(Some(Settled::Next(Next { continuation, objects, stamp }))),
             Some(row) => {
                 let settled = self.read(&instance.actor.run, row).await?;
                 let instance = Instance { objects, ..instance.clone() };
@@ -230,13 +263,16 @@ impl Runtime {
 
     /// What a committed row says.
     async fn read(&self, run: &RunId, row: Row) -> Result<Settled, Fault> {
-        let body = row.body.unwrap_or_default();
-        match codec::unpack(&body, "a row")? {
+        self.settled_as(run, codec::unpack(&row.body.unwrap_or_default(), "a row")?).await
+    }
+
+    async fn settled_as(&self, run: &RunId, committed: Committed) -> Result<Settled, Fault> {
+        match committed {
             Committed::Next { continuation, objects, stamp } => {
                 Ok(Settled::Next(Next { continuation, objects, stamp }))
             }
             Committed::Ended(arrived) => Ok(Settled::Ended(arrived)),
-            Committed::Stored { value, objects, stamp } => {
+            Committed::Stored { value, objects, stamp, .. } => {
                 match codec::unpack(&self.fetch(run, &value).await?, "a row")? {
                     Committed::Next { continuation, .. } => {
                         Ok(Settled::Next(Next { continuation, objects, stamp }))
@@ -310,6 +346,19 @@ impl Runtime {
         self.delete_objects(run, end.objects_left() | late).await?;
         Ok(true)
     }
+
+    /// Whether the run has ended.
+    pub(crate) async fn has_ended(&self, run: &RunId) -> Result<bool, Fault> {
+        let (table, key) = (&self.cloud(self.definition.home)?.table, RowKey::run(run));
+        let row = retry::store(|| table.get(&key)).await?;
+        Ok(row.is_some_and(|row| row.slots.contains_key(&END)))
+    }
+}
+
+/// What a home row says.
+enum Decided {
+    Arrived(Arrived),
+    Committed(Committed),
 }
 
 struct HomeRow {

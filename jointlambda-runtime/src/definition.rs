@@ -105,6 +105,8 @@ pub struct FunctionDef {
     pub retry: RetryDef,
     /// Whether the home row is read before the user function starts, not beside it.
     pub dedupe_before: bool,
+    /// How its calls are gathered, when it runs on many at once.
+    pub batch: Option<BatchDef>,
 }
 
 impl FunctionDef {
@@ -112,6 +114,21 @@ impl FunctionDef {
     pub fn placements(&self) -> impl Iterator<Item = CloudIndex> + Clone + '_ {
         std::iter::once(self.on).chain(self.failover.iter().copied())
     }
+
+    /// How long the platform must let one delivery run, in milliseconds: a batch may have to be
+    /// waited for before the function starts.
+    pub fn delivery_ms(&self) -> u64 {
+        self.timeout_ms + self.batch.map_or(0, |batch| batch.wait_ms)
+    }
+}
+
+/// `batch(size, wait)`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct BatchDef {
+    /// How many calls make a batch full; at least 2.
+    pub size: u32,
+    /// How long a batch that is not full gathers, in milliseconds; at least 1.
+    pub wait_ms: u64,
 }
 
 /// `retry(attempts, backoff, jitter)`.

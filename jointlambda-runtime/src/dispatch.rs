@@ -4,22 +4,24 @@
 
 use std::pin::pin;
 
-use futures_util::{StreamExt, future, stream};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use crate::{
-    backend::Invoked,
+    backend::{Invoked, Timestamp},
     codec,
     commit::{Actor, Instance, Next, Settled},
     definition::FunctionDef,
     envelope::{
-        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Failure, Fork, Frame, Place, Relay, Task,
-        Value, path,
+        Arrived, Call, CloudSet, Continuation, Ended, Envelope, Failure, Fork, Frame, Place, Relay, Stamp,
+        Task, Value, path,
     },
     error::Fault,
     first,
     join::Full,
     retry,
     runtime::Runtime,
+    walk::Lost,
 };
 
 /// Requests that one function has under way at once.
@@ -36,14 +38,32 @@ struct Pending {
     frames: Vec<Frame>,
     continuation: Continuation,
     objects: CloudSet,
+    /// When it was committed: the same for all copies that dispatch it.
+    since: Timestamp,
 }
 
 /// A message to be sent.
-struct Outgoing {
-    function: &'static FunctionDef,
-    envelope: Envelope,
-    /// Whether it was sent before, and may have been lost by the function's first placement.
-    again: bool,
+pub(crate) struct Outgoing {
+    pub(crate) function: &'static FunctionDef,
+    pub(crate) envelope: Envelope,
+    /// How it reaches the function.
+    pub(crate) way: Way,
+}
+
+/// How a message reaches its function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// By an invocation.
+    Alone,
+    /// The same, of what was sent before and may have been lost by the function's first placement.
+    Again,
+    /// Together with others, in a batch of those that were committed at about the same time.
+    Gather {
+        /// When it was committed.
+        since: Timestamp,
+        /// Whether it was sent before. Then its batch may have been lost, too.
+        again: bool,
+    },
 }
 
 /// A fault, and where it was met.
@@ -134,8 +154,9 @@ impl Runtime {
         arrivals: &mut Vec<(Vec<Frame>, Arrived)>,
     ) -> Result<(), Stuck> {
         match settled {
-            Settled::Next(Next { continuation, objects, .. }) => {
-                pending.push(Pending { frames, continuation, objects });
+            Settled::Next(Next { continuation, objects, stamp }) => {
+                let since = actor.term.started_at + stamp.at_ms;
+                pending.push(Pending { frames, continuation, objects, since });
             }
             Settled::Ended(arrived @ Arrived { ended: Ended::Failed(_), .. }) => {
                 let Some(branch) = first::innermost(&frames) else {
@@ -167,7 +188,8 @@ impl Runtime {
         }
         let mut outgoing = Vec::new();
         let mut pending = Vec::new();
-        self.branch_out(actor, &frames, relay.frame, branches, objects, &mut outgoing, &mut pending).await?;
+        let (frame, since) = (relay.frame, relay.since);
+        self.branch_out(actor, &frames, frame, branches, objects, since, &mut outgoing, &mut pending).await?;
         self.send_all(outgoing).await?;
         Ok(self.go_on_with(actor, pending, Vec::new()).await?)
     }
@@ -186,12 +208,13 @@ impl Runtime {
         let refused = checked.map_err(|why| Fault::Poison(format!("refused a row: {why}")));
         refused.map_err(Stuck::in_frames(&one.frames))?;
         let mut pending = vec![one];
-        while let Some(Pending { frames, continuation, objects }) = pending.pop() {
+        while let Some(Pending { frames, continuation, objects, since }) = pending.pop() {
             match continuation {
                 Continuation::Call(call) => {
                     let function = self.function_at(&call).map_err(Stuck::in_frames(&frames))?;
+                    let way = function.batch.map_or(Way::Alone, |_| Way::Gather { since, again: false });
                     let envelope = self.envelope(actor, frames, objects, Task::Call(call));
-                    outgoing.push(Outgoing { function, envelope, again: false });
+                    outgoing.push(Outgoing { function, envelope, way });
                 }
                 Continuation::Return(value) => {
                     let (ended, stamp) = (Ended::Returned(value), self.stamp(actor));
@@ -206,10 +229,13 @@ impl Runtime {
                     if branches.is_empty() {
                         let turns = frame.turns.clone();
                         let join = Instance { actor: actor.clone(), frames, node: join, turns, objects };
-                        full.push(self.full_at_once(join, frame, self.stamp(actor)));
+                        let at_ms = since.saturating_sub(actor.term.started_at);
+                        let stamp = Stamp { at_ms, ..self.stamp(actor) };
+                        full.push(self.full_at_once(join, frame, stamp));
                     } else {
-                        let out =
-                            self.branch_out(actor, &frames, frame, branches, objects, outgoing, &mut pending);
+                        let pending = &mut pending;
+                        let out = self
+                            .branch_out(actor, &frames, frame, branches, objects, since, outgoing, pending);
                         out.await.map_err(Stuck::in_frames(&frames))?;
                     }
                 }
@@ -228,6 +254,7 @@ impl Runtime {
         frame: Frame,
         branches: Vec<Continuation>,
         objects: CloudSet,
+        since: Timestamp,
         outgoing: &mut Vec<Outgoing>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
@@ -239,31 +266,47 @@ impl Runtime {
             for (index, continuation) in (frame.index..).zip(branches) {
                 let mut frames = around.to_vec();
                 frames.push(Frame { index, ..frame.clone() });
-                pending.push(Pending { frames, continuation, objects });
+                pending.push(Pending { frames, continuation, objects, since });
             }
             return Ok(());
         };
         let size = branches.len().div_ceil(RELAYS).max(DIRECT / 4);
+        let mut parts = Vec::with_capacity(branches.len().div_ceil(size));
         let mut first = frame.index;
         let mut branches = branches.into_iter();
-        loop {
+        while !branches.as_slice().is_empty() {
             let part: Vec<_> = branches.by_ref().take(size).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
-            let frame = Frame { index: first, ..frame.clone() };
+            parts.push((Frame { index: first, ..frame.clone() }, codec::pack(&part)));
             first += part.len() as u32;
-            let mut objects = objects;
-            let mut part = Value::Inline(codec::pack(&part));
-            if part.wire_len() > self.relay_limit(function) {
-                let bytes = self.fetch(&actor.run, &part).await?;
-                part = self.store(actor, bytes, function.on, Place::Object).await?;
-                objects |= 1 << function.on;
-            }
-            let task = Task::Relay(Relay { frame, branches: part });
-            let envelope = self.envelope(actor, around.to_vec(), objects, task);
-            outgoing.push(Outgoing { function, envelope, again: false });
         }
+        let relays = stream::iter(parts)
+            .map(|(frame, part)| self.relay_of(actor, around, frame, part, function, objects, since))
+            .buffered(CONCURRENCY)
+            .try_collect::<Vec<_>>();
+        outgoing.extend(relays.await?);
+        Ok(())
+    }
+
+    /// The message to a relay; its branches are stored when they do not fit in.
+    #[allow(clippy::too_many_arguments)]
+    async fn relay_of(
+        &self,
+        actor: &Actor,
+        around: &[Frame],
+        frame: Frame,
+        part: Bytes,
+        function: &'static FunctionDef,
+        mut objects: CloudSet,
+        since: Timestamp,
+    ) -> Result<Outgoing, Fault> {
+        let mut branches = Value::Inline(part.clone());
+        if branches.wire_len() > self.relay_limit(function) {
+            branches = self.store(actor, part, function.on, Place::Object).await?;
+            objects |= 1 << function.on;
+        }
+        let task = Task::Relay(Relay { frame, branches, since });
+        let envelope = self.envelope(actor, around.to_vec(), objects, task);
+        Ok(Outgoing { function, envelope, way: Way::Alone })
     }
 
     /// The bytes of branches that a relay's envelope takes, beside its frames.
@@ -314,24 +357,46 @@ impl Runtime {
             .await
     }
 
-    /// Sends calls again, beginning with another placement than the first where there is one.
+    /// Sends a call that has left its batch.
+    pub(crate) async fn send_alone(&self, instance: &Instance, call: &Call) -> Result<(), Fault> {
+        let function = self.function_at(call)?;
+        let Instance { actor, frames, objects, .. } = instance;
+        let envelope = self.envelope(actor, frames.clone(), *objects, Task::Call(call.clone()));
+        self.send(&Outgoing { function, envelope, way: Way::Alone }).await
+    }
+
+    /// Sends calls again, beginning with another placement than the first where there is one. What
+    /// gathers in batches goes alone, unless it `gathers` again: then whoever shares a batch with
+    /// it is helped on, too.
     pub(crate) async fn send_again(
         &self,
         actor: &Actor,
-        calls: Vec<(Vec<Frame>, Call, CloudSet)>,
+        calls: Vec<Lost>,
+        gathers: bool,
     ) -> Result<(), Fault> {
-        let outgoing = calls.into_iter().map(|(frames, call, objects)| {
+        let outgoing = calls.into_iter().map(|Lost { frames, call, objects, since }| {
             let function = self.function_at(&call)?;
+            let way = match function.batch {
+                Some(_) if gathers => Way::Gather { since, again: true },
+                _ => Way::Again,
+            };
             let envelope = self.envelope(actor, frames, objects, Task::Call(call));
-            Ok(Outgoing { function, envelope, again: true })
+            Ok(Outgoing { function, envelope, way })
         });
         Ok(self.send_all(outgoing.collect::<Result<_, Fault>>()?).await?)
+    }
+
+    async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
+        match one.way {
+            Way::Alone | Way::Again => self.invoke(one).await,
+            Way::Gather { since, again } => self.gather(one, since, again).await,
+        }
     }
 
     /// Invokes a function on its placement, or on its failover placements when that fails. Each
     /// request makes an event of its own. A copy on another cloud has the same home row, so an
     /// answer that was lost does no harm.
-    async fn send(&self, one: &Outgoing) -> Result<(), Fault> {
+    pub(crate) async fn invoke(&self, one: &Outgoing) -> Result<(), Fault> {
         let mut wire = one.envelope.encode();
         let mut is_first = true;
         let mut cause = String::new();
@@ -339,7 +404,8 @@ impl Runtime {
         for round in 1..=ROUNDS {
             let mut refused = 0;
             let placements = one.function.placements();
-            for cloud in placements.cycle().skip(usize::from(one.again)).take(count) {
+            let first = usize::from(matches!(one.way, Way::Again));
+            for cloud in placements.cycle().skip(first).take(count) {
                 let cloud = self.cloud(cloud)?;
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
@@ -366,7 +432,13 @@ impl Runtime {
         Err(Fault::Invoke { function: one.function.name.to_owned(), cause })
     }
 
-    fn envelope(&self, actor: &Actor, frames: Vec<Frame>, objects: CloudSet, task: Task) -> Envelope {
+    pub(crate) fn envelope(
+        &self,
+        actor: &Actor,
+        frames: Vec<Frame>,
+        objects: CloudSet,
+        task: Task,
+    ) -> Envelope {
         Envelope {
             event: fastrand::u32(..),
             definition: self.definition.hash,

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::{
     backend::local::{CloudConfig, Config, FunctionConfig, LocalClouds, OpenError},
-    client::{Client, RunError, StartError},
+    client::{Client, RedriveError, RunError, StartError},
+    id::RunId,
     machine::Workflow,
     runtime::{Options, Runtime},
 };
@@ -36,6 +37,9 @@ pub enum EmbeddedError {
     /// It failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// It was not redriven.
+    #[error(transparent)]
+    Redrive(#[from] RedriveError),
 }
 
 impl<W: Workflow> Embedded<W> {
@@ -95,8 +99,22 @@ impl<W: Workflow> Embedded<W> {
     /// Those of [`Client::start`] and [`Client::result`].
     pub async fn run(&self, key: &str, input: W::Input) -> Result<W::Output, EmbeddedError> {
         let run = self.client.start(key, input).await?;
+        self.follow(&run).await
+    }
+
+    /// Redrives the failed run that `key` names, and waits for its result. Meanwhile late runs are
+    /// swept.
+    ///
+    /// # Errors
+    /// Those of [`Client::redrive`] and [`Client::result`].
+    pub async fn redrive(&self, key: &str) -> Result<W::Output, EmbeddedError> {
+        let run = self.client.redrive(&self.client.run_id(key)).await?;
+        self.follow(&run).await
+    }
+
+    async fn follow(&self, run: &RunId) -> Result<W::Output, EmbeddedError> {
         tokio::select! {
-            result = self.client.result(&run) => Ok(result?),
+            result = self.client.result(run) => Ok(result?),
             never = self.sweep_every(SWEEP_EVERY) => match never {},
         }
     }

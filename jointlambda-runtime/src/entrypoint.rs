@@ -21,7 +21,7 @@ use crate::{
     envelope::{Call, CloudSet, Continuation, Ended, Envelope, Failure, Frame, MAX_DEPTH, Task, Value, Vars},
     error::Fault,
     id::RunId,
-    machine::{Input, Machine, Outcome},
+    machine::{Input, Machine, Outcome, Start, Started},
     retry,
     runtime::Runtime,
 };
@@ -31,12 +31,12 @@ impl Handler for Runtime {
     async fn handle(&self, function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         let envelope = Envelope::decode(&wire, self.definition)?;
         self.check_address(&envelope, function)?;
-        if self.is_past(&envelope.term) {
-            // Rows outlive the deadline, events need not: a sweep fails the run.
-            return Ok(());
-        }
         let (actor, may_be_late) = (Actor::copy(&envelope, delivery.attempt), envelope.may_be_late());
         let done = match envelope.task.clone() {
+            // Its members are of runs of their own.
+            Task::Batch(batch) => return self.flush(&actor, batch, delivery).await,
+            // Rows outlive the deadline, events need not: a sweep fails the run.
+            _ if self.is_past(&envelope.term) => return Ok(()),
             Task::Call(call) => self.call(call.instance(&actor, &envelope), &call, delivery).await,
             Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
@@ -46,10 +46,11 @@ impl Handler for Runtime {
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
         let decoded = Envelope::decode(&wire, self.definition);
         match decoded.and_then(|envelope| self.check_address(&envelope, function).map(|()| envelope)) {
-            Ok(envelope) if self.is_past(&envelope.term) => Ok(()),
             Ok(envelope) => {
                 let actor = Actor::copy(&envelope, attempts);
                 let done = match &envelope.task {
+                    Task::Batch(batch) => return self.disband(&actor, *batch, attempts).await,
+                    _ if self.is_past(&envelope.term) => return Ok(()),
                     Task::Call(call) => {
                         self.fail(call.instance(&actor, &envelope), call, attempts, cause).await
                     }
@@ -61,6 +62,8 @@ impl Handler for Runtime {
                 self.unless_ended(&actor, envelope.may_be_late(), done).await
             }
             Err(_) => match Envelope::refused(&wire, self.definition) {
+                // The sweeps of its members' runs find them.
+                Some(Envelope { task: Task::Batch(_), .. }) => Ok(()),
                 Some(envelope) if self.is_past(&envelope.term) => Ok(()),
                 // Another copy may have reached a build that understands it.
                 Some(envelope) if self.went_on(&envelope).await? => Ok(()),
@@ -83,17 +86,7 @@ impl Runtime {
         let settled = match self.run_unless_settled(&instance, node, function, call, delivery).await? {
             // An earlier delivery of this event may have died after its commit: then we go on.
             Found::Settled(settled) => self.goes_on(&instance, &settled).await?.then_some(settled),
-            Found::Fresh(outcome, frames, vars) => {
-                let input = Input::One(outcome.value);
-                let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
-                    &frames,
-                    call.turns.clone(),
-                    vars,
-                );
-                let mut continuation = self.guard(node.name, || machine.run())?;
-                self.fit(&instance.actor, &instance.frames, &mut continuation, &mut instance.objects).await?;
-                self.commit(&instance, node, continuation).await?
-            }
+            Found::Fresh(outcome, loaded) => self.decide(&mut instance, node, outcome, loaded).await?,
         };
         match settled {
             Some(settled) => Ok(self.go_on(instance, settled).await?),
@@ -101,10 +94,30 @@ impl Runtime {
         }
     }
 
+    /// Runs the glue on what the user function returned, and commits what follows. Gives what
+    /// counts, when this copy is to go on from it.
+    pub(crate) async fn decide(
+        &self,
+        instance: &mut Instance,
+        node: &NodeDef,
+        outcome: Outcome,
+        (frames, vars): Loaded,
+    ) -> Result<Option<Settled>, Fault> {
+        let input = Input::One(outcome.value);
+        let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
+            &frames,
+            instance.turns.clone(),
+            vars,
+        );
+        let mut continuation = self.guard(node.name, || machine.run())?;
+        self.fit(&instance.actor, &instance.frames, &mut continuation, &mut instance.objects).await?;
+        self.commit(instance, node, continuation).await
+    }
+
     /// After the end of its run nothing that an event needs has to be there any more, and no
     /// failure matters. A copy that may be late without being a duplicate looks whether what it
     /// has stored came after the end, and is to go.
-    async fn unless_ended(
+    pub(crate) async fn unless_ended(
         &self,
         actor: &Actor,
         may_be_late: bool,
@@ -121,8 +134,11 @@ impl Runtime {
     /// Whether an envelope is for this function. A relay may be started by any function of its
     /// fan-out.
     fn check_address(&self, envelope: &Envelope, function: &str) -> Result<(), Fault> {
-        let Task::Call(call) = &envelope.task else { return Ok(()) };
-        let (_, callee) = self.callee(call)?;
+        let callee = match &envelope.task {
+            Task::Call(call) => self.callee(call)?.1,
+            Task::Batch(batch) => self.gathering(batch.function)?.0,
+            Task::Relay(_) => return Ok(()),
+        };
         if callee.name == function {
             return Ok(());
         }
@@ -150,8 +166,8 @@ impl Runtime {
                 self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()),
                 self.warm(node),
             );
-            let (frames, vars) = loaded?;
-            Ok(Found::Fresh(outcome?, frames, vars))
+            let loaded = loaded?;
+            Ok(Found::Fresh(outcome?, loaded))
         };
         if function.dedupe_before {
             return match read.await? {
@@ -173,26 +189,24 @@ impl Runtime {
         &self,
         node: &NodeDef,
         function: &FunctionDef,
-        args: &[u8],
+        args: &Bytes,
         delivery: Delivery,
     ) -> Result<Outcome, Fault> {
         let NodeKind::Call { function: index } = node.kind else {
             return Err(Fault::Poison(format!("`{}` is no call", node.name)));
         };
-        let start = self.code.functions[usize::from(index)];
-        let limit = Duration::from_millis(function.timeout_ms).min(delivery.remaining);
-        let timeout =
-            || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
+        let start = match self.code.functions[usize::from(index)] {
+            Start::Call(start) => start,
+            Start::Batch(_) => {
+                let outcomes =
+                    self.execute_batch(index, std::slice::from_ref(args), delivery.remaining).await?;
+                return outcomes.into_iter().next().ok_or_else(|| Fault::Poison("no outcome".to_owned()));
+            }
+        };
         let all = async {
             let mut attempt = 1;
             loop {
-                point::begin().await;
-                // The arguments' own code, their `Deserialize`, may panic too.
-                let started =
-                    catch_unwind(|| start(args)).map_err(|panic| panicked(function.name, &*panic))??;
-                let user = AssertUnwindSafe(started).catch_unwind().await;
-                point::end().await;
-                let outcome = user.map_err(|panic| panicked(function.name, &*panic))?;
+                let outcome = once(function, || start(args)).await?;
                 if !outcome.is_err || attempt >= function.retry.attempts {
                     return Ok(outcome);
                 }
@@ -200,7 +214,7 @@ impl Runtime {
                 attempt += 1;
             }
         };
-        tokio::time::timeout(limit, all).await.map_err(|_| timeout())?
+        in_time(function, delivery.remaining, all).await
     }
 
     /// Fetches the stored variables that the glue will read.
@@ -210,7 +224,7 @@ impl Runtime {
         state: u16,
         frames: &[Frame],
         mut vars: Vars,
-    ) -> Result<(Vec<Frame>, Vars), Fault> {
+    ) -> Result<Loaded, Fault> {
         let mut frames = frames.to_vec();
         let reads = self.code.reads.get(usize::from(state)).copied().unwrap_or(&[]);
         let all = frames.iter_mut().flat_map(|frame| frame.vars.iter_mut()).chain(vars.iter_mut());
@@ -224,7 +238,7 @@ impl Runtime {
     }
 
     /// Opens connections to the clouds of the successors, while the user function runs.
-    async fn warm(&self, node: &NodeDef) {
+    pub(crate) async fn warm(&self, node: &NodeDef) {
         let nexts = node.next.iter().filter_map(|&next| self.definition.node(next));
         let mut clouds: Vec<_> = nexts.map(|next| self.definition.home_of(next)).collect();
         clouds.sort_unstable();
@@ -251,6 +265,17 @@ impl Runtime {
         let (node, _) = self.callee(call)?;
         let failure = instance.failure(node, cause, attempts);
         let settled = self.commit_end(&instance, node, Ended::Failed(failure)).await?;
+        self.go_on_at_last(instance, node, settled, attempts).await
+    }
+
+    /// Goes on with an instance whose event is delivered no more.
+    pub(crate) async fn go_on_at_last(
+        &self,
+        instance: Instance,
+        node: &NodeDef,
+        settled: Settled,
+        attempts: u32,
+    ) -> Result<(), Fault> {
         if !self.goes_on(&instance, &settled).await? {
             return Ok(());
         }
@@ -289,16 +314,42 @@ impl Runtime {
         self.end(actor, Ended::Failed(failure), 0).await
     }
 
-    fn callee(&self, call: &Call) -> Result<(&'static NodeDef, &'static FunctionDef), Fault> {
+    pub(crate) fn callee(&self, call: &Call) -> Result<(&'static NodeDef, &'static FunctionDef), Fault> {
         let node = self.definition.node(call.node);
         node.and_then(|node| Some((node, self.definition.function_of(node)?)))
             .ok_or_else(|| Fault::Poison(format!("there is no call site {}", call.place(&[]))))
     }
 }
 
+/// What the glue after a call may read: the frames around it and its variables.
+pub(crate) type Loaded = (Vec<Frame>, Vars);
+
 enum Found {
     Settled(Settled),
-    Fresh(Outcome, Vec<Frame>, Vars),
+    Fresh(Outcome, Loaded),
+}
+
+/// Runs a user function once.
+pub(crate) async fn once<T>(function: &FunctionDef, start: impl FnOnce() -> Started<T>) -> Result<T, Fault> {
+    point::begin().await;
+    // The arguments' own code, their `Deserialize`, may panic too.
+    let started =
+        catch_unwind(AssertUnwindSafe(start)).map_err(|panic| panicked(function.name, &*panic))??;
+    let user = AssertUnwindSafe(started).catch_unwind().await;
+    point::end().await;
+    user.map_err(|panic| panicked(function.name, &*panic))
+}
+
+/// Ends a user function that takes longer than its timeout, or than is left of the delivery.
+pub(crate) async fn in_time<T>(
+    function: &FunctionDef,
+    remaining: Duration,
+    running: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let limit = Duration::from_millis(function.timeout_ms).min(remaining);
+    let timeout =
+        || Fault::Timeout { function: function.name.to_owned(), timeout_ms: limit.as_millis() as u64 };
+    tokio::time::timeout(limit, running).await.map_err(|_| timeout())?
 }
 
 fn panicked(function: &str, panic: &(dyn Any + Send)) -> Fault {

@@ -13,11 +13,13 @@ use std::fmt;
 
 use crate::{
     backend::Timestamp,
+    batch::MAX_ROWS,
     codec,
-    definition::{CloudIndex, Definition, NodeIndex, NodeKind},
+    definition::{CloudIndex, Definition, FunctionIndex, NodeIndex, NodeKind},
     error::Fault,
     id::{Digest, RowKey, RunId},
     join::WIDTH,
+    sketch::Sketch,
 };
 
 /// The version of the wire format; a function refuses any other.
@@ -93,6 +95,9 @@ pub enum Task {
     /// Start a part of a wide fan-out.
     #[serde(rename = "r")]
     Relay(Relay),
+    /// Run a batch function on the calls that have gathered, of this run and of others.
+    #[serde(rename = "b")]
+    Batch(Batch),
 }
 
 /// What follows a committed outcome, relative to the frames around it.
@@ -147,6 +152,21 @@ pub struct Relay {
     pub frame: Frame,
     /// The encoded list of the part's continuations.
     pub branches: Value,
+    /// When the fan-out was committed.
+    pub since: Timestamp,
+}
+
+/// A batch that is to be flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The function.
+    pub function: FunctionIndex,
+    /// When its members were committed, in units of the function's wait.
+    pub epoch: u64,
+    /// Which of the rows of that time.
+    pub index: u32,
+    /// Not before then, by the clock of the function's home table.
+    pub due: Timestamp,
 }
 
 /// One branch of a fan-out, as seen from inside.
@@ -194,9 +214,12 @@ pub struct Stored {
 /// Which store holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Place {
-    /// A row of its own, which expires with the others.
+    /// A row of its own, which also says whose output it is, and expires with the others.
     #[serde(rename = "r")]
     Row,
+    /// The same, with an [`Output`] around the value.
+    #[serde(rename = "u")]
+    Output,
     /// An object that goes when the run ends.
     #[serde(rename = "o")]
     Object,
@@ -205,12 +228,27 @@ pub enum Place {
     Result,
 }
 
+/// What the row of a branch's output holds. It says whose output it is, so that branches which
+/// return the same have rows of their own: a thousand of them would else write one in a moment.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Output {
+    /// The fan-in where the branch ends.
+    pub(crate) join: NodeIndex,
+    /// The branch indexes and loop counters, down to the branch's own.
+    pub(crate) path: Vec<u32>,
+    /// The encoded value.
+    pub(crate) value: Bytes,
+}
+
 impl Value {
+    /// The bytes that a stored value's name adds to an envelope or row.
+    pub(crate) const STORED_LEN: usize = 32;
+
     /// The bytes that the value adds to an envelope or row.
     pub fn wire_len(&self) -> usize {
         match self {
             Value::Inline(bytes) => bytes.len() + 5,
-            Value::Stored(_) => 32,
+            Value::Stored(_) => Self::STORED_LEN,
         }
     }
 }
@@ -292,12 +330,18 @@ impl Failure {
     const LONGEST_CAUSE: usize = 4096;
 
     /// A failure at a node or function, with its cause cut where it is too long.
-    pub(crate) fn new(at: impl Into<String>, path: Vec<u32>, mut cause: String, attempts: u32) -> Self {
-        if cause.len() > Self::LONGEST_CAUSE {
-            cause.truncate(cause.floor_char_boundary(Self::LONGEST_CAUSE));
-            cause.push('…');
+    pub(crate) fn new(at: impl Into<String>, path: Vec<u32>, cause: String, attempts: u32) -> Self {
+        let mut failure = Failure { at: at.into(), path, cause, attempts };
+        failure.cut(Self::LONGEST_CAUSE);
+        failure
+    }
+
+    /// Cuts the cause where it is longer than so many bytes.
+    pub(crate) fn cut(&mut self, longest: usize) {
+        if self.cause.len() > longest {
+            self.cause.truncate(self.cause.floor_char_boundary(longest));
+            self.cause.push('…');
         }
-        Failure { at: at.into(), path, cause, attempts }
     }
 }
 
@@ -342,7 +386,7 @@ impl Arrived {
 
 /// The body of an instance's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Committed {
+pub(crate) enum Committed {
     /// The continuation, in place.
     #[serde(rename = "n")]
     Next {
@@ -358,6 +402,8 @@ pub enum Committed {
     Stored {
         /// The encoded continuation.
         value: Value,
+        /// What it says, without its values.
+        sketch: Sketch,
         /// The clouds that hold objects of the run.
         objects: CloudSet,
         /// Whose commit it is.
@@ -450,12 +496,31 @@ impl Envelope {
             Task::Call(call) => call.check(definition),
             Task::Relay(relay) if relay.frame.first.is_some() => Err("a few branches are not relayed"),
             Task::Relay(relay) => relay.frame.check(definition),
+            Task::Batch(batch) => batch.check(definition),
         }
     }
 
     /// Whether the instance is in a branch of a fan-in that does not wait for all branches.
     pub(crate) fn may_be_late(&self) -> bool {
-        self.frames.iter().any(|frame| frame.first.is_some())
+        may_be_late(&self.frames)
+    }
+}
+
+/// Whether one of these is a branch of a fan-in that does not wait for all branches.
+pub(crate) fn may_be_late(frames: &[Frame]) -> bool {
+    frames.iter().any(|frame| frame.first.is_some())
+}
+
+impl Batch {
+    fn check(&self, definition: &Definition) -> Result<(), &'static str> {
+        let function = definition.functions.get(usize::from(self.function));
+        if function.is_none_or(|function| function.batch.is_none()) {
+            return Err("it names a function without batches");
+        }
+        if self.index >= MAX_ROWS {
+            return Err("a batch index is out of range");
+        }
+        Ok(())
     }
 }
 

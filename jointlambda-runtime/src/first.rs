@@ -77,14 +77,10 @@ impl Runtime {
     ) -> Result<Option<Full>, Fault> {
         let table = &self.cloud(self.join_home(frame.join))?.table;
         let key = RowKey::join(&actor.run, frame.join, &path(around, &frame.turns), 0, 0);
-        let arrival = Arrival {
-            slot: frame.index,
-            of: frame.of,
-            ok: is_ok(&arrived),
-            first: Some(first),
-            value: codec::pack(&arrived),
-            expires_at: self.expires_at(&**table, &actor.term),
-        };
+        let expires_at = self.expires_at(&**table, &actor.term);
+        let (ok, value) = (is_ok(&arrived), codec::pack(&arrived));
+        let arrival =
+            Arrival { ok, first: Some(first), value, ..Arrival::at(frame.index, frame.of, expires_at) };
         let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
         if !arrival.is_enough(answer.filled, answer.ok) {
             return Ok(None);
@@ -202,7 +198,7 @@ mod tests {
                 if order.count_ones() != 3 {
                     continue;
                 }
-                let mut answer = backend::Arrived { fresh: true, filled: 0, ok: 0, row: None };
+                let mut answer = backend::Arrived { fresh: true, closed: false, filled: 0, ok: 0, row: None };
                 let mut made = 0;
                 for slot in 0..5 {
                     let ok = order & (1 << slot) != 0;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::definition::NodeIndex;
+use crate::definition::{Definition, FunctionIndex, NodeIndex};
 
 /// Names one execution of a workflow: a digest of the workflow's name and the client's key.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,21 @@ impl RowKey {
         RowKey(format!("{run}/v/{digest}"))
     }
 
+    /// Whether it is the key of a stored value.
+    #[cfg(feature = "local")]
+    pub(crate) fn is_value(&self) -> bool {
+        self.0.split('/').nth(1) == Some("v")
+    }
+
+    /// The row where the calls of a batch function gather that were dispatched in one `epoch` (the
+    /// time in units of the function's wait): the first that does not find room in those before
+    /// `index`. It belongs to no run.
+    pub(crate) fn batch(definition: &Definition, function: FunctionIndex, epoch: u64, index: u32) -> Self {
+        let whose = digest(&[definition.name.as_bytes(), &[0], &definition.hash.to_be_bytes()]);
+        let mut hex = [0; 32];
+        RowKey(format!("b/{}/{function}/{epoch}.{index}", write_hex(&whose, &mut hex)))
+    }
+
     /// A key read back from a store.
     pub fn from_stored(key: impl Into<String>) -> Self {
         RowKey(key.into())
@@ -135,6 +150,12 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Digest(digest(&[bytes]))
+    }
+
+    /// Its first 32 bits.
+    pub(crate) fn short(&self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d])
     }
 }
 
@@ -199,6 +220,21 @@ mod tests {
     #[test]
     fn workflow_and_key_are_kept_apart() {
         assert_ne!(RunId::derive("ab", "c"), RunId::derive("a", "bc"));
+    }
+
+    #[test]
+    fn a_batch_row_stands_for_no_run_and_for_one_definition() {
+        use crate::graph::sample::{ALL, NOTHING};
+        let keys = [
+            RowKey::batch(&ALL, 1, 1, 1),
+            RowKey::batch(&ALL, 11, 1, 1),
+            RowKey::batch(&ALL, 1, 11, 1),
+            RowKey::batch(&ALL, 1, 1, 11),
+            RowKey::batch(&NOTHING, 1, 1, 1),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert!(keys.iter().all(|key| key.as_run().is_none()));
     }
 
     #[test]

@@ -6,21 +6,20 @@
 //! finds it full on a retry, goes on.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     backend::{Arrival, Row, StoreError},
     codec,
     commit::{Actor, END, Instance, Next, Settled},
     definition::{NodeDef, NodeIndex},
-    dispatch::CONCURRENCY,
-    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Place, Stamp, Value, path},
+    envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Output, Place, Stamp, Value, path},
     error::Fault,
     id::{RowKey, RunId},
     machine::{Input, Machine},
-    payload::{fits_slot, row_bound},
+    payload::{ROW_INLINE_MAX, fits_slot, row_bound},
     retry,
     runtime::Runtime,
+    sketch::Sketch,
 };
 
 /// Slots in one join row.
@@ -58,7 +57,7 @@ impl Runtime {
             self.end(actor, arrived.ended, arrived.objects).await?;
             return Ok(None);
         };
-        self.fit_slot(actor, frame, &mut arrived).await?;
+        self.fit_slot(actor, frames, &mut arrived).await?;
         if let Some(first) = frame.first {
             return self.arrive_first(actor, around, frame, first, arrived).await;
         }
@@ -72,8 +71,7 @@ impl Runtime {
         let top = loop {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
-            let slot = index % WIDTH;
-            let arrival = Arrival { slot, of: slots, ok: false, first: None, value, expires_at };
+            let arrival = Arrival { value, ..Arrival::at(index % WIDTH, slots, expires_at) };
             let mut answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.filled < slots {
                 return Ok(None);
@@ -201,6 +199,26 @@ impl Runtime {
         })
     }
 
+    /// The same without the values, which need not be there any more: who is called, when its
+    /// glue does not return early.
+    pub(crate) fn sketched_fan_in(&self, full: &Full) -> Result<Option<Settled>, Fault> {
+        let node = self.join_node(full.join.node)?;
+        if full.frame.first.is_some() {
+            return Ok(None);
+        }
+        if let Some(ended) = without_value(full) {
+            return Ok(Some(Settled::Ended(ended)));
+        }
+        let (true, &[next]) = (node.pure && !node.tail, node.next) else { return Ok(None) };
+        if self.definition.node(next).is_none_or(|next| self.definition.function_of(next).is_none()) {
+            return Ok(None);
+        }
+        // Such glue leaves no loop and enters none.
+        let sketch = Sketch::Call { node: next, turns: full.join.turns.clone() };
+        let (continuation, _) = sketch.unfold(self.definition)?;
+        Ok(Some(Settled::Next(Next { continuation, objects: full.join.objects, stamp: full.last })))
+    }
+
     /// Runs the glue after a full join; or says how a branch ended without a value, so that there
     /// is nothing to go on with.
     async fn glue_after(&self, full: &Full, node: &NodeDef) -> Result<Result<Continuation, Arrived>, Fault> {
@@ -216,11 +234,7 @@ impl Runtime {
             })
             .collect();
         let run = &join.actor.run;
-        let branches: Vec<_> = stream::iter(values)
-            .map(|value| async move { self.fetch(run, &value).await })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
+        let branches = self.fetch_outputs(run, self.join_home(join.node), values).await?;
         let (frames, vars) = self.load(run, node.resume, &join.frames, frame.vars.clone()).await?;
         let machine = Machine::new(self.definition, self.code, node.resume, Input::Branches(branches))
             .with_context(&frames, join.turns.clone(), vars);
@@ -236,8 +250,7 @@ impl Runtime {
         let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
         let expires_at = self.expires_at(&**table, &actor.term);
-        let value = codec::pack(&arrived);
-        let arrival = Arrival { slot: END, of: 1, ok: false, first: None, value, expires_at };
+        let arrival = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, 1, expires_at) };
         let key = RowKey::run(&actor.run);
         retry::store(|| table.arrive(&key, arrival.clone())).await?;
         self.delete_objects(&actor.run, arrived.objects_left()).await
@@ -253,25 +266,34 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stores an arriving value on its own when that is cheaper than a place in the join row.
-    async fn fit_slot(&self, actor: &Actor, frame: &Frame, arrived: &mut Arrived) -> Result<(), Fault> {
-        let home = self.join_home(frame.join);
+    /// Stores an arriving value on its own when that is cheaper than a place in the join row, and
+    /// cuts what a failure says to its part of the row.
+    async fn fit_slot(&self, actor: &Actor, frames: &[Frame], arrived: &mut Arrived) -> Result<(), Fault> {
+        let Some(Frame { join, of, .. }) = frames.last() else { return Ok(()) };
+        let home = self.join_home(*join);
         let prices = self.prices(home);
-        let slots = WIDTH.min(frame.of) as usize;
-        let (Ended::Returned(value @ Value::Inline(_)) | Ended::Err(value @ Value::Inline(_))) =
-            &mut arrived.ended
-        else {
-            return Ok(());
+        let slots = WIDTH.min(*of) as usize;
+        let value = match &mut arrived.ended {
+            Ended::Returned(value @ Value::Inline(_)) | Ended::Err(value @ Value::Inline(_)) => value,
+            Ended::Failed(failure) => {
+                failure.cut(ROW_INLINE_MAX / slots);
+                return Ok(());
+            }
+            Ended::Returned(Value::Stored(_)) | Ended::Err(Value::Stored(_)) | Ended::Cancelled => {
+                return Ok(());
+            }
         };
         if fits_slot(prices, value.wire_len(), slots) {
             return Ok(());
         }
-        let place = if value.wire_len() > row_bound(prices) { Place::Object } else { Place::Row };
-        if place == Place::Object {
-            arrived.objects |= 1 << home;
-        }
         let bytes = self.fetch(&actor.run, value).await?;
-        *value = self.store(actor, bytes, home, place).await?;
+        *value = if value.wire_len() > row_bound(prices) {
+            arrived.objects |= 1 << home;
+            self.store(actor, bytes, home, Place::Object).await?
+        } else {
+            let output = Output { join: *join, path: path(frames, &[]), value: bytes };
+            self.store(actor, codec::pack(&output), home, Place::Output).await?
+        };
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Users depend on the crate `jointlambda`, which re-exports what they need.
 
 pub mod backend;
+mod batch;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod plain;
 pub mod provider;
 mod retry;
 pub mod runtime;
+mod sketch;
 mod survey;
 mod sweep;
 mod walk;
@@ -33,7 +35,7 @@ mod walk;
 #[doc(hidden)]
 pub mod private;
 
-pub use client::{Client, RedriveError, RunError, RunReport, StartError, Status};
+pub use client::{Client, MAX_REDRIVES, MAX_REPORTED, RedriveError, RunError, RunReport, StartError, Status};
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
 pub use machine::{Travel, Workflow};

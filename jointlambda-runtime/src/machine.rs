@@ -52,7 +52,7 @@ pub trait Workflow: Send + Sync + 'static {
 pub struct Code {
     /// The glue.
     pub glue: fn(&mut Machine) -> Result<Step, Fault>,
-    /// Per function: decodes the arguments and starts it.
+    /// Per function: how it starts.
     pub functions: &'static [Start],
     /// Per state: the variables that the glue may read from there on, until it ends.
     pub reads: &'static [&'static [u16]],
@@ -61,7 +61,17 @@ pub struct Code {
 }
 
 /// Decodes a function's arguments and starts it.
-pub type Start = fn(&[u8]) -> Result<BoxFuture<'static, Outcome>, Fault>;
+#[derive(Clone, Copy)]
+pub enum Start {
+    /// A function that runs on the arguments of one call, and gives its outcome.
+    Call(fn(&[u8]) -> Started<Outcome>),
+    /// A function that runs on the arguments of many calls, one value each, and gives their
+    /// outcomes in the same order; if the function is wrong, more or fewer.
+    Batch(fn(&[Bytes]) -> Started<Vec<Outcome>>),
+}
+
+/// A function that runs, unless its arguments could not be decoded.
+pub type Started<T> = Result<BoxFuture<'static, T>, Fault>;
 
 /// What a user function returned.
 pub struct Outcome {

@@ -4,14 +4,15 @@
 //! value store it once, and two that disagree do not mix: the committed row says which counts.
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use crate::{
     backend::{NewRow, StoreError},
     codec,
     commit::Actor,
     definition::CloudIndex,
-    envelope::{CloudSet, Continuation, Frame, Place, Stored, Value, Vars},
+    dispatch::CONCURRENCY,
+    envelope::{CloudSet, Continuation, Frame, Output, Place, Stored, Value, Vars},
     error::Fault,
     id::{Digest, ObjectKey, RowKey, RunId},
     provider::Prices,
@@ -27,6 +28,8 @@ const SHARED_INLINE: usize = 1024;
 const SHARED_SMALL: usize = 128;
 /// What a slot of a join row holds beside its value: its number, and which copy filled it when.
 const SLOT_OVERHEAD: usize = 28;
+/// What a slot of a batch row holds of a member that is stored elsewhere.
+const STORED_MEMBER: usize = 80;
 /// No row of ours grows beyond this, whatever the provider allows.
 pub(crate) const ROW_INLINE_MAX: usize = 48 * 1024;
 
@@ -41,19 +44,32 @@ pub(crate) fn row_bound(prices: &Prices) -> usize {
 
 /// Whether outputs of `len` bytes are cheaper in the slots of a join row of `slots` slots than in
 /// a row each. An update is billed by the size of the whole row, so a row that fills up slot by
-/// slot costs the square of its size.
+/// slot costs the square of its size; so does one that fills up with references.
 pub(crate) fn fits_slot(prices: &Prices, len: usize, slots: usize) -> bool {
     if len * slots > ROW_INLINE_MAX {
         return false;
     }
     let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
-    let n = slots as f64;
-    let average_row = (len + SLOT_OVERHEAD) * slots.div_ceil(2);
-    let inline = n * units(average_row, prices.write_unit_bytes) * prices.table_writes_per_million;
-    let apart = n
-        * ((1.0 + units(len, prices.write_unit_bytes)) * prices.table_writes_per_million
-            + units(len, prices.read_unit_bytes) * prices.table_reads_per_million);
-    inline <= apart
+    let writes = |bytes| units(bytes, prices.write_unit_bytes) * prices.table_writes_per_million;
+    let reads = |bytes| units(bytes, prices.read_unit_bytes) * prices.table_reads_per_million;
+    let arrival = |value_len: usize| writes((value_len + SLOT_OVERHEAD) * slots.div_ceil(2));
+    arrival(len) <= arrival(Value::STORED_LEN) + writes(len) + reads(len)
+}
+
+/// Whether envelopes of `len` bytes are cheaper in the slots of a batch row than in a row each that
+/// the slot names. Either way an update is billed by the size of the whole row.
+pub(crate) fn fits_batch(prices: &Prices, len: usize, size: usize) -> bool {
+    if len * size > ROW_INLINE_MAX {
+        return false;
+    }
+    let units = |bytes: usize, unit: usize| bytes.div_ceil(unit).max(1) as f64;
+    let update = |slot: usize| {
+        units((slot + SLOT_OVERHEAD) * size.div_ceil(2), prices.write_unit_bytes)
+            * prices.table_writes_per_million
+    };
+    let apart = units(len, prices.write_unit_bytes) * prices.table_writes_per_million
+        + units(len, prices.read_unit_bytes) * prices.table_reads_per_million;
+    update(len) <= update(STORED_MEMBER) + apart
 }
 
 impl Runtime {
@@ -65,7 +81,7 @@ impl Runtime {
         };
         let cloud = self.cloud(stored.cloud)?;
         let bytes = match stored.place {
-            Place::Row => {
+            Place::Row | Place::Output => {
                 let key = RowKey::value(run, &stored.digest);
                 retry::store(|| cloud.table.get(&key)).await?.and_then(|row| row.body)
             }
@@ -74,13 +90,41 @@ impl Runtime {
                 retry::store(|| cloud.objects.get(&key)).await?
             }
         };
-        match bytes {
-            Some(bytes) if Digest::of(&bytes) == stored.digest => Ok(bytes),
-            Some(_) => {
-                Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into())
-            }
-            None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
+        content(run, stored, bytes)
+    }
+
+    /// The bytes of values that arrived at a fan-in, in their order. Those in rows of its home are
+    /// read many in a request.
+    pub(crate) async fn fetch_outputs(
+        &self,
+        run: &RunId,
+        home: CloudIndex,
+        values: Vec<Value>,
+    ) -> Result<Vec<Bytes>, Fault> {
+        let in_row = |value: &Value| match value {
+            Value::Stored(stored) if stored.place == Place::Output && stored.cloud == home => Some(*stored),
+            _ => None,
+        };
+        let keys: Vec<_> =
+            values.iter().filter_map(in_row).map(|stored| RowKey::value(run, &stored.digest)).collect();
+        let mut rows = Vec::new().into_iter();
+        if !keys.is_empty() {
+            let table = &self.cloud(home)?.table;
+            rows = retry::store(|| table.get_many(&keys)).await?.into_iter();
         }
+        stream::iter(values)
+            .map(|value| {
+                let read = in_row(&value).map(|stored| (stored, rows.next().flatten()));
+                async move {
+                    match read {
+                        Some((stored, row)) => content(run, &stored, row.and_then(|row| row.body)),
+                        None => self.fetch(run, &value).await,
+                    }
+                }
+            })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
     }
 
     /// Stores the bytes of a value in `cloud`, unless they are there.
@@ -95,7 +139,7 @@ impl Runtime {
         let stored = Stored { cloud, place, digest: Digest::of(&bytes), len };
         let to = self.cloud(cloud)?;
         match place {
-            Place::Row => {
+            Place::Row | Place::Output => {
                 let key = RowKey::value(&actor.run, &stored.digest);
                 let expires_at = self.expires_at(&*to.table, &actor.term);
                 let row = NewRow { body: bytes, check_at: None, expires_at };
@@ -160,8 +204,10 @@ impl Runtime {
                         self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes
                     })
                     .min()
-                    .unwrap_or(0)
-                    .saturating_sub(ENVELOPE_OVERHEAD + around);
+                    .unwrap_or(0);
+                // What gathers in a batch must fit a row.
+                let limit = function.batch.map_or(limit, |_| limit.min(ROW_INLINE_MAX));
+                let limit = limit.saturating_sub(ENVELOPE_OVERHEAD + around);
                 let values =
                     std::iter::once(&mut call.args).chain(call.vars.iter_mut().map(|(_, value)| value));
                 take_largest(values.collect(), limit, 0, function.on, large);
@@ -254,8 +300,20 @@ fn take_largest<'a>(
         if matches!(value, Value::Inline(_)) {
             total -= value.wire_len();
             large.push(Large { value, cloud, place: Place::Object });
-            total += 32;
+            total += Value::STORED_LEN;
         }
+    }
+}
+
+/// The value in what was read from where `stored` says.
+fn content(run: &RunId, stored: &Stored, bytes: Option<Bytes>) -> Result<Bytes, Fault> {
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) == stored.digest => match stored.place {
+            Place::Output => Ok(codec::unpack::<Output>(&bytes, "an output")?.value),
+            Place::Row | Place::Object | Place::Result => Ok(bytes),
+        },
+        Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
+        None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
     }
 }
 
@@ -278,10 +336,22 @@ mod tests {
     #[test]
     fn slots_hold_tiny_outputs_or_few_branches() {
         let prices = Provider::Aws.prices();
+        assert!(fits_slot(prices, 16, 128));
+        assert!(!fits_slot(prices, 100, 128));
         assert!(fits_slot(prices, 16, 32));
         assert!(fits_slot(prices, 900, 2));
         assert!(!fits_slot(prices, 900, 32));
         assert!(!fits_slot(prices, 100_000, 1));
+    }
+
+    #[test]
+    fn batch_rows_hold_what_is_about_as_small_as_a_reference() {
+        let prices = Provider::Aws.prices();
+        assert!(fits_batch(prices, 120, 32));
+        assert!(fits_batch(prices, 100, 128) && !fits_batch(prices, 150, 128));
+        assert!(fits_batch(prices, 2_000, 2));
+        assert!(!fits_batch(prices, 1_000, 32));
+        assert!(!fits_batch(prices, 100_000, 2));
     }
 
     #[test]

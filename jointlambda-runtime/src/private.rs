@@ -1,5 +1,6 @@
 //! Everything that generated code may name. Not for users: it changes without notice.
 
+mod batch;
 mod each;
 mod race;
 mod residual;
@@ -9,11 +10,13 @@ use std::{any::Any, future::Future, marker::PhantomData};
 pub use futures_util::{future::LocalBoxFuture, join};
 
 pub use crate::{
-    definition::{CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
+    definition::{BatchDef, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
     error::Fault,
-    machine::{Code, Machine, Outcome, Step, Travel, Var, Workflow},
+    machine::{Code, Machine, Outcome, Start, Step, Travel, Var, Workflow},
     plain::{AllOk, OkOrErr},
 };
+pub(crate) use batch::wrong_count;
+pub use batch::{OneOfBatch, one_of_batch, start_batch};
 pub use each::{Each, EachInClosedRange, each, each_in_closed_range, each_in_range, next};
 pub use race::{Contender, Prize, Race, contender};
 pub use residual::{FromResidual, Try};

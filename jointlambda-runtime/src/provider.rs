@@ -30,7 +30,8 @@ pub struct Limits {
     pub row_bytes: usize,
     /// How often the platform delivers an event again after a failure, by default.
     pub redeliveries: u32,
-    /// Writes per second that one row takes.
+    /// Write units per second that one row takes: a write counts once for each unit of the row's
+    /// size, so a row of 10 KB takes a tenth of the writes that one of 1 KB does.
     pub row_writes_per_s: u32,
 }
 

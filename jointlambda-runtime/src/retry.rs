@@ -6,8 +6,13 @@ use crate::{backend::StoreError, definition::RetryDef};
 
 /// How often one store request is made, in all.
 const STORE_ATTEMPTS: u32 = 5;
+/// How often a request is made that the store throttles. It does so by the second, so the waits
+/// have to last for a few seconds together.
+const THROTTLED_ATTEMPTS: u32 = 10;
 /// The wait before a store request is made again, doubled each time.
 const STORE_BACKOFF: Duration = Duration::from_millis(20);
+/// The longest wait between two of them.
+const STORE_LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Makes a store request until it is answered for good. Every request of the table and object
 /// traits may be repeated safely, also after [`StoreError::Unknown`].
@@ -18,12 +23,19 @@ where
     let mut attempt = 1;
     loop {
         match request().await {
-            Err(error) if error.is_transient() && attempt < STORE_ATTEMPTS => {
-                tokio::time::sleep(backoff(STORE_BACKOFF, attempt, 50)).await;
+            Err(error) if error.is_transient() && attempt < attempts(&error) => {
+                tokio::time::sleep(backoff(STORE_BACKOFF, attempt, 50).min(STORE_LONGEST_BACKOFF)).await;
                 attempt += 1;
             }
             answer => return answer,
         }
+    }
+}
+
+fn attempts(error: &StoreError) -> u32 {
+    match error {
+        StoreError::Throttled => THROTTLED_ATTEMPTS,
+        _ => STORE_ATTEMPTS,
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Options {
     /// outlives the rows that make it harmless.
     pub retention: Duration,
     /// How long after its start a run that has not ended is first looked at by a sweep, and how
-    /// long a call may be open before it is invoked again (its timeout, if that is longer). Later
+    /// long a call may be open before it is invoked again (its timeout, if that is longer, with the
+    /// wait of its batch). Later
     /// looks are a quarter of the run's age apart, an hour at most.
     pub check_after: Duration,
     /// How long after its start a run that has not ended is failed.
@@ -83,9 +84,10 @@ impl Runtime {
         self.definition.clouds[usize::from(cloud)].cloud.provider.prices()
     }
 
-    /// How long a call of `function` may be open before it is taken for lost, in milliseconds.
+    /// How long a call of `function` may be open before it is taken for lost, in milliseconds. One
+    /// that gathers in a batch has first to wait for others.
     pub(crate) fn lost_after(&self, function: &FunctionDef) -> u64 {
-        (self.options.check_after.as_millis() as u64).max(function.timeout_ms)
+        (self.options.check_after.as_millis() as u64).max(function.delivery_ms())
     }
 
     /// How long after a look at `now` a run is looked at again, in milliseconds: the older it is,

@@ -1,7 +1,7 @@
 //! What has become of a run, read from its rows alone: every instance, and what is left to do.
 //! Changes nothing.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -72,23 +72,16 @@ pub enum InstanceState {
     },
 }
 
-/// What a survey found.
-pub(crate) struct Surveyed {
-    /// What is left to do, with all that was committed taken out.
-    pub(crate) left: Continuation,
-    /// The instances, in order of the workflow; none unless they were asked for.
-    pub(crate) instances: Vec<InstanceReport>,
-    /// Whether there are more instances than were asked for.
-    pub(crate) truncated: bool,
-}
-
 struct Survey<'a> {
     runtime: &'a Runtime,
     actor: &'a Actor,
-    /// How many more instances may be told of.
-    room: AtomicUsize,
-    /// How many are told of at most.
+    /// How many instances are told of at most. If any are, values are left alone: they need not be
+    /// there any more.
     most: usize,
+    /// How many more may be told of.
+    room: AtomicUsize,
+    /// Whether there are instances that are not told of.
+    truncated: AtomicBool,
 }
 
 /// A stretch of a run between two fan-outs, and what surrounds it.
@@ -96,25 +89,41 @@ struct Stretch<'a> {
     frames: Vec<Frame>,
     /// How the branch ended whose stretch it is.
     arrived: Option<&'a Arrived>,
+    /// Whether the branch, or the run, has returned.
+    returned: bool,
     continuation: Continuation,
     since: Timestamp,
 }
 
 impl Runtime {
-    /// Surveys a run; tells of up to `most` instances.
-    pub(crate) async fn survey(
+    /// Tells of up to `most` instances of a run, in order of the workflow, and whether there may be
+    /// more. Needs no value that is stored for the run.
+    pub(crate) async fn instances(
         &self,
         actor: &Actor,
         record: &RunRecord,
+        returned: bool,
         most: usize,
-    ) -> Result<Surveyed, Fault> {
-        let first = codec::unpack(&self.fetch(&actor.run, &record.first).await?, "a run row")?;
-        let survey = Survey { runtime: self, actor, room: AtomicUsize::new(most), most };
-        let since = actor.term.started_at;
-        let root = Stretch { frames: Vec::new(), arrived: None, continuation: first, since };
-        let (left, instances) = survey.through(root).await?;
-        let truncated = most > 0 && survey.room.load(Relaxed) == 0;
-        Ok(Surveyed { left, instances, truncated })
+    ) -> Result<(Vec<InstanceReport>, bool), Fault> {
+        let survey = Survey::new(self, actor, most);
+        let (first, whole) = match &record.sketch {
+            Some(sketch) => sketch.unfold(self.definition)?,
+            None => (self.first(actor, record).await?, true),
+        };
+        let (_, instances) = survey.from(first, returned).await?;
+        Ok((instances, !whole || survey.truncated.into_inner()))
+    }
+
+    /// What is left to do of a run that has failed and been stopped: all of it, with what was
+    /// committed taken out.
+    pub(crate) async fn left_of(&self, actor: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
+        let first = self.first(actor, record).await?;
+        let (left, _) = Survey::new(self, actor, 0).from(first, false).await?;
+        Ok(left)
+    }
+
+    async fn first(&self, actor: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
+        codec::unpack(&self.fetch(&actor.run, &record.first).await?, "a run row")
     }
 
     /// Brings the values of `continuation` that are stored for its run in place, for another run.
@@ -136,10 +145,24 @@ impl Runtime {
     }
 }
 
-impl Survey<'_> {
+impl<'a> Survey<'a> {
+    fn new(runtime: &'a Runtime, actor: &'a Actor, most: usize) -> Self {
+        Survey { runtime, actor, most, room: AtomicUsize::new(most), truncated: AtomicBool::new(false) }
+    }
+
+    async fn from(
+        &self,
+        first: Continuation,
+        returned: bool,
+    ) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
+        let since = self.actor.term.started_at;
+        let frames = Vec::new();
+        self.through(Stretch { frames, arrived: None, returned, continuation: first, since }).await
+    }
+
     /// What is left of a stretch, and the instances in it.
     async fn through(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
-        let Stretch { frames, arrived, mut continuation, mut since } = stretch;
+        let Stretch { frames, arrived, returned, mut continuation, mut since } = stretch;
         let mut told = Vec::new();
         loop {
             let settled = match continuation {
@@ -150,9 +173,13 @@ impl Survey<'_> {
                     let settled = match arrived {
                         // The slot of the join row is its row, and was read with the others.
                         Some(arrived) if node.tail => Some(Settled::Ended(arrived.clone())),
-                        _ => self.runtime.settled(&instance, node).await?,
+                        _ => self.settled(&instance, node).await?,
                     };
-                    self.tell(&mut told, node, &instance, || state(self, node, settled.as_ref(), since));
+                    // On the way to a value everything is decided, but a call after a fan-in that
+                    // turned out to return early.
+                    if settled.is_some() || !returned {
+                        self.tell(&mut told, node, &instance, || state(self, node, settled.as_ref(), since));
+                    }
                     match settled {
                         Some(settled) => (settled, Continuation::Call(call)),
                         None => return Ok((Continuation::Call(call), told)),
@@ -194,9 +221,10 @@ impl Survey<'_> {
         let instance = self.instance(frames, &fork.turns, fork.join);
         let settled = match around {
             Some(arrived) if node.tail => Some(Settled::Ended(arrived.clone())),
-            _ => self.runtime.settled(&instance, node).await?,
+            _ => self.settled(&instance, node).await?,
         };
         if matches!(settled, Some(Settled::Next(_))) && self.room.load(Relaxed) == 0 {
+            self.truncated.fetch_or(self.most > 0, Relaxed);
             return Ok((settled, Continuation::Fork(fork)));
         }
         let Fork { join, turns, vars, branches, first } = fork;
@@ -205,7 +233,8 @@ impl Survey<'_> {
         let stretches = (0..).zip(branches).zip(&arrived).map(|((index, continuation), arrived)| {
             let mut frames = frames.to_vec();
             frames.push(Frame { index, ..frame.clone() });
-            Stretch { frames, arrived: arrived.as_ref(), continuation, since }
+            let returned = matches!(arrived, Some(Arrived { ended: Ended::Returned(_) | Ended::Err(_), .. }));
+            Stretch { frames, arrived: arrived.as_ref(), returned, continuation, since }
         });
         let looks = stream::iter(stretches).map(|stretch| self.branch(stretch));
         let all: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
@@ -226,7 +255,10 @@ impl Survey<'_> {
                 let last =
                     last.unwrap_or(Stamp { at_ms: since - self.actor.term.started_at, ..self.stamp() });
                 let full = self.runtime.full_of(instance.clone(), frame.clone(), arrived, last);
-                self.runtime.undecided_fan_in(&full).await?
+                match self.most {
+                    0 => self.runtime.undecided_fan_in(&full).await?,
+                    _ => self.runtime.sketched_fan_in(&full)?,
+                }
             }
             settled => settled,
         };
@@ -247,10 +279,22 @@ impl Survey<'_> {
         if self.room.load(Relaxed) == 0
             && let Some(returned) = returned
         {
+            self.truncated.fetch_or(self.most > 0, Relaxed);
             return Ok((returned, Vec::new()));
         }
         let (left, told) = Box::pin(self.through(stretch)).await?;
         Ok((returned.unwrap_or(left), told))
+    }
+
+    async fn settled(&self, instance: &Instance, node: &NodeDef) -> Result<Option<Settled>, Fault> {
+        if self.most == 0 {
+            return self.runtime.settled(instance, node).await;
+        }
+        let sketched = self.runtime.sketched(instance, node).await?;
+        Ok(sketched.map(|(settled, whole)| {
+            self.truncated.fetch_or(!whole, Relaxed);
+            settled
+        }))
     }
 
     fn tell(
@@ -261,10 +305,15 @@ impl Survey<'_> {
         state: impl FnOnce() -> InstanceState,
     ) {
         let take = |room: usize| room.checked_sub(1);
-        if self.most > 0 && self.room.fetch_update(Relaxed, Relaxed, take).is_ok() {
-            let path = path(&instance.frames, &instance.turns);
-            told.push(InstanceReport { node: node.name, path, state: state() });
+        if self.most == 0 {
+            return;
         }
+        if self.room.fetch_update(Relaxed, Relaxed, take).is_err() {
+            self.truncated.store(true, Relaxed);
+            return;
+        }
+        let path = path(&instance.frames, &instance.turns);
+        told.push(InstanceReport { node: node.name, path, state: state() });
     }
 
     fn node(&self, node: NodeIndex) -> Result<&'static NodeDef, Fault> {

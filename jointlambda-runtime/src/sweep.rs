@@ -71,7 +71,10 @@ impl Runtime {
         let actor = Actor::passing(run.clone(), record.term);
         // First of all, so that a run that fails every time does not keep others from their turn.
         let age_ms = now.saturating_sub(record.term.started_at);
-        retry::store(|| table.postpone(key, now + self.pause(age_ms))).await?;
+        let next = now + self.pause(age_ms);
+        // Not long after its deadline either.
+        let next = next.min(record.term.deadline.max(now + self.pause(0)));
+        retry::store(|| table.postpone(key, next)).await?;
         if row.slots.contains_key(&CANCEL) {
             self.stop(&actor, &record).await?;
             swept.cancelled += 1;
@@ -97,15 +100,24 @@ impl Runtime {
     ) -> Result<usize, Fault> {
         let (lost, walked) = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
         let invoked = lost.len();
-        self.send_again(actor, lost).await?;
-        walked.map(|()| invoked)
+        let done = self.send_again(actor, lost, now.is_none()).await.and(walked);
+        self.unless_ended(actor, false, done).await.map(|()| invoked)
     }
 
-    /// Stops a run that is to be cancelled, wherever it is, and only then ends it.
+    /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
+    /// otherwise meanwhile.
     pub(crate) async fn stop(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
-        let (_, stopped) = Walk::new(self, actor, Errand::Stop).follow_all(record).await;
+        let stopped = self.close(actor, record).await;
+        if stopped.is_err() && self.has_ended(&actor.run).await? {
+            return Ok(());
+        }
         stopped?;
         self.end(actor, Ended::Cancelled, record.objects).await
+    }
+
+    /// Decides that whatever of a run is open is cancelled: nothing more is decided in it.
+    pub(crate) async fn close(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
+        Walk::new(self, actor, Errand::Stop).follow_all(record).await.1
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.

@@ -45,8 +45,13 @@ struct Part {
     since: Timestamp,
 }
 
-/// A call that is open, and where.
-pub(crate) type Lost = (Vec<Frame>, Call, CloudSet);
+/// A call that is open, where, and since when.
+pub(crate) struct Lost {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) call: Call,
+    pub(crate) objects: CloudSet,
+    pub(crate) since: Timestamp,
+}
 
 /// What came of looking at a part.
 #[derive(Default)]
@@ -92,6 +97,7 @@ impl<'a> Walk<'a> {
     async fn through(&self, all: &mut Found) -> Result<(), Fault> {
         while !all.parts.is_empty() {
             if all.lost.len() >= MAX_INVOKED || all.looked_at >= self.most() {
+                all.lost.truncate(MAX_INVOKED);
                 return Ok(());
             }
             let wave = all.parts.split_off(all.parts.len().saturating_sub(CONCURRENCY));
@@ -151,7 +157,7 @@ impl<'a> Walk<'a> {
             }
             (None, Errand::Resume { now }) => {
                 if now.is_none_or(|now| self.is_lost(function, since, now)) {
-                    found.lost.push((instance.frames, call, objects));
+                    found.lost.push(Lost { frames: instance.frames, call, objects, since });
                 }
                 Ok(())
             }

@@ -22,6 +22,8 @@ enum Fault {
     CountsLagBehind,
     RepetitionsCountAsOk,
     OkIsReadAfterwards,
+    NoRowIsClosed,
+    ClosedRowsForgetWhoIsIn,
     RowsComeReversed,
     LatestDueFirst,
     FullRowsStayDue,
@@ -65,6 +67,16 @@ impl Table for Faulty {
             arrival.of += 1;
         }
         let again = arrival.clone();
+        if self.fault == Fault::NoRowIsClosed {
+            arrival.only_open = false;
+        }
+        if self.fault == Fault::ClosedRowsForgetWhoIsIn && arrival.only_open {
+            let row = self.table.get(key).await?.unwrap_or_default();
+            let filled = row.slots.len() as u32;
+            if row.body.is_some() || filled >= arrival.of {
+                return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
+            }
+        }
         let arrived = self.table.arrive(key, arrival).await?;
         Ok(match self.fault {
             Fault::EveryArrivalIsFresh => Arrived { fresh: true, ..arrived },
@@ -124,6 +136,9 @@ fn each_fault_is_found_by_the_check_for_it() {
         (Fault::CountsLagBehind, "one_of_many_arrivals_fills_the_last_slot"),
         (Fault::RepetitionsCountAsOk, "ok_arrivals_are_counted_once_with_their_slots"),
         (Fault::OkIsReadAfterwards, "each_of_many_ok_arrivals_sees_a_count_of_its_own"),
+        (Fault::NoRowIsClosed, "a_row_with_a_body_is_closed_to_those_that_want_an_open_one"),
+        (Fault::NoRowIsClosed, "as_many_as_fit_of_many_arrivals_get_into_an_open_row"),
+        (Fault::ClosedRowsForgetWhoIsIn, "a_full_row_is_closed_to_those_that_want_an_open_one"),
         (Fault::RowsComeReversed, "rows_read_together_come_in_the_order_of_their_keys"),
         (Fault::LatestDueFirst, "due_rows_come_earliest_first"),
         (Fault::FullRowsStayDue, "a_full_row_leaves_the_run_index"),

@@ -385,8 +385,7 @@ fn rows_are_billed_by_their_whole_size() {
         assert_eq!(units(), (4, 0));
         table.get(&key).await.expect("get");
         assert_eq!(units(), (4, 1));
-        let arrival =
-            Arrival { slot: 0, of: 1, ok: false, first: None, value: "x".into(), expires_at: EPOCH_MS * 2 };
+        let arrival = Arrival { value: "x".into(), ..Arrival::at(0, 1, EPOCH_MS * 2) };
         table.arrive(&key, arrival).await.expect("arrive");
         assert_eq!(units(), (4 + 5, 1), "the update is billed by the row of 4 KB and a little");
         table.get(&key).await.expect("get");
@@ -438,7 +437,7 @@ async fn expire(storage: Storage) {
             let row = NewRow { body: name.into(), check_at, expires_at };
             table.create(&key(name), row).await.expect("create");
         }
-        let arrival = Arrival { slot: 0, of: 2, ok: false, first: None, value: "old".into(), expires_at };
+        let arrival = Arrival { value: "old".into(), ..Arrival::at(0, 2, expires_at) };
         table.arrive(&key("joined"), arrival).await.expect("arrive");
         table.create(&key("stays"), NewRow::default()).await.expect("create");
     }
@@ -452,8 +451,7 @@ async fn expire(storage: Storage) {
         let table = &backend.table;
         assert_eq!(table.due(u64::MAX, 10).await, Ok(vec![]));
         assert_eq!(table.get(&key("asked for")).await, Ok(None));
-        let arrival =
-            Arrival { slot: 1, of: 2, ok: false, first: None, value: "new".into(), expires_at: u64::MAX };
+        let arrival = Arrival { value: "new".into(), ..Arrival::at(1, 2, u64::MAX) };
         let arrived = table.arrive(&key("joined"), arrival).await.expect("arrive");
         assert_eq!(arrived.filled, 1, "the old slots went with the row");
         let slots = table.get(&key("joined")).await.expect("get").expect("the row").slots;
@@ -489,8 +487,7 @@ fn a_wait_ends_with_the_change_even_if_that_came_before_it() {
         let clouds = open(Config::of([CloudConfig::aws("AWS")]));
         let table = clouds.backends()[0].table.clone();
         let key = RowKey::run(&RunId::derive("w", "k"));
-        let arrival =
-            |slot| Arrival { slot, of: 9, ok: false, first: None, value: "x".into(), expires_at: u64::MAX };
+        let arrival = |slot| Arrival { value: "x".into(), ..Arrival::at(slot, 9, u64::MAX) };
 
         table.get(&key).await.expect("get");
         let before = Instant::now();

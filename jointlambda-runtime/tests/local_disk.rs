@@ -79,8 +79,7 @@ async fn write_run(backend: &Backend, round: u64, number: u32, writer: u32) {
         println!("ack {number} created {writer} 0");
     }
     let slot = writer % WRITERS;
-    let arrival =
-        Arrival { slot, of: WRITERS, ok: false, first: None, value: writer.to_string().into(), expires_at };
+    let arrival = Arrival { value: writer.to_string().into(), ..Arrival::at(slot, WRITERS, expires_at) };
     let arrived = backend.table.arrive(&RowKey::run(&run), arrival).await.expect("arrive");
     if arrived.fresh {
         println!("ack {number} arrived {writer} {}", arrived.filled);
@@ -205,6 +204,7 @@ async fn check_row(backend: &Backend, run: &RunId, acknowledged: &Acknowledged, 
         first: None,
         value: "again".into(),
         expires_at: row.expires_at,
+        only_open: false,
     };
     let again = backend.table.arrive(&key, arrival(WRITERS)).await.expect("arrive");
     assert!(again.fresh && again.filled == filled + 1, "{filled} slots, then {again:?}");

@@ -25,6 +25,8 @@ pub struct Bounds {
     pub sweeps: u8,
     /// A sweep finds the run past its deadline.
     pub deadlines: u8,
+    /// A client cancels the run. No fault, and so not in `total`.
+    pub cancels: u8,
 }
 
 impl Bounds {
@@ -41,7 +43,13 @@ impl Bounds {
             restarts: total,
             sweeps: total,
             deadlines: total,
+            cancels: 0,
         }
+    }
+
+    /// The same for a run that may be cancelled at any moment.
+    pub fn and_cancel(self) -> Self {
+        Bounds { cancels: 1, ..self }
     }
 
     /// These, however many they are together.
@@ -82,18 +90,27 @@ pub enum Outage {
     ForGood(Cloud),
 }
 
-/// Time, for checks of how long rows must stay. Without it, rows go once no event of the run is
-/// left: the assumption that retention is long enough.
+/// Time, for checks of how long rows must stay, in ticks since the start of the run. An event waits
+/// for its delivery for as long as it likes. Without it, rows go once no event of the run is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// The age at which a run that has not ended is failed.
+    /// The deadline: from then on events are dropped unread, and a sweep fails the run.
     pub deadline: u8,
-    /// The longest that an event waits for a delivery.
-    pub event_age: u8,
-    /// How long a row stays after it was written.
+    /// The longest that a function, a client or a sweep runs.
+    pub timeout: u8,
+    /// How far the clock that a function reads may be off, either way.
+    pub skew: u8,
+    /// How long after the deadline a sweep begins to fail the run, at the latest.
+    pub lag: u8,
+    /// How long every row stays after the deadline.
+    pub grace: u8,
+    /// How long a row stays after it was written, if that is longer.
     pub retention: u8,
-    /// Whether an event past its run's deadline is dropped unread.
-    pub dead_on_arrival: bool,
-    /// When the check stops.
-    pub horizon: u8,
+}
+
+impl Clock {
+    /// When the check stops: everything has expired.
+    pub(crate) fn horizon(self) -> u8 {
+        self.deadline + self.grace + self.retention + 1
+    }
 }

@@ -97,8 +97,12 @@ impl fmt::Display for Report {
         if !protocol.sweeper {
             write!(f, ", no sweeper")?;
         }
-        if let Some(Clock { deadline, event_age, retention, .. }) = protocol.clock {
-            write!(f, ", deadline {deadline}, events wait {event_age}, rows stay {retention}")?;
+        if protocol.counted {
+            write!(f, ", executions counted")?;
+        }
+        if let Some(Clock { deadline, timeout, skew, lag, grace, retention }) = protocol.clock {
+            write!(f, ", deadline {deadline}, timeout {timeout}, clocks off by {skew}, swept within {lag}")?;
+            write!(f, ", rows stay {grace} longer, {retention} at least")?;
         }
         if let Some(mutation) = protocol.mutation {
             write!(f, ", mutation {mutation:?}")?;
@@ -112,6 +116,9 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cancels > 0 {
+            return write!(f, "{}, cancelled at any time", Bounds { cancels: 0, ..*self });
+        }
         if *self == Bounds::any(self.total) && self.total > 0 {
             let plural = if self.total == 1 { "" } else { "s" };
             return write!(f, "any {} fault{plural}", self.total);

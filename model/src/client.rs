@@ -11,7 +11,7 @@ use crate::{
 
 impl Actor {
     pub(crate) fn client() -> Self {
-        Actor { role: Role::Client, at: At::Begun, todo: Vec::new() }
+        Actor { role: Role::Client, at: At::Begun, todo: Vec::new(), since: 0 }
     }
 }
 
@@ -20,9 +20,11 @@ impl Step<'_> {
     pub(crate) fn start(&mut self) {
         if self.state.started {
             self.state.left.spend(|left| &mut left.restarts);
+            self.cause();
         }
         self.state.started = true;
-        self.state.actors.push(Actor::client());
+        let since = self.state.now;
+        self.state.actors.push(Actor { since, ..Actor::client() });
     }
 
     /// `Client::start`: the first glue, the run row, the first dispatch.
@@ -38,13 +40,27 @@ impl Step<'_> {
             self.go_on(actor, start, Settled::Next(own));
             return Fate::Alive;
         }
-        let first = match self.create(Key::run(0), start, Body::Next(own)) {
+        let first = match self.create(Key::run(0), start, Body::Next(own), None) {
             None => Settled::Next(own),
-            Some(_) if self.state.ended(0).is_some() => return Fate::Done,
+            Some(_) if self.state.is_over(0) => return Fate::Done,
             Some(_) if self.model.has(Mutation::ClientTrustsItself) => Settled::Next(own),
-            Some(winner) => winner.into(),
+            Some((winner, _)) => {
+                actor.role = Role::Resume;
+                winner
+            }
         };
         self.go_on(actor, start, first);
+        Fate::Alive
+    }
+
+    /// `Client::cancel`, once it has seen that the run has not ended: marks the run, and then
+    /// stops it.
+    pub(crate) fn mark(&mut self, actor: &mut Actor) -> Fate {
+        let expires_at = self.expires_at();
+        let row = self.state.row_mut(Key::run(0), expires_at);
+        row.marked |= !self.model.has(Mutation::CancelWithoutMark);
+        let Some(Body::Next(first)) = row.body else { return Fate::Done };
+        *actor = Actor { since: actor.since, ..self.stop(first) };
         Fate::Alive
     }
 }

@@ -1,11 +1,11 @@
 //! Where the outcome of an instance is decided: `jointlambda-runtime/src/commit.rs`.
 
 use crate::{
-    data::{Body, Ended, Key, Name, Settled},
+    data::{Body, Ended, Key, Name, Settled, Stamp},
     model::{Protocol, Step},
     mutation::Mutation,
     shapes::{Cloud, START},
-    state::{Place, State},
+    state::{Actor, Place, State},
 };
 
 /// The one row, or the slot of one, that holds an instance's outcome.
@@ -31,14 +31,53 @@ impl Protocol {
         }
     }
 
-    /// `Runtime::settled`.
-    pub(crate) fn settled(&self, state: &State, name: Name, runs_on: Option<Cloud>) -> Option<Settled> {
+    /// `Runtime::settled`, with who decided it.
+    pub(crate) fn settled(
+        &self,
+        state: &State,
+        name: Name,
+        runs_on: Option<Cloud>,
+    ) -> Option<(Settled, Stamp)> {
         let home = self.home(name, runs_on);
         let row = state.row(home.key)?;
         match home.slot {
-            Some(slot) => row.slots[usize::from(slot)].map(Settled::Ended),
-            None => row.body.map(Settled::from),
+            Some(slot) => {
+                let slot = usize::from(slot);
+                row.slots[slot].map(|ended| (Settled::Ended(ended), row.slots_by[slot]))
+            }
+            None => row.body.map(|body| (Settled::from(body), row.body_by)),
         }
+    }
+
+    /// `Runtime::goes_on`: whether an actor goes on from what it found decided.
+    pub(crate) fn goes_on(&self, state: &State, actor: &Actor, run: u8, found: (Settled, Stamp)) -> bool {
+        let (settled, by) = found;
+        match settled {
+            // It fails its run, wherever it is found.
+            Settled::Ended(Ended::Failed) => true,
+            Settled::Ended(Ended::Cancelled) => false,
+            _ => actor.role.follows_all() || self.is_ours(actor, by) && !state.is_over(run),
+        }
+    }
+
+    /// Whether what `by` decided is for this copy to go on with.
+    pub(crate) fn is_ours(&self, actor: &Actor, by: Stamp) -> bool {
+        match self.mutation {
+            Some(Mutation::TrustTheDuplicate) => false,
+            Some(Mutation::LoserGoesOn) => true,
+            _ => by.is_some() && by == actor.role.stamp(),
+        }
+    }
+
+    /// Whether `goes_on` will say the same for ever.
+    pub(crate) fn is_settled_for_good(
+        &self,
+        state: &State,
+        actor: &Actor,
+        run: u8,
+        found: (Settled, Stamp),
+    ) -> bool {
+        actor.role.follows_all() || state.is_over(run) || !self.goes_on(state, actor, run, found)
     }
 
     /// Whose outcome an instance is called with.
@@ -52,17 +91,17 @@ impl Protocol {
 }
 
 impl Step<'_> {
-    /// `Table::create`: gives the body that was there. In one step.
-    pub(crate) fn create(&mut self, key: Key, name: Name, body: Body) -> Option<Body> {
+    /// `Table::create`: gives what was there. In one step.
+    pub(crate) fn create(&mut self, key: Key, name: Name, body: Body, by: Stamp) -> Option<(Settled, Stamp)> {
         let expires_at = self.expires_at();
-        let there = &mut self.state.row_mut(key, expires_at).body;
-        if there.is_some() {
-            return *there;
+        let row = self.state.row_mut(key, expires_at);
+        if let Some(there) = row.body {
+            return Some((there.into(), row.body_by));
         }
-        *there = Some(body);
+        (row.body, row.body_by) = (Some(body), by);
         let outcome = match body {
             Body::Next(continuation) => Ended::Returned(continuation.data()),
-            Body::Failed => Ended::Failed,
+            Body::Ended(ended) => ended,
         };
         self.decided(name, outcome);
         None
@@ -70,6 +109,11 @@ impl Step<'_> {
 
     /// When a row that is written now may go.
     pub(crate) fn expires_at(&self) -> u8 {
-        self.model.clock.map_or(0, |clock| self.state.now + clock.retention)
+        let Some(clock) = self.model.clock else { return 0 };
+        let last = match self.model.has(Mutation::RowsExpireBeforeTheDeadline) {
+            true => 0,
+            false => clock.deadline + clock.grace,
+        };
+        last.max(self.state.now + clock.retention)
     }
 }

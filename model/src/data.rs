@@ -76,6 +76,7 @@ impl fmt::Debug for Data {
 pub(crate) enum Ended {
     Returned(Data),
     Failed,
+    Cancelled,
 }
 
 /// What follows an outcome.
@@ -128,8 +129,13 @@ impl Continuation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Body {
     Next(Continuation),
-    Failed,
+    Ended(Ended),
 }
+
+/// Which event's copy decided an outcome: an event has a number of its own among those of its
+/// instance. Nothing for a client or a sweep, which nobody delivers again, and for an event that
+/// is gone.
+pub(crate) type Stamp = Option<(Name, u8)>;
 
 /// The decided outcome of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,7 +148,7 @@ impl From<Body> for Settled {
     fn from(body: Body) -> Self {
         match body {
             Body::Next(continuation) => Settled::Next(continuation),
-            Body::Failed => Settled::Ended(Ended::Failed),
+            Body::Ended(ended) => Settled::Ended(ended),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! which all placements are tried are one round.
 
 use crate::{
-    data::{Body, Continuation, Ended, Name, Settled},
+    data::{Body, Continuation, Ended, Name, Settled, Stamp},
     model::{Protocol, Step},
     mutation::Mutation,
     platform::{Act, Answer, Fate},
@@ -26,18 +26,19 @@ impl Protocol {
 }
 
 impl Step<'_> {
-    /// `Runtime::go_on`: what is to be done about what was decided for `name`. A sweep looks
-    /// first whether it is done already.
+    /// `Runtime::go_on` and `Walk::go_on`: what is to be done about what was decided for `name`. A
+    /// walk looks first whether it is done already.
     pub(crate) fn go_on(&mut self, actor: &mut Actor, name: Name, settled: Settled) {
         actor.at = At::Dispatching(None);
         match settled {
-            Settled::Next(continuation) if actor.role == Role::Sweep => {
+            Settled::Next(continuation) if actor.role.walks() => {
                 actor.todo.push(Todo::Walk { from: name, continuation });
             }
             Settled::Next(continuation) => self.spread(actor, name, continuation),
-            Settled::Ended(Ended::Failed) if actor.role == Role::Sweep => {
-                actor.todo.push(Todo::fail(name));
-            }
+            Settled::Ended(Ended::Failed) if actor.role == Role::Stop => {}
+            Settled::Ended(Ended::Failed) => actor.todo.push(Todo::fail(name)),
+            // Whoever cancels the run ends it, when everything else has been stopped too.
+            Settled::Ended(Ended::Cancelled) => {}
             Settled::Ended(ended) => {
                 actor.todo.push(Todo::Arrive { from: name, at: self.model.place(name), ended });
             }
@@ -67,6 +68,15 @@ impl Step<'_> {
         }
     }
 
+    /// Goes on from what was found decided, or leaves that to the event whose copy decided it.
+    pub(crate) fn go_on_from(&mut self, actor: &mut Actor, name: Name, found: (Settled, Stamp)) {
+        if self.model.goes_on(self.state, actor, name.run, found) {
+            self.go_on(actor, name, found.0);
+        } else {
+            actor.at = At::Dispatching(None);
+        }
+    }
+
     /// One step of a dispatch or walk.
     pub(crate) fn perform(&mut self, actor: &mut Actor, act: Act) -> Fate {
         let Act::Do { index, answer } = act else { return Fate::Done };
@@ -78,12 +88,12 @@ impl Step<'_> {
             Todo::WriteBack { from, at, ended, slots } => self.write_back(actor, from, at, ended, slots),
             Todo::Commit { join, continuation } => {
                 let home = self.model.home(join, None);
-                let settled = match self.create(home.key, join, Body::Next(continuation)) {
-                    None => Settled::Next(continuation),
-                    Some(winner) => winner.into(),
-                };
-                self.go_on(actor, join, settled);
+                match self.create(home.key, join, Body::Next(continuation), actor.role.stamp()) {
+                    None => self.go_on(actor, join, Settled::Next(continuation)),
+                    Some(winner) => self.go_on_from(actor, join, winner),
+                }
             }
+            Todo::Cancel { name } => self.cancel(actor, name),
             Todo::Walk { from, continuation } => self.walk(actor, from, continuation),
             todo @ Todo::WalkBranches { .. } => self.walk_branches(actor, todo),
         }
@@ -97,14 +107,17 @@ impl Step<'_> {
         self.dispatched(self.model.source(to));
         let cloud = self.model.placement(to.node, first, tried);
         if answer != Answer::Refused {
-            let sent_at = self.state.now;
-            self.state.events.push(Event { to, data, cloud, attempts: 0, given_up: false, sent_at });
+            let id = self.state.fresh_id(to);
+            self.state.events.push(Event { to, data, cloud, attempts: 0, given_up: false, id });
         }
         match answer {
             Answer::Accepted => return Fate::Alive,
             Answer::Refused if self.state.is_down(cloud) => {}
             Answer::Refused => self.state.left.spend(|left| &mut left.refusals),
-            Answer::Unknown => self.state.left.spend(|left| &mut left.unknowns),
+            Answer::Unknown => {
+                self.state.left.spend(|left| &mut left.unknowns);
+                self.cause();
+            }
         }
         if usize::from(tried) + 1 == self.model.shape.node(to.node).placements.len() {
             return Fate::Error;
@@ -116,7 +129,7 @@ impl Step<'_> {
 
     /// What is done in any order is kept in one.
     fn sort(&self, actor: &mut Actor) {
-        if actor.role != Role::Sweep {
+        if !actor.role.walks() {
             actor.todo.sort_unstable();
         }
     }

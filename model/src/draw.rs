@@ -5,7 +5,7 @@
 //! that differ in nothing but the numbers drawn are one.
 
 use crate::{
-    data::{Body, Continuation, Data, Ended, MAX_DRAW, Name, Settled},
+    data::{Body, Continuation, Data, Ended, MAX_DRAW, Name},
     model::Step,
     shapes::{Kind, START},
     state::{At, Role, Todo},
@@ -60,12 +60,10 @@ impl Step<'_> {
         for actor in &self.state.actors {
             let name = match actor.role {
                 Role::Copy(event) => event.to,
-                Role::Client | Role::Sweep => Name::top(0, START),
+                Role::Client | Role::Resume | Role::Sweep | Role::Stop => Name::top(0, START),
             };
             match actor.at {
-                At::Computed(continuation)
-                | At::Dispatching(Some(continuation))
-                | At::Found(Settled::Next(continuation)) => next(name, continuation),
+                At::Computed(continuation) | At::Dispatching(Some(continuation)) => next(name, continuation),
                 _ => {}
             }
         }
@@ -77,7 +75,7 @@ impl Step<'_> {
                 }
                 Todo::Commit { join, continuation } => ended(join, Ended::Returned(continuation.data())),
                 // A walk carries what is in a row.
-                Todo::Walk { .. } | Todo::WalkBranches { .. } => {}
+                Todo::Walk { .. } | Todo::WalkBranches { .. } | Todo::Cancel { .. } => {}
             }
         }
     }

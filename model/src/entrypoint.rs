@@ -1,12 +1,12 @@
 //! What a function does when an envelope arrives: `jointlambda-runtime/src/entrypoint.rs`.
 
 use crate::{
-    data::{Body, Continuation, Data, Ended, Name, Settled},
+    data::{Body, Continuation, Data, Ended, Name, Settled, Stamp},
     model::{Protocol, Step},
     mutation::Mutation,
     platform::{Act, Fate},
     shapes::{Next, NodeIndex},
-    state::{Actor, At, Event, Todo},
+    state::{Actor, At, Event},
 };
 
 impl Protocol {
@@ -26,41 +26,28 @@ impl Step<'_> {
         let name = event.to;
         match (act, actor.at) {
             (Act::ReadFound, _) => {
-                if self.model.has(Mutation::TrustTheDuplicate) {
-                    return Fate::Done;
-                }
                 let found = self.model.settled(self.state, name, Some(event.cloud));
-                actor.at = At::Found(found.expect("it was there when the read was made"));
-            }
-            (Act::CheckEnd, At::Found(settled)) => {
-                if self.state.ended(name.run).is_some() {
-                    actor.at = At::Dispatching(None);
-                    return Fate::Alive;
-                }
-                let settled = self.glued_late(name, settled);
-                self.go_on(actor, name, settled);
+                let found = found.expect("it was there when the read was made");
+                self.go_on_glued(actor, name, found);
             }
             (Act::Compute { arm }, _) => self.compute(actor, name, arm),
             (Act::Commit, At::Computed(continuation)) => {
                 let home = self.model.home(name, Some(event.cloud));
-                match self.create(home.key, name, Body::Next(continuation)) {
+                match self.create(home.key, name, Body::Next(continuation), actor.role.stamp()) {
                     None => self.go_on(actor, name, Settled::Next(continuation)),
-                    Some(_) if self.model.has(Mutation::TrustTheDuplicate) => return Fate::Done,
-                    Some(winner) => {
-                        let settled = self.glued_late(name, winner.into());
-                        self.go_on(actor, name, settled);
-                    }
+                    Some(winner) => self.go_on_glued(actor, name, winner),
                 }
             }
             (Act::Commit, At::Dispatching(Some(late))) => {
                 let home = self.model.home(name, Some(event.cloud));
-                self.create(home.key, name, Body::Next(late));
+                self.create(home.key, name, Body::Next(late), actor.role.stamp());
                 actor.at = At::Dispatching(None);
             }
             (Act::Fail, _) => self.fail(actor, event),
             (Act::ReadBack, _) => {
-                let settled = self.model.settled(self.state, name, Some(event.cloud));
-                self.go_on_failed(actor, name, settled.unwrap_or(Settled::Ended(Ended::Failed)));
+                let found = self.model.settled(self.state, name, Some(event.cloud));
+                let found = found.unwrap_or((Settled::Ended(Ended::Failed), actor.role.stamp()));
+                self.go_on_from(actor, name, found);
             }
             _ => return self.perform(actor, act),
         }
@@ -83,6 +70,11 @@ impl Step<'_> {
         }
     }
 
+    fn go_on_glued(&mut self, actor: &mut Actor, name: Name, (settled, by): (Settled, Stamp)) {
+        let settled = self.glued_late(name, settled);
+        self.go_on_from(actor, name, (settled, by));
+    }
+
     /// With glue after the commit, whoever did not commit runs the glue for itself.
     fn glued_late(&mut self, name: Name, settled: Settled) -> Settled {
         match settled {
@@ -100,7 +92,7 @@ impl Step<'_> {
         if self.model.shape.node(name.node).tail {
             // A fan-in that this completes is left to what is read next.
             let at = self.model.place(name);
-            self.fill(name, at, Ended::Failed);
+            self.fill(name, at, Ended::Failed, actor.role.stamp());
             actor.at = At::FailureArrived;
             return;
         }
@@ -109,20 +101,10 @@ impl Step<'_> {
             let expires_at = self.expires_at();
             self.state.row_mut(home.key, expires_at).body = None;
         }
-        let settled = match self.create(home.key, name, Body::Failed) {
-            None => Settled::Ended(Ended::Failed),
-            Some(winner) => winner.into(),
-        };
-        self.go_on_failed(actor, name, settled);
-    }
-
-    fn go_on_failed(&mut self, actor: &mut Actor, name: Name, settled: Settled) {
-        match settled {
-            Settled::Ended(Ended::Failed) => {
-                actor.at = At::Dispatching(None);
-                actor.todo.push(Todo::fail(name));
-            }
-            settled => self.go_on(actor, name, settled),
+        let failed = Ended::Failed;
+        match self.create(home.key, name, Body::Ended(failed), actor.role.stamp()) {
+            None => self.go_on(actor, name, Settled::Ended(failed)),
+            Some(winner) => self.go_on_from(actor, name, winner),
         }
     }
 

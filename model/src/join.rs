@@ -1,16 +1,26 @@
 //! Where branches meet: `jointlambda-runtime/src/join.rs`, without the tree of large fan-ins.
 
 use crate::{
-    data::{Continuation, Data, Ended, Key, Name, Settled},
+    data::{Data, Ended, Key, Name, Settled, Stamp},
     model::{Protocol, Step},
     mutation::Mutation,
     shapes::{BRANCHES, END, Kind, Next, NodeIndex},
-    state::{Actor, At, Place, Todo},
+    state::{Actor, At, Place, Role, Todo},
     watch::Flaw,
 };
 
 /// The slots of a join row whose branches have all arrived.
 pub(crate) type Full = [Option<Ended>; BRANCHES];
+
+/// What an arrival says.
+pub(crate) struct Arrival {
+    /// The slots, when all are filled.
+    full: Option<Full>,
+    /// Whether this arrival filled its slot.
+    fresh: bool,
+    /// Whose did.
+    by: Stamp,
+}
 
 impl Protocol {
     /// Where the branch of an instance ends.
@@ -51,19 +61,22 @@ impl Step<'_> {
             actor.todo.push(Todo::WriteBack { from, at, ended, slots: slots.unwrap_or_default() });
             return;
         }
-        let full = self.fill(from, at, ended);
-        if let (Some(full), Place::Slot { run, join, .. }) = (full, at) {
+        let Arrival { full, fresh, by } = self.fill(from, at, ended, actor.role.stamp());
+        let (Some(full), Place::Slot { run, join, .. }) = (full, at) else { return };
+        // Whoever filled the slot goes on, or its event's next delivery does.
+        let ours = fresh || actor.role.follows_all();
+        if ours || self.model.is_ours(actor, by) && !self.state.is_over(run) {
             self.fan_in(actor, Name::top(run, join), full);
         }
     }
 
     /// `Table::arrive`: fills a slot unless it is filled, in one step, and says when all are.
-    pub(crate) fn fill(&mut self, from: Name, at: Place, ended: Ended) -> Option<Full> {
+    pub(crate) fn fill(&mut self, from: Name, at: Place, ended: Ended, by: Stamp) -> Arrival {
         let expires_at = self.expires_at();
         let (run, join, branch) = match at {
             Place::End { run } => {
                 self.end(run, ended);
-                return None;
+                return Arrival { full: None, fresh: false, by: None };
             }
             Place::Slot { run, join, branch } => (run, join, usize::from(branch)),
         };
@@ -72,7 +85,9 @@ impl Step<'_> {
         let fresh = row.slots[branch].is_none();
         if fresh {
             row.slots[branch] = Some(ended);
+            row.slots_by[branch] = by;
         }
+        let by = row.slots_by[branch];
         let mut filled = row.slots.iter().flatten().count() as u8;
         if self.model.has(Mutation::CounterForSlots) {
             row.count += 1;
@@ -82,7 +97,7 @@ impl Step<'_> {
         if fresh && self.model.shape.node(from.node).tail {
             self.decided(from, ended);
         }
-        (filled >= of).then_some(slots)
+        Arrival { full: (filled >= of).then_some(slots), fresh, by }
     }
 
     /// The second half of an arrival that is not atomic: what was read comes back with one more.
@@ -100,10 +115,16 @@ impl Step<'_> {
             slots[usize::from(branch)] = Some(ended);
             self.decided(from, ended);
         }
-        self.state.row_mut(self.model.join_key(run, join), expires_at).slots = slots;
+        let row = self.state.row_mut(self.model.join_key(run, join), expires_at);
+        (row.slots, row.slots_by[usize::from(branch)]) = (slots, actor.role.stamp());
         if slots.iter().flatten().count() as u8 == self.model.width(join) {
             self.fan_in(actor, Name::top(run, join), slots);
         }
+    }
+
+    /// Whether the glue after a node fans out.
+    fn forks(&self, node: NodeIndex) -> bool {
+        matches!(self.model.shape.node(node).next[0], Next::Fork { .. })
     }
 
     /// `Runtime::end`: the first end counts.
@@ -120,11 +141,12 @@ impl Step<'_> {
         }
     }
 
-    /// `Runtime::fan_in`: the glue after a join, and the commit where it needs one.
+    /// `Runtime::fan_in`: the glue after a join, and the commit where it needs one. Whoever cancels
+    /// the run sees to it that nothing follows (`Walk::fire`).
     pub(crate) fn fan_in(&mut self, actor: &mut Actor, join: Name, full: Full) {
         let branches = &full[..usize::from(self.model.width(join.node))];
         let mut values = [None; BRANCHES];
-        let mut failed = false;
+        let mut without_value = None;
         for (branch, ended) in branches.iter().enumerate() {
             let name = Name { node: self.model.last_of(join.node), branch: branch as u8, ..join };
             match *ended {
@@ -133,25 +155,30 @@ impl Step<'_> {
                     self.consumed(name, ended);
                     match ended {
                         Ended::Returned(data) => values[branch] = Some(data),
-                        Ended::Failed => failed = true,
+                        Ended::Failed | Ended::Cancelled => without_value = without_value.or(Some(ended)),
                     }
                 }
             }
         }
         actor.at = At::Dispatching(None);
-        if failed {
-            actor.todo.push(Todo::fail(join));
-            return;
+        if let Some(ended) = without_value {
+            return self.go_on(actor, join, Settled::Ended(ended));
         }
         let node = self.model.shape.node(join.node);
         let pure = node.kind == Kind::Join { pure: true };
+        // Nothing is decided between a pure fan-in and the call that follows it.
+        if actor.role == Role::Stop && (!pure || node.tail || self.forks(join.node)) {
+            if !self.model.has(Mutation::CancelSkipsFanIns) {
+                actor.todo.push(Todo::Cancel { name: join });
+            }
+            return;
+        }
         let glue = if pure { 0 } else { self.draw(join) };
         let data = Data::joined(values, glue);
         let continuation = self.model.glue(join.node, 0, data);
-        let fork = matches!(continuation, Continuation::Fork { .. });
         if node.tail {
             self.go_on(actor, join, Settled::Ended(Ended::Returned(data)));
-        } else if pure && !fork || self.model.has(Mutation::ImpureTakenForPure) {
+        } else if pure && !self.forks(join.node) || self.model.has(Mutation::ImpureTakenForPure) {
             self.derived(join, data);
             self.go_on(actor, join, Settled::Next(continuation));
         } else {

@@ -23,25 +23,29 @@
 //! |---|---|
 //! | `Deliver`, `Reply`, `Crash`, given-up events | `backend::Handler`, the platform's queue |
 //! | `ReadFound`, `Compute` | `entrypoint.rs`: the two sides of `run_unless_settled`; `Compute` is the user function and the glue |
-//! | `CheckEnd` | `entrypoint.rs`: `call` asks `commit.rs`: `is_over` |
 //! | `Commit` | `commit.rs`: `commit`; for a fan-in, its use in `join.rs`: `fan_in` |
-//! | `Fail`, `ReadBack` | `entrypoint.rs`: `fail`; `commit.rs`: `commit_failure`, its write and its read |
+//! | `Stamp`, an event's number, `goes_on` | `envelope.rs`: `Stamp`, `EventId`; `commit.rs`: `goes_on`, `is_over` |
+//! | `Fail`, `ReadBack` | `entrypoint.rs`: `fail`; `commit.rs`: `commit_end`, its write and its read |
 //! | `commit::home`, `settled`, `create` | `commit.rs`: `home_row`, `settled`; `Table::create` |
 //! | `Todo::Arrive`, `join::fill`, `end` | `join.rs`: `arrive`, `end`; `Table::arrive` |
 //! | `join::fan_in` | `join.rs`: `full_at_once`, `fan_in` |
 //! | `Todo::Send` | `dispatch.rs`: `send`, one placement per step |
 //! | `dispatch::go_on`, `spread` | `dispatch.rs`: `go_on`, `spread` |
-//! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `redrive`, `Walk::call`, `Walk::fork`, one read per step |
-//! | `CreateRun` | `client.rs`: `start`, `go_on_with` |
+//! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `look_after`; `walk.rs`: `call`, `fork`, one read per step |
+//! | `CreateRun`, `Role::Resume` | `client.rs`: `start`, `resume` |
+//! | `Cancel`, `Mark`, `Role::Stop`, `Todo::Cancel` | `client.rs`: `cancel`; `sweep.rs`: `stop`; `walk.rs`: `cancel`, `fire` |
+//! | `Discard`, `Clock` | `entrypoint.rs`: `handle`; `runtime.rs`: `is_past` |
 //! | `ExpireAll`, `Expire` | the table's TTL; `runtime.rs`: `expires_at` |
 //!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
-//! fan-ins, fan-outs within fan-outs, loops, `retry(…)`, `dedupe = before`, versions of a
-//! definition, errors of tables (an operation is made or the copy dies), and the rounds in which
-//! placements are tried again. Several steps are one where nobody can see what is between them:
-//! the user function and its glue; a full arrival and the glue after it; an error and the look at
-//! whether the run has ended. What a copy does for many successors is done in any order, a sweep's
+//! fan-ins, fan-outs within fan-outs, batches, loops and the leap over their turns, `retry(…)`,
+//! `dedupe = before`, versions of a definition, errors of tables (an operation is made or the copy
+//! dies), the rounds in which placements are tried again, reports, and `redrive`, which the tests of
+//! the runtime cover. Two events of an instance never have the same number. A sweep takes whatever
+//! is open for lost, however short a time it has been open. Several steps are one where nobody can see what is between them:
+//! the user function and its glue; a full arrival and the glue after it; an error, or a row or slot
+//! that is found filled, and the look at whether the run is over. What a copy does for many successors is done in any order, a sweep's
 //! walk in one. A function that panics, times out or is killed is a crash.
 //! A cloud that is down takes and delivers nothing; what runs there already runs on.
 

@@ -31,6 +31,8 @@ pub struct Protocol {
     pub clock: Option<Clock>,
     /// What is done wrong.
     pub mutation: Option<Mutation>,
+    /// Whether executions are counted.
+    pub counted: bool,
     /// Whether steps whose order cannot matter are made at once.
     pub reduced: bool,
 }
@@ -46,6 +48,7 @@ impl Protocol {
             sweeper: true,
             clock: None,
             mutation: None,
+            counted: false,
             reduced: true,
         }
     }
@@ -87,8 +90,8 @@ pub enum Action {
     },
     /// A platform loses an event.
     Drop(Event),
-    /// An event has waited too long, and goes.
-    Lapse(Event),
+    /// An event is past its run's deadline, and is dropped unread.
+    Discard(Event),
     /// Somebody makes a step.
     Act(usize, Act),
     /// Somebody dies.
@@ -102,6 +105,8 @@ pub enum Action {
         /// Whether it finds the run past its deadline.
         overdue: bool,
     },
+    /// A client calls `cancel` for a run that has not ended.
+    Cancel,
     /// Time passes.
     Tick,
     /// All rows of the run expire.
@@ -136,8 +141,7 @@ impl Model for Protocol {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         Step { model: self, state: &mut state }.take(action);
-        state.events.sort_unstable();
-        state.actors.sort_unstable();
+        state.settle();
         Some(state)
     }
 

@@ -6,8 +6,11 @@
 pub enum Mutation {
     /// Successors are invoked before the row is created.
     DispatchBeforeCommit,
-    /// A copy that finds the row of another stops: the other will do the rest.
+    /// A copy that finds its instance decided stops, also when an earlier delivery of its own
+    /// event decided it: whoever did will do the rest.
     TrustTheDuplicate,
+    /// A copy goes on from whatever it finds.
+    LoserGoesOn,
     /// The row holds the outcome alone, and every copy runs the glue on it.
     GlueAfterCommit,
     /// An arrival reads the join row, and writes it back with its slot.
@@ -30,6 +33,20 @@ pub enum Mutation {
     FailureOverwrites,
     /// A fan-out without branches starts nothing.
     EmptyMapNotFired,
+    /// Events past the deadline of their run are run.
+    DeadlineNotChecked,
+    /// How long rows stay does not depend on the deadline.
+    RowsExpireBeforeTheDeadline,
+    /// A cancelled run ends before what is open is stopped.
+    CancelEndsFirst,
+    /// Nothing in the run row says that the run is to be cancelled.
+    CancelWithoutMark,
+    /// A sweep goes on with a run that is to be cancelled.
+    SweepIgnoresTheMark,
+    /// A canceller leaves a fan-in alone whose branches have all arrived.
+    CancelSkipsFanIns,
+    /// A cancellation replaces the outcome that is there.
+    CancelOverwrites,
     /// Nobody sweeps.
     NoSweeper,
 }

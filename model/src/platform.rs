@@ -2,7 +2,7 @@
 
 use crate::{
     bounds::Outage,
-    data::Ended,
+    data::{Ended, Key},
     model::{Action, CLOUDS, Protocol, Step},
     mutation::Mutation,
     shapes::START,
@@ -14,6 +14,8 @@ use crate::{
 pub enum Act {
     /// The client runs the first glue and creates the run row.
     CreateRun,
+    /// The client marks the run as one to be cancelled.
+    Mark,
     /// The read of the home row answers, and the user function is dropped.
     ReadFound,
     /// The user function returns and the glue runs; the outcome chooses an arm.
@@ -21,8 +23,6 @@ pub enum Act {
         /// Which arm.
         arm: u8,
     },
-    /// Whether the run has ended is read.
-    CheckEnd,
     /// The row is created, unless it is there.
     Commit,
     /// The handler of an event that was given up decides that the instance has failed.
@@ -65,7 +65,10 @@ impl Protocol {
             if index > 0 && state.events[index - 1] == event {
                 continue;
             }
-            if !state.is_down(event.cloud) {
+            if self.may_discard(state) {
+                actions.push(Action::Discard(event));
+            }
+            if !state.is_down(event.cloud) && self.may_read(state) {
                 actions.push(Action::Deliver { event, again: false });
                 if state.left.duplicates > 0 {
                     actions.push(Action::Deliver { event, again: true });
@@ -74,14 +77,19 @@ impl Protocol {
             if state.left.drops > 0 {
                 actions.push(Action::Drop(event));
             }
-            if self.is_too_old(state, &event) {
-                actions.push(Action::Lapse(event));
-            }
         }
     }
 
-    fn is_too_old(&self, state: &State, event: &Event) -> bool {
-        self.clock.is_some_and(|clock| state.now >= event.sent_at + clock.event_age)
+    /// Whether the clock that a function reads may show a time before the deadline.
+    fn may_read(&self, state: &State) -> bool {
+        self.has(Mutation::DeadlineNotChecked)
+            || self.clock.is_none_or(|clock| state.now < clock.deadline + clock.skew)
+    }
+
+    /// Whether it may show a later one.
+    fn may_discard(&self, state: &State) -> bool {
+        !self.has(Mutation::DeadlineNotChecked)
+            && self.clock.is_some_and(|clock| state.now + clock.skew >= clock.deadline)
     }
 
     pub(crate) fn acts(&self, state: &State, actions: &mut Vec<Action>) {
@@ -100,16 +108,16 @@ impl Protocol {
                         push(Act::Compute { arm: arm as u8 });
                     }
                 }
+                (At::Begun, Role::Stop) => push(Act::Mark),
                 (At::Begun, _) => push(Act::CreateRun),
-                (At::Found(_), _) => push(Act::CheckEnd),
                 (At::Computed(_), _) => push(Act::Commit),
                 (At::FailureArrived, _) => push(Act::ReadBack),
                 (At::Dispatching(late), _) if actor.todo.is_empty() => {
                     push(if late.is_some() { Act::Commit } else { Act::Reply });
                 }
                 (At::Dispatching(_), role) => {
-                    // A sweep goes step by step; others do everything at once.
-                    let first = if role == Role::Sweep { actor.todo.len() - 1 } else { 0 };
+                    // A walk goes step by step; others do everything at once.
+                    let first = if role.walks() { actor.todo.len() - 1 } else { 0 };
                     for (index, todo) in actor.todo.iter().enumerate().skip(first) {
                         for answer in self.answers(state, todo) {
                             push(Act::Do { index, answer });
@@ -155,7 +163,7 @@ impl Protocol {
         }
         if self.sweeps() && state.is_open() {
             let overdue = self.is_overdue(state);
-            let sweeping = state.actors.iter().any(|actor| actor.role == Role::Sweep);
+            let sweeping = state.actors.iter().any(|actor| matches!(actor.role, Role::Sweep | Role::Stop));
             let free = self.is_quiet(state) && !state.swept;
             if !overdue && (free || state.left.sweeps > 0) {
                 actions.push(Action::Sweep { overdue: false });
@@ -163,6 +171,9 @@ impl Protocol {
             if overdue && !sweeping || state.left.deadlines > 0 {
                 actions.push(Action::Sweep { overdue: true });
             }
+        }
+        if state.left.cancels > 0 && state.started && state.is_open() {
+            actions.push(Action::Cancel);
         }
         match self.clock {
             Some(_) => self.time(state, actions),
@@ -178,10 +189,10 @@ impl Protocol {
 
     fn time(&self, state: &State, actions: &mut Vec<Action>) {
         let Some(clock) = self.clock else { return };
-        // Functions take no time, no event waits longer than it may, and late runs are swept.
-        let late = state.events.iter().any(|event| self.is_too_old(state, event));
-        let overdue = state.is_open() && self.is_overdue(state);
-        if state.started && state.actors.is_empty() && !late && !overdue && state.now < clock.horizon {
+        // Nobody runs longer than the timeout, and a late run is swept in time.
+        let at_timeout = state.actors.iter().any(|actor| state.now >= actor.since + clock.timeout);
+        let unswept = state.is_open() && state.now >= clock.deadline + clock.lag;
+        if state.started && !at_timeout && !unswept && state.now < clock.horizon() {
             actions.push(Action::Tick);
         }
         let expired = state.rows.iter().filter(|(_, row)| row.expires_at <= state.now);
@@ -192,8 +203,7 @@ impl Protocol {
 impl Step<'_> {
     pub(crate) fn take(&mut self, action: Action) {
         let (before, swept, quiet) = (self.state.left, self.state.swept, self.model.is_quiet(self.state));
-        let by_sweep =
-            matches!(action, Action::Act(index, _) if self.state.actors[index].role == Role::Sweep);
+        let by_sweep = matches!(action, Action::Act(index, _) if self.state.actors[index].role.walks());
         match action {
             Action::Start => self.start(),
             Action::Deliver { event, again } => self.deliver(event, again),
@@ -201,15 +211,17 @@ impl Step<'_> {
                 self.state.left.spend(|left| &mut left.drops);
                 self.unqueue(event);
             }
-            Action::Lapse(event) => self.unqueue(event),
+            Action::Discard(event) => self.unqueue(event),
             Action::Act(index, act) => self.act(index, act),
             Action::Crash(index) => {
                 self.state.left.spend(|left| &mut left.crashes);
                 match self.state.actors.remove(index).role {
                     Role::Copy(event) => self.requeue(event),
                     // Where nobody sweeps, a client starts its run until it has started it.
-                    Role::Client if !self.model.sweeper => self.state.actors.push(Actor::client()),
-                    Role::Client | Role::Sweep => {}
+                    Role::Client | Role::Resume if !self.model.sweeper => {
+                        self.state.actors.push(Actor::client());
+                    }
+                    Role::Client | Role::Resume | Role::Sweep | Role::Stop => {}
                 }
             }
             Action::Down(cloud) => {
@@ -221,14 +233,23 @@ impl Step<'_> {
                 if !quiet || swept {
                     self.pay_for_sweep(overdue);
                 }
+                self.cause();
                 self.sweep(overdue);
+            }
+            Action::Cancel => {
+                self.state.left.cancels -= 1;
+                let (at, since) = (At::Begun, self.state.now);
+                self.state.actors.push(Actor { role: Role::Stop, at, todo: Vec::new(), since });
             }
             Action::Tick => self.state.now += 1,
             Action::ExpireAll => {
                 self.state.rows.clear();
                 self.state.expired = true;
             }
-            Action::Expire(key) => self.state.rows.retain(|(other, _)| *other != key),
+            Action::Expire(key) => {
+                self.state.rows.retain(|(other, _)| *other != key);
+                self.state.expired |= key == Key::run(0);
+            }
         }
         self.state.swept = match action {
             Action::Sweep { .. } => quiet,
@@ -254,11 +275,9 @@ impl Step<'_> {
     fn deliver(&mut self, event: Event, again: bool) {
         if again {
             self.state.left.spend(|left| &mut left.duplicates);
+            self.cause();
         } else {
             self.unqueue(event);
-        }
-        if self.model.clock.is_some_and(|clock| clock.dead_on_arrival) && self.model.is_overdue(self.state) {
-            return;
         }
         let mut event = event;
         let minted = self.model.has(Mutation::RunIdMintedInTheFunction) && event.to.run == 0;
@@ -267,8 +286,10 @@ impl Step<'_> {
         }
         if !event.given_up {
             self.consumed(self.model.source(event.to), Ended::Returned(event.data));
+            self.begins(event.to);
         }
-        self.state.actors.push(Actor { role: Role::Copy(event), at: At::Begun, todo: Vec::new() });
+        let (role, since) = (Role::Copy(event), self.state.now);
+        self.state.actors.push(Actor { role, at: At::Begun, todo: Vec::new(), since });
     }
 
     /// The platform delivers again what was answered with an error or not at all; at its bound
@@ -280,10 +301,11 @@ impl Step<'_> {
         }
         let attempts = event.attempts + 1;
         if attempts < self.model.attempts {
+            self.cause();
             self.state.events.push(Event { attempts, ..event });
         } else if !event.given_up {
-            let sent_at = self.state.now;
-            self.state.events.push(Event { attempts: 0, given_up: true, sent_at, ..event });
+            self.cause();
+            self.state.events.push(Event { attempts: 0, given_up: true, ..event });
         }
     }
 
@@ -292,13 +314,14 @@ impl Step<'_> {
         let fate = match actor.role {
             Role::Copy(event) => self.copy(&mut actor, event, act),
             Role::Client => self.client(&mut actor, act),
-            Role::Sweep => self.perform(&mut actor, act),
+            Role::Stop if act == Act::Mark => self.mark(&mut actor),
+            Role::Resume | Role::Sweep | Role::Stop => self.perform(&mut actor, act),
         };
         match (fate, actor.role) {
             // Nobody waits for the answer of a client or sweep.
-            (Fate::Alive, Role::Client | Role::Sweep) if actor.todo.is_empty() => {}
+            (Fate::Alive, role) if role.follows_all() && actor.todo.is_empty() => {}
             (Fate::Alive, _) => self.state.actors.push(actor),
-            (Fate::Error, Role::Copy(event)) if self.state.ended(event.to.run).is_none() => {
+            (Fate::Error, Role::Copy(event)) if !self.state.is_over(event.to.run) => {
                 self.requeue(event);
             }
             (Fate::Done | Fate::Error, _) => {}

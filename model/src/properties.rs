@@ -24,18 +24,36 @@ pub const FULL_JOIN: &str = "a join fires when full";
 pub const ONE_END: &str = "one end";
 /// A key names one run, with one beginning.
 pub const ONE_START: &str = "one start";
-/// Nothing is committed after a run has returned, or once its rows are gone.
+/// Nothing is committed after a run has returned or was cancelled, or once its rows are gone.
 pub const NO_ZOMBIES: &str = "zombies do nothing";
 /// A started run ends.
 pub const ENDS: &str = "a started run ends";
-/// A run fails only when a platform gave up or the deadline passed.
+/// A run fails only when a platform gave up or the deadline passed, and is cancelled only when a
+/// client said so.
 pub const NO_FALSE_FAILURE: &str = "no failure without a cause";
 /// Nothing is left once rows have expired.
 pub const CLEAN: &str = "nothing is left";
 
+/// No user function begins once the rows of its run are gone.
+pub const NONE_LATE: &str = "no function runs after its rows";
+/// A delivery beyond the first, a lost answer, a sweep, a second start: each makes user functions
+/// begin at most once more for its own instance, and once more for what follows that directly.
+pub const EXECUTIONS: &str = "executions are bounded";
+
 /// The properties that must hold in every state.
-pub const SAFE: [&str; 9] =
-    [ONE_OUTCOME, COMMIT_FIRST, FULL_JOIN, ONE_END, ONE_START, NO_ZOMBIES, ENDS, NO_FALSE_FAILURE, CLEAN];
+pub const SAFE: [&str; 11] = [
+    ONE_OUTCOME,
+    COMMIT_FIRST,
+    FULL_JOIN,
+    ONE_END,
+    ONE_START,
+    NO_ZOMBIES,
+    ENDS,
+    NO_FALSE_FAILURE,
+    CLEAN,
+    NONE_LATE,
+    EXECUTIONS,
+];
 
 /// A copy has computed another outcome than the one that is committed.
 pub const LOST_RACE: &str = "a duplicate lost the race";
@@ -45,6 +63,8 @@ pub const FAILED_OVER: &str = "failed over";
 pub const SWEPT: &str = "a sweep invoked again";
 /// A run has failed.
 pub const FAILED: &str = "a run failed";
+/// A run was cancelled.
+pub const CANCELLED: &str = "a run was cancelled";
 /// A run has returned.
 pub const RETURNED: &str = "a run returned";
 /// Two copies commit the same fan-in.
@@ -67,10 +87,19 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(ONE_START, |_, state: &State| no(state, Flaw::TwoStarts)),
         Property::always(NO_ZOMBIES, |_, state: &State| no(state, Flaw::Zombie)),
         Property::always(ENDS, ends),
-        Property::always(NO_FALSE_FAILURE, |model, state: &State| {
-            may_fail(model) || state.first_end() != Some(Ended::Failed)
+        Property::always(NO_FALSE_FAILURE, |model, state: &State| match state.first_end() {
+            Some(Ended::Failed) => may_fail(model),
+            Some(Ended::Cancelled) => model.bounds.cancels > 0,
+            _ => true,
         }),
-        Property::always(CLEAN, |_, state: &State| !state.expired || state.rows.is_empty()),
+        // By the clock they go one by one.
+        Property::always(CLEAN, |model: &Protocol, state: &State| {
+            model.clock.is_some() || !state.expired || state.rows.is_empty()
+        }),
+        Property::always(NONE_LATE, |_, state: &State| no(state, Flaw::Late)),
+        Property::always(EXECUTIONS, |model, state: &State| {
+            state.count.extra <= state.count.causes * (1 + model.shape.widest())
+        }),
         Property::sometimes(LOST_RACE, lost_race),
         Property::sometimes(FAILED_OVER, |model, state: &State| {
             state.actors.iter().any(|actor| match actor.role {
@@ -83,6 +112,7 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
             state.actors.iter().any(|actor| actor.role == Role::Sweep && actor.todo.iter().any(sends))
         }),
         Property::sometimes(FAILED, |_, state: &State| state.first_end() == Some(Ended::Failed)),
+        Property::sometimes(CANCELLED, |_, state: &State| state.first_end() == Some(Ended::Cancelled)),
         Property::sometimes(RETURNED, |_, state: &State| {
             matches!(state.first_end(), Some(Ended::Returned(_)))
         }),
@@ -116,7 +146,7 @@ fn lost_race(model: &Protocol, state: &State) -> bool {
     state.actors.iter().any(|actor| match (actor.at, actor.role) {
         (At::Computed(own), Role::Copy(event)) => {
             let settled = model.settled(state, event.to, Some(event.cloud));
-            matches!(settled, Some(Settled::Next(theirs)) if theirs.data() != own.data())
+            matches!(settled, Some((Settled::Next(theirs), _)) if theirs.data() != own.data())
         }
         _ => false,
     })

@@ -26,28 +26,33 @@ impl Protocol {
         let is_calm = state.left.crashes == 0;
         match (actor.at, actor.role) {
             (At::Computed(_), Role::Copy(event)) => {
-                self.settled(state, event.to, None).is_some().then_some(Act::Commit)
+                let found = self.settled(state, event.to, None)?;
+                self.is_settled_for_good(state, actor, event.to.run, found).then_some(Act::Commit)
             }
-            (At::Found(_), Role::Copy(event)) => state.ended(event.to.run).is_some().then_some(Act::CheckEnd),
             (At::Dispatching(_), Role::Copy(_)) if actor.todo.is_empty() => is_calm.then_some(Act::Reply),
             (At::Dispatching(_), role) => {
-                let first = if role == Role::Sweep { actor.todo.len() - 1 } else { 0 };
+                let first = if role.walks() { actor.todo.len() - 1 } else { 0 };
                 let mut todo = actor.todo.iter().enumerate().skip(first);
-                let index = todo.position(|(_, todo)| self.is_local(state, todo))? + first;
+                let index = todo.position(|(_, todo)| self.is_local(state, actor, todo))? + first;
                 Some(Act::Do { index, answer: Answer::Accepted })
             }
             _ => None,
         }
     }
 
-    fn is_local(&self, state: &State, todo: &Todo) -> bool {
+    fn is_local(&self, state: &State, actor: &Actor, todo: &Todo) -> bool {
         match *todo {
             Todo::Arrive { at: Place::End { run }, .. } => state.ended(run).is_some(),
-            Todo::Arrive { at: Place::Slot { run, join, .. }, .. } => {
-                let filled = |slots: &[_]| slots.iter().flatten().count() == usize::from(self.width(join));
-                state.row(self.join_key(run, join)).is_some_and(|row| filled(&row.slots))
+            Todo::Arrive { at: Place::Slot { run, join, branch }, .. } => {
+                let Some(row) = state.row(self.join_key(run, join)) else { return false };
+                let full = row.slots.iter().flatten().count() == usize::from(self.width(join));
+                let ours = self.is_ours(actor, row.slots_by[usize::from(branch)]);
+                full && (actor.role.follows_all() || !ours || state.is_over(run))
             }
-            Todo::Commit { join, .. } => state.row(self.home(join, None).key).is_some(),
+            Todo::Commit { join, .. } => {
+                let found = self.settled(state, join, None);
+                found.is_some_and(|found| self.is_settled_for_good(state, actor, join.run, found))
+            }
             Todo::Send { .. } => {
                 let left = state.left;
                 state.down == 0 && left.crashes + left.refusals + left.unknowns + left.outages == 0

@@ -94,6 +94,16 @@ const fn join(pure: bool, tail: bool, home: Cloud, next: &'static [Next]) -> Nod
 }
 
 impl Shape {
+    /// The most calls that follow an outcome directly.
+    pub(crate) fn widest(&self) -> u8 {
+        let all = self.nodes.iter().flat_map(|node| node.next);
+        let of = all.map(|next| match next {
+            Next::Fork { of, .. } => *of,
+            Next::Call(_) | Next::Return => 1,
+        });
+        of.max().unwrap_or(1)
+    }
+
     /// A table entry.
     pub fn node(&self, index: NodeIndex) -> &'static Node {
         &self.nodes[usize::from(index)]
@@ -104,6 +114,18 @@ impl Shape {
 pub static CHAIN: Shape = Shape {
     name: "chain",
     nodes: &[start(&[Next::Call(1)]), call(0, &[0, 1], &[Next::Call(2)]), last(1, &[1], None)],
+};
+
+/// `d(c(b(a())))`: long enough for what follows a duplicate to be more than it may start.
+pub static LONG: Shape = Shape {
+    name: "long chain",
+    nodes: &[
+        start(&[Next::Call(1)]),
+        call(0, &[0], &[Next::Call(2)]),
+        call(1, &[1], &[Next::Call(3)]),
+        call(2, &[0], &[Next::Call(4)]),
+        last(3, &[1], None),
+    ],
 };
 
 /// `if a() { b() } else { c() }`: which arm is taken depends on what `a` happens to return.
@@ -174,5 +196,5 @@ pub static EMPTY: Shape = Shape {
     ],
 };
 
-/// All shapes.
+/// All shapes but [`LONG`], which is one more of a kind.
 pub static ALL: [&Shape; 7] = [&CHAIN, &CHOICE, &MAP_PURE, &MAP_IMPURE, &GATHER, &BRANCH, &EMPTY];

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::{
     bounds::Bounds,
-    data::{Body, Continuation, Data, Ended, Key, Name, Settled},
+    data::{Body, Continuation, Data, Ended, Key, Name, Stamp},
     shapes::{BRANCHES, Cloud, END, NodeIndex},
     watch::Known,
 };
@@ -30,7 +30,20 @@ pub struct State {
     pub(crate) expired: bool,
     pub(crate) now: u8,
     pub(crate) known: Vec<Known>,
+    pub(crate) count: Count,
     pub(crate) flaws: u8,
+}
+
+/// How often user functions began, in checks that count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Count {
+    /// Of which instances one has begun, a bit each.
+    pub(crate) begun: u16,
+    /// How often one began that had begun before.
+    pub(crate) extra: u8,
+    /// What happened that may make one begin again: a delivery beyond the first, a sweep, a second
+    /// start, an answer that was lost.
+    pub(crate) causes: u8,
 }
 
 /// A row of a table.
@@ -38,6 +51,11 @@ pub struct State {
 pub(crate) struct Row {
     pub(crate) body: Option<Body>,
     pub(crate) slots: [Option<Ended>; BRANCHES],
+    /// Who decided the body, and who filled each slot.
+    pub(crate) body_by: Stamp,
+    pub(crate) slots_by: [Stamp; BRANCHES],
+    /// Whether the run is to be cancelled.
+    pub(crate) marked: bool,
     /// Arrivals, where a mutation counts them.
     pub(crate) count: u8,
     pub(crate) expires_at: u8,
@@ -54,13 +72,14 @@ pub struct Event {
     pub(crate) attempts: u8,
     /// Whether the platform gave it up, and tells so.
     pub(crate) given_up: bool,
-    pub(crate) sent_at: u8,
+    /// What tells it from other events of its instance, through all its deliveries.
+    pub(crate) id: u8,
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Event { to, data, cloud, attempts, given_up, sent_at } = self;
-        write!(f, "{to:?}({data:?}) on cloud {cloud}, sent at {sent_at}, after {attempts} deliveries")?;
+        let Event { to, data, cloud, attempts, given_up, id } = self;
+        write!(f, "{to:?}({data:?}), event {id}, on cloud {cloud}, after {attempts} deliveries")?;
         if *given_up { write!(f, ", given up") } else { Ok(()) }
     }
 }
@@ -71,6 +90,8 @@ pub(crate) struct Actor {
     pub(crate) role: Role,
     pub(crate) at: At,
     pub(crate) todo: Vec<Todo>,
+    /// When it began, where a check is about time.
+    pub(crate) since: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,7 +99,11 @@ pub(crate) enum Role {
     /// An execution of a function, for this event.
     Copy(Event),
     Client,
+    /// A client that found its run started.
+    Resume,
     Sweep,
+    /// Whoever cancels the run, or finishes that.
+    Stop,
 }
 
 /// How far an actor is.
@@ -86,8 +111,6 @@ pub(crate) enum Role {
 pub(crate) enum At {
     /// The user function runs, and the home row is being read.
     Begun,
-    /// Another copy has committed this.
-    Found(Settled),
     /// The glue has run; the commit is next.
     Computed(Continuation),
     /// A failure has arrived in a slot; what is there is read next.
@@ -107,6 +130,8 @@ pub(crate) enum Todo {
     WriteBack { from: Name, at: Place, ended: Ended, slots: [Option<Ended>; BRANCHES] },
     /// Create the row of a fan-in.
     Commit { join: Name, continuation: Continuation },
+    /// Decide that an instance is cancelled.
+    Cancel { name: Name },
     /// Look at what follows an instance.
     Walk { from: Name, continuation: Continuation },
     /// Look at which branches have arrived.
@@ -120,7 +145,73 @@ pub(crate) enum Place {
     Slot { run: u8, join: NodeIndex, branch: u8 },
 }
 
+impl Role {
+    /// Which event this is a copy of.
+    pub(crate) fn stamp(self) -> Stamp {
+        match self {
+            Role::Copy(event) => Some((event.to, event.id)),
+            _ => None,
+        }
+    }
+
+    /// Whether it goes on from whatever it finds decided.
+    pub(crate) fn follows_all(self) -> bool {
+        !matches!(self, Role::Copy(_))
+    }
+
+    /// Whether it looks at what is there before it does anything about it, part by part.
+    pub(crate) fn walks(self) -> bool {
+        matches!(self, Role::Resume | Role::Sweep | Role::Stop)
+    }
+}
+
 impl State {
+    /// A number for one more event of `to`.
+    pub(crate) fn fresh_id(&self, to: Name) -> u8 {
+        let used = self.living().filter(|event| event.to == to).fold(0_u32, |all, event| all | 1 << event.id);
+        used.trailing_ones() as u8
+    }
+
+    /// Every event that is queued or of which there is a copy.
+    fn living(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().chain(self.actors.iter().filter_map(|actor| match &actor.role {
+            Role::Copy(event) => Some(event),
+            _ => None,
+        }))
+    }
+
+    /// Brings states that differ in nothing that matters into one form: whoever came first is not
+    /// told, nor which number an event has, nor which event made a row once that event is gone.
+    pub(crate) fn settle(&mut self) {
+        self.events.sort_unstable();
+        self.actors.sort_unstable();
+        let mut ids: Vec<(Name, u8)> = Vec::new();
+        for event in self.living() {
+            if !ids.contains(&(event.to, event.id)) {
+                ids.push((event.to, event.id));
+            }
+        }
+        let renamed = |stamp: Stamp| {
+            let (to, _) = stamp?;
+            let at = ids.iter().position(|id| Some(*id) == stamp)?;
+            Some((to, ids[..at].iter().filter(|(other, _)| *other == to).count() as u8))
+        };
+        for (_, row) in &mut self.rows {
+            row.body_by = renamed(row.body_by);
+            row.slots_by = row.slots_by.map(renamed);
+        }
+        let queued = self.events.iter_mut();
+        let running = self.actors.iter_mut().filter_map(|actor| match &mut actor.role {
+            Role::Copy(event) => Some(event),
+            _ => None,
+        });
+        for event in queued.chain(running) {
+            event.id = renamed(Some((event.to, event.id))).map_or(0, |(_, id)| id);
+        }
+        self.events.sort_unstable();
+        self.actors.sort_unstable();
+    }
+
     pub(crate) fn row(&self, key: Key) -> Option<&Row> {
         let at = self.rows.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         Some(&self.rows[at].1)
@@ -133,6 +224,11 @@ impl State {
             at
         });
         &mut self.rows[at].1
+    }
+
+    /// `Runtime::is_over`: whether the run has ended, or is to be cancelled.
+    pub(crate) fn is_over(&self, run: u8) -> bool {
+        self.row(Key::run(run)).is_some_and(|row| row.slots[0].is_some() || row.marked)
     }
 
     /// How the run has ended, as its row says.

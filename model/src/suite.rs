@@ -3,7 +3,7 @@
 use crate::{
     bounds::{Bounds, Clock, Outage},
     model::Protocol,
-    shapes::{ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, MAP_IMPURE, MAP_PURE, Shape},
+    shapes::{ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LONG, MAP_IMPURE, MAP_PURE, Shape},
 };
 
 /// Any faults of any kind, in every order.
@@ -45,19 +45,40 @@ pub fn without_sweeper() -> Vec<Protocol> {
     ALL.into_iter().map(alone).collect()
 }
 
-/// Rows that expire by the clock. An event past its run's deadline is dropped, which the runtime
-/// does not do yet: then rows need to stay for the deadline and one tick more.
+/// Rows that expire by the clock, at the earliest moment that is sound: whoever began before the
+/// deadline by the latest clock, and the sweep that came last, have then run as long as they may.
 pub fn retention() -> Vec<Protocol> {
-    let clock = Clock { deadline: 2, event_age: 2, retention: 3, dead_on_arrival: true, horizon: 9 };
-    let bounds = Bounds { duplicates: 1, ..Bounds::default() };
-    [&CHAIN, &MAP_PURE, &BRANCH]
-        .map(|shape| Protocol { clock: Some(clock), ..Protocol::new(shape, bounds) })
-        .into()
+    let bounds = Bounds { duplicates: 1, crashes: 1, total: 1, ..Bounds::default() };
+    let all = [&CHAIN, &LONG, &MAP_PURE].map(|shape| timed(shape, bounds));
+    all.into_iter().chain([timed(&CHAIN, bounds.and_cancel())]).collect()
+}
+
+/// A run by the clock.
+pub fn timed(shape: &'static Shape, bounds: Bounds) -> Protocol {
+    let clock = Clock { deadline: 2, timeout: 1, skew: 1, lag: 1, grace: 3, retention: 1 };
+    Protocol { clock: Some(clock), ..Protocol::new(shape, bounds) }
+}
+
+/// A client cancels the run at any moment, and something else goes wrong.
+pub fn cancellation() -> Vec<Protocol> {
+    let all = ALL.into_iter().map(|shape| Protocol::new(shape, Bounds::any(1).and_cancel()));
+    let pairs =
+        [&CHAIN, &CHOICE, &EMPTY, &BRANCH].map(|shape| Protocol::new(shape, Bounds::any(2).and_cancel()));
+    let once = |shape| Protocol { attempts: 1, ..Protocol::new(shape, Bounds::any(1).and_cancel()) };
+    all.chain(pairs).chain(ALL.into_iter().map(once)).collect()
+}
+
+/// How often user functions begin.
+pub fn executions() -> Vec<Protocol> {
+    let counted = |shape, total| Protocol { counted: true, ..Protocol::new(shape, Bounds::any(total)) };
+    let all = ALL.into_iter().map(|shape| counted(shape, 1));
+    all.chain([&CHAIN, &CHOICE, &LONG].map(|shape| counted(shape, 2))).collect()
 }
 
 /// All of the above.
 pub fn short() -> Vec<Protocol> {
-    [any_faults(), giving_up(), at_joins(), outages(), without_sweeper(), retention()].concat()
+    let faults = [any_faults(), giving_up(), at_joins(), outages(), without_sweeper()].concat();
+    [faults, retention(), cancellation(), executions()].concat()
 }
 
 /// What takes minutes.
@@ -68,6 +89,7 @@ pub fn long() -> Vec<Protocol> {
     let mut all = vec![Protocol::new(&CHAIN, Bounds::any(4)), Protocol::new(&BRANCH, Bounds::any(3))];
     all.extend(joins.map(|shape| Protocol::new(shape, sweep)));
     all.extend(joins.map(|shape| Protocol::new(shape, crashes)));
+    all.extend(joins.map(|shape| Protocol::new(shape, Bounds::any(2).and_cancel())));
     all.push(Protocol::new(&CHOICE, Bounds::any(4)));
     all
 }

@@ -1,4 +1,4 @@
-//! Re-drives a run that has not ended: `jointlambda-runtime/src/sweep.rs`.
+//! Re-drives or stops a run that has not ended: `jointlambda-runtime/src/sweep.rs`, `walk.rs`.
 
 use crate::{
     data::{Body, Continuation, Ended, Key, Name},
@@ -9,16 +9,32 @@ use crate::{
 };
 
 impl Step<'_> {
-    /// `Runtime::redrive`, up to the walk. Only an open run is in the run index.
+    /// `Runtime::look_after`, up to the walk. Only an open run is in the run index.
     pub(crate) fn sweep(&mut self, overdue: bool) {
         let row = self.state.row(Key::run(0)).expect("only an open run is swept");
         let Some(Body::Next(continuation)) = row.body else { return };
         let start = Name::top(0, START);
+        if row.marked && !self.model.has(Mutation::SweepIgnoresTheMark) {
+            let stop = self.stop(continuation);
+            return self.state.actors.push(stop);
+        }
         let todo = match overdue {
             true => Todo::fail(start),
             false => Todo::Walk { from: start, continuation },
         };
-        self.state.actors.push(Actor { role: Role::Sweep, at: At::Dispatching(None), todo: vec![todo] });
+        let (at, since) = (At::Dispatching(None), self.state.now);
+        self.state.actors.push(Actor { role: Role::Sweep, at, todo: vec![todo], since });
+    }
+
+    /// `Runtime::stop`: whoever stops a run from its root, and then ends it.
+    pub(crate) fn stop(&self, first: Continuation) -> Actor {
+        let from = Name::top(0, START);
+        let end = Todo::Arrive { from, at: Place::End { run: 0 }, ended: Ended::Cancelled };
+        let mut todo = vec![end, Todo::Walk { from, continuation: first }];
+        if self.model.has(Mutation::CancelEndsFirst) {
+            todo.reverse();
+        }
+        Actor { role: Role::Stop, at: At::Dispatching(None), todo, since: self.state.now }
     }
 
     /// `Walk::through`: one part of the run is looked at, in one read.
@@ -31,7 +47,7 @@ impl Step<'_> {
             }
             Continuation::Fork { join, of, first, data } => {
                 let name = Name { node: join, ..from };
-                if let Some(settled) = self.model.settled(self.state, name, None) {
+                if let Some((settled, _)) = self.model.settled(self.state, name, None) {
                     return self.go_on(actor, name, settled);
                 }
                 if of > 0 {
@@ -43,11 +59,30 @@ impl Step<'_> {
         }
     }
 
-    /// `Walk::call`: what has no row is invoked again, after the walk.
+    /// `Walk::call`: what has no row is invoked again, after the walk, or cancelled.
     fn walk_call(&mut self, actor: &mut Actor, name: Name, data: crate::data::Data) {
         match self.model.settled(self.state, name, None) {
+            None if actor.role == Role::Stop => actor.todo.push(Todo::Cancel { name }),
             None => actor.todo.insert(0, Todo::Send { to: name, data, first: 1, tried: 0 }),
-            Some(settled) => self.go_on(actor, name, settled),
+            Some((settled, _)) => self.go_on(actor, name, settled),
+        }
+    }
+
+    /// `Walk::cancel`, which is `Runtime::commit_end`: the outcome of an instance is that it was
+    /// cancelled, unless it has one.
+    pub(crate) fn cancel(&mut self, actor: &mut Actor, name: Name) {
+        let (home, cancelled) = (self.model.home(name, None), Ended::Cancelled);
+        if home.slot.is_some() {
+            self.fill(name, self.model.place(name), cancelled, None);
+        } else {
+            if self.model.has(Mutation::CancelOverwrites) {
+                let expires_at = self.expires_at();
+                self.state.row_mut(home.key, expires_at).body = None;
+            }
+            self.create(home.key, name, Body::Ended(cancelled), None);
+        }
+        if let Some((settled, _)) = self.model.settled(self.state, name, None) {
+            self.go_on(actor, name, settled);
         }
     }
 

@@ -5,7 +5,7 @@
 use crate::{
     data::{Data, Ended, Name},
     model::Step,
-    shapes::{END, START},
+    shapes::{BRANCHES, END, START},
 };
 
 /// The first outcome of an instance that anybody committed or was given.
@@ -30,13 +30,36 @@ pub(crate) enum Flaw {
     TwoEnds = 8,
     /// Starting again made another run, or changed the first.
     TwoStarts = 16,
-    /// Something was committed after the run had returned, or after its rows were gone.
+    /// Something was committed after the run had returned or was cancelled, or once its rows were
+    /// gone.
     Zombie = 32,
+    /// A user function began once the rows of its run were gone.
+    Late = 64,
 }
 
 impl Step<'_> {
     pub(crate) fn flaw(&mut self, flaw: Flaw) {
         self.state.flaws |= flaw as u8;
+    }
+
+    /// A user function begins.
+    pub(crate) fn begins(&mut self, name: Name) {
+        if self.state.expired {
+            self.flaw(Flaw::Late);
+        }
+        if self.model.counted {
+            let (bit, count) =
+                (1 << (usize::from(name.node) * BRANCHES + usize::from(name.branch)), &mut self.state.count);
+            count.extra += u8::from(count.begun & bit != 0);
+            count.begun |= bit;
+        }
+    }
+
+    /// Something happens that may make user functions begin once more.
+    pub(crate) fn cause(&mut self) {
+        if self.model.counted {
+            self.state.count.causes += 1;
+        }
     }
 
     fn known(&self, name: Name) -> Result<usize, usize> {
@@ -45,8 +68,8 @@ impl Step<'_> {
 
     /// A row was created or a slot filled: the outcome of `name` is decided.
     pub(crate) fn decided(&mut self, name: Name, outcome: Ended) {
-        let returned = matches!(self.state.first_end(), Some(Ended::Returned(_)));
-        if self.state.expired || returned && name.node != END {
+        let over = matches!(self.state.first_end(), Some(Ended::Returned(_) | Ended::Cancelled));
+        if self.state.expired || over && name.node != END {
             self.flaw(Flaw::Zombie);
         }
         match self.known(name) {

@@ -64,24 +64,34 @@ fn a_crash_alone_fails_no_run() {
 }
 
 #[test]
-fn rows_that_outlive_the_deadline_are_enough_when_late_events_are_dropped() {
-    shows(&all_hold(suite::retention()), &[FAILED, RETURNED]);
+fn rows_that_outlive_the_deadline_are_enough() {
+    shows(&all_hold(suite::retention()), &[FAILED, RETURNED, EXPIRED, SWEPT]);
 }
 
-/// How long rows must stay when events past the deadline are run: each hop may wait for as long
-/// as an event may, and the run row must be there for the last of them.
+/// How long rows must stay after the deadline: for as long as a function runs that began before it
+/// by the latest clock, and a sweep that came as late as it may.
 #[test]
-fn rows_must_outlive_every_hop_after_the_deadline_when_late_events_run() {
-    for (shape, hops) in [(&shapes::CHAIN, 2), (&shapes::BRANCH, 3)] {
-        let (deadline, event_age) = (1, 1);
-        let check = |retention| {
-            let clock = Clock { deadline, event_age, retention, dead_on_arrival: false, horizon: 9 };
-            Protocol { clock: Some(clock), ..Protocol::new(shape, Bounds::default()) }.check()
+fn rows_that_go_a_tick_earlier_are_not_enough() {
+    let duplicate = Bounds { duplicates: 1, ..Bounds::default() };
+    for (timeout, skew, lag) in [(1, 1, 0), (1, 2, 0), (1, 1, 1), (2, 1, 1)] {
+        let check = |grace| {
+            let clock = Clock { deadline: 2, timeout, skew, lag, grace, retention: 0 };
+            Protocol { clock: Some(clock), ..Protocol::new(&shapes::CHAIN, duplicate) }.check()
         };
-        let enough = deadline + hops * event_age;
+        let enough = timeout + skew.max(lag + 1);
         assert!(check(enough).violated.is_empty(), "{}", check(enough));
-        assert!(check(enough - 1).violates(ONE_END), "{}", check(enough - 1));
+        assert!(check(enough - 1).violates(NO_ZOMBIES), "{}", check(enough - 1));
     }
+}
+
+#[test]
+fn runs_that_are_cancelled() {
+    shows(&all_hold(suite::cancellation()), &[CANCELLED, RETURNED, FAILED, SWEPT, ZOMBIE, EXPIRED]);
+}
+
+#[test]
+fn executions_of_user_functions() {
+    shows(&all_hold(suite::executions()), &[LOST_RACE, SWEPT, RETURNED]);
 }
 
 /// With this and without stuck states, every run ends: there are finitely many states, and none
@@ -90,7 +100,10 @@ fn rows_must_outlive_every_hop_after_the_deadline_when_late_events_run() {
 fn no_state_comes_back() {
     let pairs = [&shapes::CHAIN, &shapes::EMPTY].map(|shape| Protocol::new(shape, Bounds::any(2)));
     let single = shapes::ALL.map(|shape| Protocol::new(shape, Bounds::any(1)));
-    for model in pairs.into_iter().chain(single).chain(suite::outages().into_iter().take(2)) {
+    let crash = Bounds { crashes: 1, ..Bounds::default() };
+    let cancelled = shapes::ALL.map(|shape| Protocol::new(shape, crash.and_cancel()));
+    for model in pairs.into_iter().chain(single).chain(cancelled).chain(suite::outages().into_iter().take(2))
+    {
         let left = unordered(&model);
         assert_eq!(left, 0, "{} states are on a cycle or behind one", left);
     }
@@ -134,7 +147,8 @@ fn unordered(model: &Protocol) -> usize {
 fn steps_made_at_once_hide_nothing() {
     let pairs = [&shapes::CHAIN, &shapes::EMPTY].map(|shape| Protocol::new(shape, Bounds::any(2)));
     let single = shapes::ALL.map(|shape| Protocol::new(shape, Bounds::any(1)));
-    for protocol in pairs.into_iter().chain(single) {
+    let cancelled = shapes::ALL.map(|shape| Protocol::new(shape, Bounds::any(0).and_cancel()));
+    for protocol in pairs.into_iter().chain(single).chain(cancelled) {
         let reduced = protocol.clone().check();
         let full = Protocol { reduced: false, ..protocol }.check();
         assert!(full.violated.is_empty(), "{full}");

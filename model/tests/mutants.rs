@@ -1,6 +1,6 @@
 //! Each mutation is found, within bounds in which the protocol itself holds.
 
-use jointlambda_model::{Bounds, Mutation, Protocol, properties::*, shapes};
+use jointlambda_model::{Bounds, Mutation, Protocol, properties::*, shapes, suite};
 
 const NONE: Bounds = Bounds {
     total: 0,
@@ -13,6 +13,7 @@ const NONE: Bounds = Bounds {
     restarts: 0,
     sweeps: 0,
     deadlines: 0,
+    cancels: 0,
 };
 const DUPLICATE: Bounds = Bounds { duplicates: 1, ..NONE };
 const CRASH: Bounds = Bounds { crashes: 1, ..NONE };
@@ -43,6 +44,56 @@ fn dispatch_before_commit() {
 #[test]
 fn trust_the_duplicate() {
     found(alone(Protocol::new(&shapes::CHAIN, CRASH)), Mutation::TrustTheDuplicate, ENDS);
+    found(alone(Protocol::new(&shapes::MAP_PURE, CRASH)), Mutation::TrustTheDuplicate, ENDS);
+}
+
+#[test]
+fn a_loser_goes_on() {
+    let counted = |bounds| Protocol { counted: true, ..Protocol::new(&shapes::LONG, bounds) };
+    found(counted(DUPLICATE), Mutation::LoserGoesOn, EXECUTIONS);
+    let sweep = Bounds { sweeps: 1, ..NONE };
+    found(counted(sweep), Mutation::LoserGoesOn, EXECUTIONS);
+}
+
+#[test]
+fn the_deadline_is_not_checked() {
+    let mutation = Mutation::DeadlineNotChecked;
+    found(suite::timed(&shapes::CHAIN, NONE), mutation, NONE_LATE);
+    found(suite::timed(&shapes::CHAIN, NONE), mutation, ONE_END);
+    found(suite::timed(&shapes::LONG, NONE), mutation, NO_ZOMBIES);
+}
+
+#[test]
+fn rows_expire_before_the_deadline() {
+    let mutation = Mutation::RowsExpireBeforeTheDeadline;
+    found(suite::timed(&shapes::CHAIN, NONE), mutation, NONE_LATE);
+    found(suite::timed(&shapes::CHAIN, DUPLICATE), mutation, ONE_OUTCOME);
+}
+
+#[test]
+fn a_cancelled_run_ends_before_it_is_stopped() {
+    found(Protocol::new(&shapes::CHAIN, NONE.and_cancel()), Mutation::CancelEndsFirst, NO_ZOMBIES);
+}
+
+#[test]
+fn a_cancellation_without_a_mark() {
+    found(Protocol::new(&shapes::CHAIN, CRASH.and_cancel()), Mutation::CancelWithoutMark, ENDS);
+}
+
+#[test]
+fn a_sweep_ignores_the_mark() {
+    found(Protocol::new(&shapes::CHAIN, CRASH.and_cancel()), Mutation::SweepIgnoresTheMark, ENDS);
+}
+
+#[test]
+fn a_cancellation_leaves_full_fan_ins_open() {
+    let map = Protocol::new(&shapes::MAP_IMPURE, NONE.and_cancel());
+    found(map, Mutation::CancelSkipsFanIns, NO_ZOMBIES);
+}
+
+#[test]
+fn a_cancellation_replaces_the_outcome() {
+    found(Protocol::new(&shapes::CHAIN, NONE.and_cancel()), Mutation::CancelOverwrites, ONE_OUTCOME);
 }
 
 #[test]

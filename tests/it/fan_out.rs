@@ -169,6 +169,23 @@ shape! {
 }
 
 shape! {
+    /// Some outputs are in the slots, and some, equal ones among them, in rows of their own.
+    outputs_of_unequal_sizes: Unequal(vec![], vec![3_000, 1, 3_000, 3_001]) {
+        #[workflow]
+        async fn unequal(sizes: Vec<u64>) -> Vec<usize> {
+            let texts = fan_out(sizes, async |size| text(size).await).await;
+            lengths(texts).await
+        }
+
+        #[function(on = AWS)]
+        async fn text(size: u64) -> String { "x".repeat(size as usize) }
+
+        #[function(on = AWS)]
+        async fn lengths(texts: Vec<String>) -> Vec<usize> { texts.iter().map(String::len).collect() }
+    }
+}
+
+shape! {
     large_values: Large(2) {
         #[workflow]
         async fn large(n: u64) -> (usize, usize, u64) {

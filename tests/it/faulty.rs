@@ -17,9 +17,10 @@ use jointlambda::{
     backend::{
         Backend, Handler,
         fault::{Action, Faults, Operation, Schedule},
-        local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
+        local::{Config, DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
     },
     embedded::Embedded,
+    id::RunId,
 };
 
 /// How many schedules this process has run.
@@ -37,6 +38,8 @@ const REDONE: usize = 4;
 
 /// Runs of more operations than this are not enumerated; each shape has a shorter one.
 const LONGEST: usize = 100;
+/// What the clouds' clock shows when a trial begins, so that its batches are the same each time.
+const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// What a run under a schedule did.
 pub(crate) struct Trial {
@@ -87,25 +90,48 @@ fn sound() -> Box<dyn Parts> {
     Box::new(Sound { sweeps: true })
 }
 
-/// Whether an outcome is one that the plain run may have, too.
-type Accepts<W> = Box<dyn Fn(&<W as Workflow>::Output) -> bool>;
+/// Whether an outcome of the run on an input, by its number, is one that the plain run may have, too.
+type Accepts<W> = Box<dyn Fn(usize, &<W as Workflow>::Output) -> bool>;
 
-/// Runs `W` on `input` under `schedule`; `Err` says what went wrong.
+/// Counts a schedule that is about to be run.
+pub(crate) fn count_schedule() {
+    SCHEDULES.fetch_add(1, Relaxed);
+}
+
+/// Deploys `W` on clouds whose functions, and what they ask of the stores, may fail.
+pub(crate) fn deploy<W: Workflow>(clouds: &LocalClouds, faults: &Arc<Faults>, options: &Options) {
+    for cloud in 0..W::definition().clouds.len() {
+        let backends = faults.wrap(clouds.backends_from(cloud));
+        let runtime = Runtime::new::<W>(backends, options.clone()).on(cloud as u16);
+        clouds.serve(cloud, faults.handler(Arc::new(runtime)));
+    }
+}
+
+/// Sweeps every minute.
+pub(crate) async fn sweep_for_ever(faults: &Arc<Faults>, sweeper: &Runtime) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        faults.client(sweeper.sweep(10)).await;
+    }
+}
+
+/// Runs `W` once on each of `inputs`, all at the same time, under `schedule`; `Err` says what went
+/// wrong.
 pub(crate) fn attempt<W: Workflow>(
     parts: MakeParts<'_>,
-    input: &W::Input,
-    accepts: &dyn Fn(&W::Output) -> bool,
+    inputs: &[W::Input],
+    accepts: &dyn Fn(usize, &W::Output) -> bool,
     schedule: &Schedule,
 ) -> Result<Trial, String>
 where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    SCHEDULES.fetch_add(1, Relaxed);
+    count_schedule();
     let parts = parts();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
-        let config = Embedded::<W>::config();
+        let config = Config { epoch_ms: Some(EPOCH_MS), ..Embedded::<W>::config() };
         let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
         let options = Options::default();
         for cloud in 0..W::definition().clouds.len() {
@@ -115,14 +141,19 @@ where
             clouds.serve(cloud, faults.handler(runtime));
         }
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
-        let mut run = None;
-        for _ in 0..CLIENT_TRIES {
-            if let Some(Ok(started)) = faults.client(client.start("key", input.clone())).await {
-                run = Some(started);
-                break;
+        let mut runs = Vec::new();
+        for (number, input) in inputs.iter().enumerate() {
+            let key = format!("key {number}");
+            for _ in 0..CLIENT_TRIES {
+                if let Some(Ok(run)) = faults.client(client.start(&key, input.clone())).await {
+                    runs.push(run);
+                    break;
+                }
             }
         }
-        let run = run.ok_or("the run could not be started")?;
+        if runs.len() < inputs.len() {
+            return Err("a run could not be started".to_owned());
+        }
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
         let backends = parts.backends(0, faults.wrap(clouds.backends_from(0)));
         let sweeper = Runtime::new::<W>(backends, options.clone());
@@ -130,28 +161,30 @@ where
             while !parts.sweeps() {
                 std::future::pending::<()>().await;
             }
-            loop {
-                tokio::time::sleep(Duration::from_secs(61)).await;
-                faults.client(sweeper.sweep(10)).await;
-            }
+            sweep_for_ever(&faults, &sweeper).await;
         };
-        let result = tokio::select! {
-            result = observer.result(&run) => result,
+        let results = tokio::select! {
+            results = results_of(&observer, &runs) => results,
             () = sweeping => unreachable!(),
             () = tokio::time::sleep(Duration::from_secs(24 * 3600)) => return Err("the run did not end".to_owned()),
         };
-        let ended = match result {
-            Ok(output) if accepts(&output) => output,
-            Ok(output) => return Err(format!("the outcome is {output:?}")),
-            Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
-            Err(error) => return Err(format!("no result: {error}")),
-        };
+        let mut ended = Vec::new();
+        for (number, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(output) if accepts(number, &output) => ended.push(output),
+                Ok(output) => return Err(format!("the outcome is {output:?}")),
+                Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
+                Err(error) => return Err(format!("no result: {error}")),
+            }
+        }
         // Everything late comes now, and must find nothing to do.
         tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         clouds.idle().await;
-        let after = observer.result(&run).await.map_err(|e| e.to_string())?;
-        if after != ended {
-            return Err(format!("the outcome became {after:?}"));
+        for (run, ended) in runs.iter().zip(ended) {
+            let after = observer.result(run).await.map_err(|e| e.to_string())?;
+            if after != ended {
+                return Err(format!("the outcome became {after:?}"));
+            }
         }
         if let Some(violation) = faults.violations().first() {
             return Err(violation.clone());
@@ -162,7 +195,7 @@ where
         }
         let holdings = clouds.holdings().map_err(|e| e.to_string())?;
         let rows = holdings.rows;
-        if holdings.objects > 1 {
+        if holdings.objects > runs.len() as u64 {
             return Err(format!("{} objects outlived the run, not its result alone", holdings.objects));
         }
         tokio::time::sleep(options.retention + DEFAULT_OBJECT_LIFETIME).await;
@@ -175,10 +208,18 @@ where
     })
 }
 
-/// A run of `W` on one input, to be tried under many schedules.
+async fn results_of<W: Workflow>(client: &Client<W>, runs: &[RunId]) -> Vec<Result<W::Output, RunError>> {
+    let mut results = Vec::new();
+    for run in runs {
+        results.push(client.result(run).await);
+    }
+    results
+}
+
+/// Runs of `W` at the same time, one on each input, to be tried under many schedules.
 struct Subject<'p, W: Workflow> {
     parts: MakeParts<'p>,
-    input: W::Input,
+    inputs: Vec<W::Input>,
     accepts: Accepts<W>,
     calm: Vec<Operation>,
     rows: u64,
@@ -189,26 +230,34 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    fn new(input: W::Input) -> Self {
-        let expected = virtual_time(0, W::plain(input.clone()));
-        Self::accepting(input, move |output| *output == expected)
+    fn new(inputs: Vec<W::Input>) -> Self {
+        let expected: Vec<_> = inputs.iter().map(|input| virtual_time(0, W::plain(input.clone()))).collect();
+        Self::of(inputs, Box::new(move |number, output| *output == expected[number]))
     }
 
     /// A run that may end in several ways: the plain run in one of them, too.
     fn accepting(input: W::Input, accepts: impl Fn(&W::Output) -> bool + 'static) -> Self {
         let plain = virtual_time(0, W::plain(input.clone()));
         assert!(accepts(&plain), "{}: the plain run gives {plain:?}", W::definition().name);
-        let calm = attempt::<W>(&sound, &input, &accepts, &Schedule::default())
+        Self::of(vec![input], Box::new(move |_, output| accepts(output)))
+    }
+
+    fn of(inputs: Vec<W::Input>, accepts: Accepts<W>) -> Self {
+        let calm = attempt::<W>(&sound, &inputs, &accepts, &Schedule::default())
             .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
-        let accepts = Box::new(accepts);
-        Subject { parts: &sound, input, accepts, calm: calm.operations, rows: calm.rows }
+        let mut rows = calm.rows;
+        if W::definition().functions.iter().any(|function| function.batch.is_some()) {
+            // Who is late finds other company: at worst each member is in a row of its own.
+            rows += calm.operations.iter().filter(|one| **one == Operation::Arrive).count() as u64;
+        }
+        Subject { parts: &sound, inputs, accepts, calm: calm.operations, rows }
     }
 
     /// Tries a schedule; its operations, or what went wrong.
     fn attempt(&self, schedule: &Schedule) -> Result<Trial, String> {
         let faults = schedule.0.len();
         let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
-        match attempt::<W>(self.parts, &self.input, &self.accepts, schedule) {
+        match attempt::<W>(self.parts, &self.inputs, &self.accepts, schedule) {
             // Names are pure functions, so that no fault makes another row.
             Ok(trial) if trial.rows > self.rows => {
                 Err(format!("{schedule}: {} rows, where there are {} without faults", trial.rows, self.rows))
@@ -219,6 +268,18 @@ where
             Ok(trial) => Ok(trial),
             Err(why) => Err(format!("{schedule}: {why}")),
         }
+    }
+
+    fn survive_single_faults(&self) {
+        let mut failures = Vec::new();
+        for schedule in singles(&self.calm, 0) {
+            match self.attempt(&schedule) {
+                Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
+                Ok(_) => {}
+                Err(why) => failures.push(why),
+            }
+        }
+        Self::report(&failures);
     }
 
     /// Fails with what went wrong, and says how many schedules were tried.
@@ -247,7 +308,10 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    singles_of(&Subject::<W>::new(input));
+    let subject = Subject::<W>::new(vec![input]);
+    if subject.calm.len() <= LONGEST {
+        subject.survive_single_faults();
+    }
 }
 
 /// Tries every single fault of a run that may end in several ways.
@@ -261,25 +325,29 @@ pub(crate) fn survive_single_faults_where<W: Workflow>(
     let subject = Subject::<W>::accepting(input, accepts);
     let (name, operations) = (W::definition().name, subject.calm.len());
     assert!(operations <= LONGEST, "{name} has {operations} operations: enumerate a shorter one");
-    singles_of(&subject);
+    subject.survive_single_faults();
 }
 
-fn singles_of<W: Workflow>(subject: &Subject<'_, W>)
+/// Tries every single fault of runs of `W` at the same time, one on each of `inputs`.
+pub(crate) fn survive_single_faults_of_runs<W: Workflow>(inputs: Vec<W::Input>)
 where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    if subject.calm.len() > LONGEST {
-        return;
-    }
-    let mut failures = Vec::new();
-    for schedule in singles(&subject.calm, 0) {
-        match subject.attempt(&schedule) {
-            Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
-            Ok(_) => {}
-            Err(why) => failures.push(why),
-        }
-    }
+    Subject::<W>::new(inputs).survive_single_faults();
+}
+
+/// Tries every single fault but a dropped event on a deployment that is never swept: what a
+/// platform delivers until it is done needs no sweeper.
+pub(crate) fn survive_without_a_sweeper<W: Workflow>(inputs: Vec<W::Input>)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let parts: MakeParts<'_> = &|| Box::new(Sound { sweeps: false });
+    let subject = Subject { parts, ..Subject::<W>::new(inputs) };
+    let schedules = singles(&subject.calm, 0).into_iter().filter(|one| one.0[0].1 != Action::Drop);
+    let failures: Vec<_> = schedules.filter_map(|schedule| subject.attempt(&schedule).err()).collect();
     Subject::<W>::report(&failures);
 }
 
@@ -290,7 +358,7 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    attempt::<W>(parts, &input, &|output| *output == expected, &Schedule::default()).map(|_| ())
+    attempt::<W>(parts, &[input], &|_, output| *output == expected, &Schedule::default()).map(|_| ())
 }
 
 /// What the suite finds wrong with a deployment of `parts`, without faults, under one, or under one
@@ -304,8 +372,21 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject { parts, ..Subject::<W>::new(input.clone()) };
-    let baseline = Subject { parts: baseline, ..Subject::<W>::new(input) };
+    first_failure_of_runs::<W>(parts, baseline, vec![input])
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn first_failure_of_runs<W: Workflow>(
+    parts: MakeParts<'_>,
+    baseline: MakeParts<'_>,
+    inputs: Vec<W::Input>,
+) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject { parts, ..Subject::<W>::new(inputs.clone()) };
+    let baseline = Subject { parts: baseline, ..Subject::<W>::new(inputs) };
     let singles = singles(&subject.calm, 0);
     let late = |(number, &operation): (u64, &Operation)| {
         (operation == Operation::Invoke).then_some((number, Action::Delay(Duration::from_millis(40))))
@@ -322,7 +403,7 @@ where
 }
 
 /// Every fault at every operation from number `from` on.
-fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
+pub(crate) fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
     let numbered = (0..).zip(operations).skip(from as usize);
     numbered
         .flat_map(|(number, &operation)| {
@@ -337,7 +418,16 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    pairs_of(&Subject::<W>::new(input), stride);
+    pairs_of(&Subject::<W>::new(vec![input]), stride);
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn survive_pairs_of_runs<W: Workflow>(inputs: Vec<W::Input>, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    pairs_of(&Subject::<W>::new(inputs), stride);
 }
 
 /// Tries pairs of faults in a run that may end in several ways.
@@ -388,7 +478,16 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    random_of(&Subject::<W>::new(input), count, seed);
+    random_of(&Subject::<W>::new(vec![input]), count, seed);
+}
+
+/// The same of runs at the same time, one on each of `inputs`.
+pub(crate) fn survive_random_of_runs<W: Workflow>(inputs: Vec<W::Input>, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    random_of(&Subject::<W>::new(inputs), count, seed);
 }
 
 /// Tries random schedules in a run that may end in several ways.

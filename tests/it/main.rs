@@ -4,6 +4,8 @@
 #[macro_use]
 mod agree;
 
+mod batches;
+mod cancelling;
 mod choice;
 mod corners;
 mod errors;
@@ -12,6 +14,7 @@ mod fan_out;
 mod faulty;
 mod glue;
 mod joins;
+mod long_runs;
 mod loops;
 mod many_faults;
 mod mixed;
@@ -21,5 +24,9 @@ mod poison;
 mod protocol;
 mod providers;
 pub(crate) use providers::model;
+mod redriving;
 mod redundancy;
+mod reporting;
 mod sequence;
+mod size;
+mod sweeping;

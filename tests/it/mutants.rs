@@ -267,7 +267,13 @@ impl Table for Broken {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let fresh = row.slots.insert(arrival.slot, arrival.value).is_none();
             self.seen.rows.lock().unwrap().insert(key.clone(), row.clone());
-            return Ok(Arrived { fresh, filled: row.slots.len() as u32, ok: 0, row: Some(row) });
+            return Ok(Arrived {
+                fresh,
+                closed: false,
+                filled: row.slots.len() as u32,
+                ok: 0,
+                row: Some(row),
+            });
         }
         let (of, is_ok) = (arrival.of, arrival.ok);
         let mut arrived = self.table.arrive(&self.known(key), arrival).await?;

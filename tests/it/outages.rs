@@ -78,7 +78,7 @@ impl Functions for Down {
 }
 
 /// Tries an outage of each of `clouds` from every invocation on.
-fn survives<W: Workflow>(input: W::Input, clouds: &[usize], lasts: Option<Duration>)
+pub(crate) fn survives<W: Workflow>(input: W::Input, clouds: &[usize], lasts: Option<Duration>)
 where
     W::Input: Clone,
     W::Output: PartialEq + std::fmt::Debug,

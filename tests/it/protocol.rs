@@ -68,6 +68,15 @@ fn a_branch_costs_one_write_and_the_fan_in_nothing_more() {
     assert_eq!(writes, 3);
 }
 
+#[test]
+fn a_function_that_starts_branches_costs_one_write_however_many() {
+    for branches in [1, 10, 100] {
+        let (writes, reads) = operations::<costs::Costs>((0, branches));
+        let (more_writes, more_reads) = operations::<costs::Costs>((1, branches));
+        assert_eq!((more_writes - writes, more_reads - reads), (1, 1), "{branches}");
+    }
+}
+
 /// A function whose every execution gives something else, and two that see what it gave.
 mod impure {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};

@@ -77,12 +77,22 @@ fn expand_checks(model: &Model) -> TokenStream {
 fn expand_function(function: &Function) -> TokenStream {
     let (ident, output) = (&function.ident, &function.output);
     let types: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
+    let is_err = quote_spanned! {ident.span()=> {
+        #[allow(unused)]
+        use __private::NeverErr as _;
+        __private::Probe::<#output>::new().is_err()
+    }};
+    if function.placement.batch.is_some() {
+        return quote_spanned! {ident.span()=>
+            __private::Start::Batch(|args| {
+                __private::start_batch(args, |items: ::std::vec::Vec<#(#types)*>| #ident(items), #is_err)
+            })
+        };
+    }
     let args: Vec<_> = (0..types.len()).map(|i| quote::format_ident!("a{i}")).collect();
     quote_spanned! {ident.span()=>
-        |args| __private::start(args, |(#(#args,)*): (#(#types,)*)| #ident(#(#args),*), {
-            #[allow(unused)]
-            use __private::NeverErr as _;
-            __private::Probe::<#output>::new().is_err()
+        __private::Start::Call(|args| {
+            __private::start(args, |(#(#args,)*): (#(#types,)*)| #ident(#(#args),*), #is_err)
         })
     }
 }

@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::{
     lower::{Lowered, Node, NodeKind, Outline},
-    model::{Function, Model},
+    model::{Batch, Function, Model},
 };
 
 /// The `Definition` of a workflow.
@@ -56,6 +56,12 @@ fn expand_function(function: &Function) -> TokenStream {
     let (cpu_milli, gpu_gb, dedupe_before) = (placement.cpu_milli, placement.gpu_gb, placement.dedupe_before);
     let (attempts, backoff_ms) = (placement.retry.attempts, placement.retry.backoff_ms);
     let jitter_percent = placement.retry.jitter_percent;
+    let batch = match &placement.batch {
+        Some(Batch { size, wait_ms }) => quote! {
+            ::core::option::Option::Some(__private::BatchDef { size: #size, wait_ms: #wait_ms })
+        },
+        None => quote!(::core::option::Option::None),
+    };
     quote! {
         __private::FunctionDef {
             name: #name,
@@ -72,6 +78,7 @@ fn expand_function(function: &Function) -> TokenStream {
                 jitter_percent: #jitter_percent,
             },
             dedupe_before: #dedupe_before,
+            batch: #batch,
         }
     }
 }

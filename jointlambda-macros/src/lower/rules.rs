@@ -19,7 +19,11 @@ use super::{
     mentions::{Names, targets},
     unwrapped,
 };
-use crate::{diagnostics::Diagnostics, model::Model, suggest};
+use crate::{
+    diagnostics::Diagnostics,
+    model::{Function, Model},
+    suggest,
+};
 
 /// Checks the body, and parses the macros in it that hold calls.
 pub(super) fn check(model: &Model, body: &mut Block, diagnostics: &mut Diagnostics) {
@@ -142,8 +146,9 @@ impl Checker<'_> {
             return;
         };
         if let Some(function) = self.function(&call.func) {
-            if call.args.len() != self.model.functions[function].params.len() {
-                self.diagnostics.leave_to_rustc();
+            let function = &self.model.functions[function];
+            if call.args.len() != function.params.len() {
+                self.wrong_count(call, function);
             }
             for arg in &mut call.args {
                 self.visit_expr_mut(arg);
@@ -153,6 +158,20 @@ impl Checker<'_> {
         } else {
             self.not_declared(call);
         }
+    }
+
+    fn wrong_count(&mut self, call: &ExprCall, function: &Function) {
+        if function.placement.batch.is_none() {
+            return self.diagnostics.leave_to_rustc();
+        }
+        let (name, ty) = (&function.ident, function.params[0].ty.to_token_stream());
+        self.instead(
+            &call.func,
+            format!(
+                "`{name}` gathers a batch, and is called with one value of it, not {}\nhelp: write `{name}(value).await` with a `{ty}`",
+                call.args.len()
+            ),
+        );
     }
 
     fn not_a_call(&mut self, expr: &mut Expr) {

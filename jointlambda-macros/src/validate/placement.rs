@@ -37,23 +37,23 @@ pub(super) fn validate(source: &Source, diagnostics: &mut Diagnostics) {
 }
 
 /// One cloud that a function can run on.
-struct Site<'a> {
+pub(super) struct Site<'a> {
     cloud: &'a Ident,
-    limits: &'static Limits,
+    pub(super) limits: &'static Limits,
     /// The cloud's name in `failover`, when it is there.
     failover: Option<&'a Ident>,
 }
 
 impl Site<'_> {
     /// The service and the cloud in prose.
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         let role = if self.failover.is_some() { "failover " } else { "" };
         format!("{} ({role}`{}`)", self.limits.service, self.cloud)
     }
 }
 
 /// The function's clouds, one per provider: the same limit is not reported twice.
-fn sites<'a>(args: &'a FunctionArgs, source: &'a Source) -> Vec<Site<'a>> {
+pub(super) fn sites<'a>(args: &'a FunctionArgs, source: &'a Source) -> Vec<Site<'a>> {
     let named = on(args, source).map(|name| (name, None)).into_iter();
     let named = named.chain(args.failover.iter().map(|name| (name, Some(name))));
     let mut providers: Vec<Provider> = Vec::new();

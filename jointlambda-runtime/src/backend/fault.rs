@@ -61,6 +61,8 @@ struct Copy {
 #[derive(Default)]
 pub struct Faults {
     state: Mutex<State>,
+    /// How many operations have begun.
+    begun: tokio::sync::watch::Sender<u64>,
     watch: Watch,
 }
 
@@ -76,7 +78,7 @@ impl Faults {
     /// Faults as scheduled.
     pub fn new(schedule: &Schedule) -> Arc<Self> {
         let state = State { schedule: schedule.0.iter().copied().collect(), ..State::default() };
-        Arc::new(Faults { state: Mutex::new(state), watch: Watch::default() })
+        Arc::new(Faults { state: Mutex::new(state), ..Faults::default() })
     }
 
     /// The operations up to now, in order; the index is the number.
@@ -87,6 +89,12 @@ impl Faults {
     /// How many operations there were.
     pub fn operations(&self) -> usize {
         self.lock().log.len()
+    }
+
+    /// Waits until operation `number` has begun.
+    pub async fn reached(&self, number: u64) {
+        // The sender lives as long as `self`.
+        let _ = self.begun.subscribe().wait_for(|&begun| begun > number).await;
     }
 
     /// How many of the scheduled faults have happened.
@@ -135,6 +143,7 @@ impl Faults {
         let mut state = self.lock();
         let number = state.log.len() as u64;
         state.log.push(operation);
+        self.begun.send_replace(number + 1);
         let action = state.schedule.remove(&number).filter(|action| action.applies_to(operation));
         state.happened += usize::from(action.is_some());
         action
@@ -335,7 +344,19 @@ impl Table for Faulty {
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        self.store(Operation::Arrive, self.inner.table.arrive(key, arrival)).await
+        let effect = async {
+            let (slot, value) = (arrival.slot, arrival.value.clone());
+            let member = arrival.only_open.then_some(arrival.of);
+            let arrived = self.inner.table.arrive(key, arrival).await;
+            if let (Some(of), Ok(arrived)) = (member, &arrived) {
+                self.faults.watch.gathered(key, &value, of, arrived);
+            }
+            if let Ok(Arrived { fresh: true, .. }) = &arrived {
+                self.faults.watch.filled(key, slot, &value);
+            }
+            arrived
+        };
+        self.store(Operation::Arrive, effect).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {

@@ -131,7 +131,8 @@ pub trait Table: Send + Sync {
     /// Reads a row.
     async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError>;
 
-    /// Reads several rows; the answers are in the order of the keys.
+    /// Reads several rows; the answers are in the order of the keys. A backend makes of them as
+    /// few requests as the provider allows, a bounded number side by side.
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
@@ -144,6 +145,10 @@ pub trait Table: Send + Sync {
     /// none, and says how many slots are filled afterwards, and how many of them by an arrival
     /// that was `ok`. When all `arrival.of` are filled the row leaves the run index (its
     /// `check_at` is removed).
+    ///
+    /// With `arrival.only_open` a row that has a body, or `arrival.of` slots, takes no further
+    /// slot: one that is not filled stays so, and the answer is `closed`. Of a slot that is filled
+    /// the answer is that it was, whatever became of the row since.
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError>;
 
     /// The rows of the run index whose `check_at` is at or before `now`, earliest first.
@@ -210,9 +215,16 @@ pub struct Arrival {
     pub value: Bytes,
     /// When the row may disappear, if this arrival makes it.
     pub expires_at: Timestamp,
+    /// Whether to fill no slot of a row that is closed: one that has a body, or `of` slots.
+    pub only_open: bool,
 }
 
 impl Arrival {
+    /// An empty slot of a row that is there for all of its `of` slots to be filled.
+    pub fn at(slot: u32, of: u32, expires_at: Timestamp) -> Self {
+        Arrival { slot, of, ok: false, first: None, value: Bytes::new(), expires_at, only_open: false }
+    }
+
     /// Whether nothing more need arrive in a row where `filled` slots are filled, `ok` of them by
     /// an arrival that was `ok`: it is full, or enough are `ok`, or that cannot be reached.
     pub fn is_enough(&self, filled: u32, ok: u32) -> bool {
@@ -226,6 +238,9 @@ impl Arrival {
 pub struct Arrived {
     /// Whether this request filled the slot; `false` when it was filled before.
     pub fresh: bool,
+    /// Whether the row was closed to this arrival, so that nothing was changed: the slot is not
+    /// filled, and never will be by an arrival like this one.
+    pub closed: bool,
     /// How many slots are filled now.
     pub filled: u32,
     /// How many of them by an arrival that was `ok`.

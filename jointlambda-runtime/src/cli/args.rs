@@ -31,6 +31,48 @@ pub(super) struct RunArgs {
     pub(super) plain: bool,
 }
 
+/// `redrive`.
+#[derive(Debug, Args)]
+pub(super) struct RedriveArgs {
+    /// The idempotency key that names the run
+    #[arg(long, value_name = "KEY")]
+    pub(super) id: String,
+    /// The directory that was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// How long the services take: none, tokyo, wan or realistic
+    #[arg(long, value_name = "PROFILE", default_value = "none")]
+    pub(super) latency: Profile,
+    /// Print one JSON object: the result, what ran when, usage and cost
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The idempotency key that names the run
+    #[arg(long, value_name = "KEY")]
+    pub(super) id: String,
+    /// The directory that was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Print one JSON object: the run, and the state of every instance
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `cancel`.
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The idempotency key that names the run
+    #[arg(long, value_name = "KEY")]
+    pub(super) id: String,
+    /// The directory that was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+}
+
 /// `graph`.
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
@@ -67,6 +109,15 @@ pub(super) fn command(
 ) -> Result<Command, Trouble> {
     let name = program_name(definition);
     let run = run_command(definition, augment, &name)?;
+    let status = StatusArgs::augment_args(Command::new("status"))
+        .about("Print what has become of a run, with every instance of it")
+        .after_help(format!("Example:\n  {name} status --store runs --id monday"));
+    let cancel = CancelArgs::augment_args(Command::new("cancel"))
+        .about("Cancel a run: nothing more of it is started")
+        .after_help(format!("Example:\n  {name} cancel --store runs --id monday"));
+    let redrive = RedriveArgs::augment_args(Command::new("redrive"))
+        .about("Go on with a failed run from where it failed, keeping what was committed")
+        .after_help(format!("Example:\n  {name} redrive --store runs --id monday"));
     let graph = GraphArgs::augment_args(Command::new("graph"))
         .about("Draw the workflow")
         .after_help(format!("Examples:\n  {name} graph\n  {name} graph --format svg -o workflow.svg"));
@@ -84,7 +135,7 @@ pub(super) fn command(
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([run, graph, show]))
+        .subcommands([run, status, cancel, redrive, graph, show]))
 }
 
 fn run_command(

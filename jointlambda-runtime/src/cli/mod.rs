@@ -1,5 +1,5 @@
-//! The command that `jointlambda::main!` gives a workflow: it runs it on embedded clouds, draws
-//! it, and prints its definition. The results go to stdout, everything else to stderr.
+//! The command that `jointlambda::main!` gives a workflow: it runs it on embedded clouds, says
+//! what has become of a run, draws it, and prints its definition. The results go to stdout, everything else to stderr.
 
 mod args;
 mod chart;
@@ -7,6 +7,7 @@ mod exit;
 mod figures;
 mod input;
 mod interrupt;
+mod operate;
 mod progress;
 mod report;
 mod run;
@@ -25,7 +26,7 @@ use std::{
 use clap::{ArgMatches, error::ErrorKind};
 
 use self::{
-    args::{DefinitionArgs, GraphArgs, RunArgs},
+    args::{CancelArgs, DefinitionArgs, GraphArgs, RedriveArgs, RunArgs, StatusArgs},
     exit::Trouble,
     show::Show,
 };
@@ -37,7 +38,8 @@ use crate::{graph, machine::Workflow};
 /// jointlambda::main!(VideoAnalytics);
 /// ```
 ///
-/// The program then has the commands `run`, `graph` and `definition`; `--help` says more.
+/// The program then has the commands `run`, `status`, `cancel`, `redrive`, `graph` and
+/// `definition`; `--help` says more.
 ///
 /// With a second type, `run` takes the program's own flags beside its own. The type is a struct
 /// with `#[derive(clap::Args)]` that becomes the workflow's input by `TryFrom` (or `From`):
@@ -148,6 +150,9 @@ impl<W: Workflow> Program<W> {
                 let input = self.input(&args, matches)?;
                 run::run::<W>(&args, input, self.show)
             }
+            Some(("status", matches)) => operate::status::<W>(&args::parse::<StatusArgs>(matches)?),
+            Some(("cancel", matches)) => operate::cancel::<W>(&args::parse::<CancelArgs>(matches)?),
+            Some(("redrive", matches)) => run::redrive::<W>(args::parse::<RedriveArgs>(matches)?, self.show),
             Some(("graph", matches)) => {
                 let args: GraphArgs = args::parse(matches)?;
                 put(&graph::render(definition, args.format), args.output)

@@ -1,4 +1,4 @@
-//! `run`: the workflow on embedded clouds in this process, from its input to its report.
+//! `run` and `redrive`: the workflow on embedded clouds in this process, from its input to its report.
 
 use std::{
     path::Path,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    args::{self, RunArgs},
+    args::{self, RedriveArgs, RunArgs},
     exit::{ERR_VALUE, FAILED, Trouble, one_line},
     interrupt, print,
     progress::{Live, Progress},
@@ -16,8 +16,8 @@ use super::{
     show::{Layout, Show, Shown},
 };
 use crate::{
-    backend::local::{Config, OpenError, Storage},
-    client::{RunError, StartError, Status},
+    backend::local::{Config, OpenError, Profile, STORE_FILE, Storage},
+    client::{RedriveError, RunError, StartError, Status},
     definition::Definition,
     embedded::{Embedded, EmbeddedError},
     machine::Workflow,
@@ -35,16 +35,64 @@ pub(super) fn run<W: Workflow>(
     input: W::Input,
     show: Show<W::Output>,
 ) -> Result<ExitCode, Trouble> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Trouble::new(format!("failed to start threads: {error}")))?;
+    let runtime = runtime()?;
     let code = if args.plain {
         plain(&runtime.block_on(W::plain(input)), show)
     } else {
-        runtime.block_on(on_clouds::<W>(args, input, show))
+        runtime.block_on(on_clouds::<W>(args, Begin::Start(input), show))
     };
     // User functions of a failed run may go on for ever.
     runtime.shutdown_background();
     code
+}
+
+/// Redrives a run and reports, as [`run`] does.
+pub(super) fn redrive<W: Workflow>(args: RedriveArgs, show: Show<W::Output>) -> Result<ExitCode, Trouble> {
+    let RedriveArgs { id, store, latency, json } = args;
+    let args = RunArgs { input: None, id: Some(id), store: Some(store), latency, json, plain: false };
+    let runtime = runtime()?;
+    let code = runtime.block_on(on_clouds::<W>(&args, Begin::Redrive, show));
+    runtime.shutdown_background();
+    code
+}
+
+/// How a command gets a run to go on.
+enum Begin<I> {
+    Start(I),
+    Redrive,
+}
+
+/// The threads that clouds run on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Trouble::new(format!("failed to start threads: {error}")))
+}
+
+/// The workflow on embedded clouds, in memory or in a directory.
+pub(super) fn open<W: Workflow>(store: Option<&Path>, latency: Profile) -> Result<Embedded<W>, Trouble> {
+    let config = Config {
+        storage: store.map_or(Storage::Memory, |store| Storage::Disk(store.to_owned())),
+        profile: latency,
+        timeline_spans: MAX_TIMELINE,
+        seed: fastrand::u64(..),
+        ..Embedded::<W>::config()
+    };
+    Embedded::<W>::new(config, Options::default()).map_err(|error| refused(&error))
+}
+
+/// The same in a directory that was given to `run` before.
+pub(super) fn open_existing<W: Workflow>(store: &Path, latency: Profile) -> Result<Embedded<W>, Trouble> {
+    if !store.join(STORE_FILE).is_file() {
+        let trouble = Trouble::new(format!("there are no runs in {}", store.display()));
+        return Err(trouble.hint("give the directory that `run` was given as `--store`"));
+    }
+    open(Some(store), latency)
+}
+
+/// A store does not have the run that a command is to act on.
+pub(super) fn no_such_run(key: &str, store: &Path) -> Trouble {
+    Trouble::new(format!("there is no run `{}` in {}", one_line(key), store.display()))
+        .hint("give the `--id` and `--store` that `run` was given; rows are kept for 8 days")
 }
 
 fn plain<O>(outcome: &O, show: Show<O>) -> Result<ExitCode, Trouble> {
@@ -59,23 +107,19 @@ fn plain<O>(outcome: &O, show: Show<O>) -> Result<ExitCode, Trouble> {
 
 async fn on_clouds<W: Workflow>(
     args: &RunArgs,
-    input: W::Input,
+    begin: Begin<W::Input>,
     show: Show<W::Output>,
 ) -> Result<ExitCode, Trouble> {
     let definition = W::definition();
     let key = args.id.clone().unwrap_or_else(fresh_key);
-    let storage = args.store.clone().map_or(Storage::Memory, Storage::Disk);
-    let config = Config {
-        storage,
-        profile: args.latency,
-        timeline_spans: MAX_TIMELINE,
-        seed: fastrand::u64(..),
-        ..Embedded::<W>::config()
+    let clouds = match (&args.store, &begin) {
+        (Some(store), Begin::Redrive) => open_existing::<W>(store, args.latency)?,
+        (store, _) => open::<W>(store.as_deref(), args.latency)?,
     };
-    let clouds = Embedded::<W>::new(config, Options::default()).map_err(|error| refused(&error))?;
-    let before = match &args.store {
-        Some(store) => announce(&clouds, store, &key).await?,
-        None => Before::Nothing,
+    let before = match (&args.store, &begin) {
+        (Some(store), Begin::Start(_)) => announce(&clouds, store, &key).await?,
+        (None, _) => Before::Nothing,
+        (_, Begin::Redrive) => Before::Started,
     };
     let progress = Arc::new(Progress::new(definition));
     clouds.clouds().observe(progress.clone());
@@ -84,7 +128,10 @@ async fn on_clouds<W: Workflow>(
     let live = Live::start(progress);
     on_ctrl_c(args, definition, &key, &live);
     let began = Instant::now();
-    let ended = clouds.run(&key, input).await;
+    let ended = match begin {
+        Begin::Start(input) => clouds.run(&key, input).await,
+        Begin::Redrive => clouds.redrive(&key).await,
+    };
     let took = began.elapsed();
     // Bounded: functions of a failed run may go on for ever.
     let _ = tokio::time::timeout(SETTLE, clouds.clouds().idle()).await;
@@ -97,6 +144,9 @@ async fn on_clouds<W: Workflow>(
             Shown::Error { text, json } => Ended::Error { text, json },
         },
         Err(EmbeddedError::Run(RunError::Failed(failure))) => Ended::Failed(failure),
+        Err(EmbeddedError::Redrive(RedriveError::NoSuchRun(_))) => {
+            return Err(no_such_run(&key, args.store.as_deref().unwrap_or(Path::new("memory"))));
+        }
         Err(error) => return Err(not_run(&error)),
     };
     let report = Report {
@@ -193,6 +243,7 @@ fn not_run(error: &EmbeddedError) -> Trouble {
             let cause = super::exit::chain(fault);
             Trouble::new(format!("failed to start the run: {cause}"))
         }
+        EmbeddedError::Run(RunError::Cancelled) => Trouble::of(error).hint("start another with a new `--id`"),
         other => Trouble::of(other),
     };
     trouble.code(FAILED)

@@ -49,6 +49,9 @@ fn function_cells(definition: &Definition, function: &FunctionDef) -> Vec<String
     if function.dedupe_before {
         limits.push_str(", dedupe before");
     }
+    if let Some(batch) = function.batch {
+        let _ = write!(limits, ", gathered for {} s", seconds(batch.wait_ms));
+    }
     vec![function.name.to_owned(), placement(definition, function), limits, function.doc.to_owned()]
 }
 
@@ -81,7 +84,7 @@ fn seconds(ms: u64) -> String {
 }
 
 /// Rows of cells, in columns.
-fn aligned(text: &mut String, rows: Vec<Vec<String>>) {
+pub(super) fn aligned(text: &mut String, rows: Vec<Vec<String>>) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<_> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max())

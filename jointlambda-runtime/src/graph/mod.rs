@@ -71,6 +71,9 @@ pub(crate) fn needs(function: &FunctionDef) -> String {
     if function.gpu_gb > 0 {
         needs.push(format!("{} GB GPU", function.gpu_gb));
     }
+    if let Some(batch) = function.batch {
+        needs.push(format!("batch of {}", batch.size));
+    }
     needs.join(", ")
 }
 

@@ -1,6 +1,8 @@
 //! A workflow with every construct, and names that each format must escape.
 
-use crate::definition::{Cloud, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef};
+use crate::definition::{
+    BatchDef, Cloud, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef,
+};
 
 const RETRY: RetryDef = RetryDef { attempts: 1, backoff_ms: 0, jitter_percent: 0 };
 
@@ -16,6 +18,7 @@ const fn function(name: &'static str, on: u16, doc: &'static str) -> FunctionDef
         gpu_gb: 0,
         retry: RETRY,
         dedupe_before: false,
+        batch: None,
     }
 }
 
@@ -53,7 +56,7 @@ pub(crate) static ALL: Definition = Definition {
             dedupe_before: true,
             ..function("recognise", 1, "Names <what> & \"who\".")
         },
-        function("poster", 0, ""),
+        FunctionDef { batch: Some(BatchDef { size: 32, wait_ms: 1_500 }), ..function("poster", 0, "") },
         function("review", 0, ""),
         function("publish", 0, ""),
     ],

@@ -47,6 +47,20 @@ jointlambda::workflow! {
     async fn split(page: String, pause_ms: u64) -> Result<Vec<String>> {
         pause(pause_ms).await;
         assert_ne!(page, "panic", "this page is bad");
+        // A page that names a file is bad for as long as the file is there.
+        if let Some(file) = page.strip_prefix("panic while ") {
+            assert!(!std::path::Path::new(file).exists(), "this page is bad");
+        }
+        // So is one that ends the process, each time a little of the file.
+        if let Some(file) = page.strip_prefix("abort while ")
+            && let Ok(left) = std::fs::read_to_string(file)
+        {
+            match left.len() {
+                0 | 1 => std::fs::remove_file(file).expect("it is there"),
+                len => std::fs::write(file, &left[1..len]).expect("it is there"),
+            }
+            std::process::abort();
+        }
         Ok(page.split_whitespace().map(str::to_owned).collect())
     }
 

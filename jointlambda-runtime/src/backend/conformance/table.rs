@@ -26,6 +26,9 @@ pub fn table() -> Vec<Check> {
         ok_arrivals_are_counted_once_with_their_slots,
         each_of_many_ok_arrivals_sees_a_count_of_its_own,
         a_row_that_has_enough_says_so_on_every_retry,
+        a_row_with_a_body_is_closed_to_those_that_want_an_open_one,
+        a_full_row_is_closed_to_those_that_want_an_open_one,
+        as_many_as_fit_of_many_arrivals_get_into_an_open_row,
         slots_may_be_empty_binary_and_far_apart,
         rows_read_together_come_in_the_order_of_their_keys,
         rows_with_similar_keys_are_apart,
@@ -50,7 +53,7 @@ impl Subject {
 
     fn arrival(&self, slot: u32, of: u32, value: impl Into<Bytes>) -> Arrival {
         let (value, expires_at) = (value.into(), self.expiry());
-        Arrival { slot, of, ok: false, first: None, value, expires_at }
+        Arrival { value, ..Arrival::at(slot, of, expires_at) }
     }
 
     /// An arrival in a row of `of` slots, of which two that are `ok` are enough.
@@ -266,6 +269,61 @@ async fn a_row_that_has_enough_says_so_on_every_retry(subject: &Subject) -> Verd
         let row = arrived.row.or(table.get(&key).await?);
         ensure!(content(row.clone()) == Some((None, slots.clone())), "the row was {row:?}");
     }
+    Ok(())
+}
+
+async fn a_row_with_a_body_is_closed_to_those_that_want_an_open_one(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let open = |slot, value: &'static str| Arrival { only_open: true, ..subject.arrival(slot, 3, value) };
+    let arrived = table.arrive(&key, open(1, "in")).await?;
+    ensure!(arrived.fresh && !arrived.closed, "a row that is not there is open, it got {arrived:?}");
+    table.create(&key, subject.row("sealed")).await?;
+    let late = table.arrive(&key, open(2, "late")).await?;
+    ensure!(late.closed && !late.fresh, "an arrival at a sealed row got {late:?}");
+    let again = table.arrive(&key, open(1, "again")).await?;
+    ensure!(!again.closed && !again.fresh, "a repetition of what is in got {again:?}");
+    let found = content(table.get(&key).await?);
+    let slots = BTreeMap::from([(1, Bytes::from("in"))]);
+    ensure!(found == Some((Some("sealed".into()), slots)), "then read {found:?}");
+    let any = table.arrive(&key, subject.arrival(2, 3, "any")).await?;
+    ensure!(any.fresh && !any.closed && any.filled == 2, "one that takes any row got {any:?}");
+    Ok(())
+}
+
+async fn a_full_row_is_closed_to_those_that_want_an_open_one(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let open = |slot, value: &'static str| Arrival { only_open: true, ..subject.arrival(slot, 2, value) };
+    for (slot, filled) in [(7, 1), (u32::MAX, 2)] {
+        let arrived = table.arrive(&key, open(slot, "in")).await?;
+        ensure!(arrived.fresh && arrived.filled == filled, "slot {slot} got {arrived:?}, not {filled}");
+    }
+    let late = table.arrive(&key, open(8, "late")).await?;
+    ensure!(late.closed && !late.fresh, "an arrival at a full row got {late:?}");
+    let again = table.arrive(&key, open(7, "again")).await?;
+    ensure!(!again.closed && !again.fresh && again.filled == 2, "a repetition got {again:?}");
+    let slots = BTreeMap::from([(7, Bytes::from("in")), (u32::MAX, Bytes::from("in"))]);
+    let found = content(table.get(&key).await?);
+    ensure!(found == Some((None, slots)), "then read {found:?}");
+    Ok(())
+}
+
+async fn as_many_as_fit_of_many_arrivals_get_into_an_open_row(subject: &Subject) -> Verdict {
+    const SIZE: u32 = 8;
+    let key = subject.fresh_key();
+    let arrived = concurrently(CALLERS, |caller| {
+        let arrival = Arrival { only_open: true, ..subject.arrival(caller, SIZE, caller.to_string()) };
+        let (table, key) = (subject.backend.table.clone(), key.clone());
+        async move { table.arrive(&key, arrival).await }
+    })
+    .await?;
+    let got_in = (0..).zip(&arrived).filter(|(_, arrived)| arrived.fresh);
+    let slots: BTreeMap<u32, Bytes> = got_in.map(|(slot, _)| (slot, slot.to_string().into())).collect();
+    ensure!(slots.len() == SIZE as usize, "{} got into a row of {SIZE}", slots.len());
+    ensure!(arrived.iter().all(|arrived| arrived.fresh != arrived.closed), "some got in and did not");
+    let last = arrived.iter().filter(|arrived| arrived.fresh && arrived.filled == SIZE).count();
+    ensure!(last == 1, "{last} of them made the row full");
+    let found = content(subject.backend.table.get(&key).await?);
+    ensure!(found == Some((None, slots)), "then read {found:?}");
     Ok(())
 }
 

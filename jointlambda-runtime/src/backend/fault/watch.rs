@@ -1,15 +1,17 @@
 //! What must never happen, watched at the backend's border while faults happen.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 
 use crate::{
-    backend::{Created, StoreError},
-    envelope::{Envelope, Task, Value, Vars, path},
+    backend::{self, Created, StoreError},
+    batch, codec,
+    commit::END,
+    envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
     error::Fault,
     id::{Digest, RowKey},
 };
@@ -22,30 +24,68 @@ pub(super) struct Watch(Mutex<Seen>);
 struct Seen {
     /// What each instance was sent, the first time.
     calls: BTreeMap<String, Digest>,
+    /// The batch row of each call that gathers.
+    members: BTreeMap<String, RowKey>,
     /// What each row was created with.
     rows: BTreeMap<RowKey, Bytes>,
+    /// The runs that have ended as cancelled.
+    cancelled: BTreeSet<RowKey>,
     violations: Vec<String>,
+}
+
+impl Seen {
+    /// Gives the name of the instance that it is sent to, if it is one.
+    fn sent(&mut self, wire: &[u8]) -> Option<String> {
+        let envelope = Envelope::peek(wire)?;
+        let Task::Call(call) = &envelope.task else { return None };
+        let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
+        let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
+        let content = format!("{}{:?}", content(&call.args), vars.collect::<Vec<_>>());
+        let digest = Digest::of(content.as_bytes());
+        match self.calls.entry(name.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(digest);
+            }
+            Entry::Occupied(first) if *first.get() != digest => {
+                self.violations.push(format!("instance {name} was sent two different things"));
+            }
+            Entry::Occupied(_) => {}
+        }
+        Some(name)
+    }
+
+    /// Whether the run that a row belongs to has ended as cancelled.
+    fn is_cancelled(&self, key: &RowKey) -> bool {
+        let run = key.as_str().split('/').next().unwrap_or_default();
+        self.cancelled.contains(&RowKey::from_stored(run))
+    }
 }
 
 impl Watch {
     /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
     /// copies that dispatched their own outcomes instead of the committed one would not.
     pub(super) fn sent(&self, wire: &[u8]) {
-        let Some(envelope) = Envelope::peek(wire) else { return };
-        let Task::Call(call) = &envelope.task else { return };
-        let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
-        let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
-        let content = format!("{}{:?}", content(&call.args), vars.collect::<Vec<_>>());
-        let digest = Digest::of(content.as_bytes());
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.calls.entry(name.clone()) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(digest);
-            }
-            Entry::Occupied(first) if *first.get() != digest => {
-                seen.violations.push(format!("instance {name} was sent two different things"));
-            }
-            Entry::Occupied(_) => {}
+        seen.sent(wire);
+    }
+
+    /// The same of a call that is sent through a batch. It is in one batch, and no batch has more
+    /// members than it takes.
+    pub(super) fn gathered(&self, key: &RowKey, slot: &[u8], of: u32, arrived: &backend::Arrived) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wire =
+            batch::peek(slot).and_then(|found| found.map_or_else(|key| seen.rows.get(&key).cloned(), Some));
+        let Some(name) = wire.and_then(|wire| seen.sent(&wire)) else {
+            return seen.violations.push("a member of a batch is not there".to_owned());
+        };
+        if !arrived.fresh {
+            return;
+        }
+        if arrived.filled > of {
+            seen.violations.push(format!("batch {key} has {} members, and takes {of}", arrived.filled));
+        }
+        if let Some(other) = seen.members.insert(name.clone(), key.clone()) {
+            seen.violations.push(format!("instance {name} is in batch {other}, and again in {key}"));
         }
     }
 
@@ -55,6 +95,11 @@ impl Watch {
         let first = seen.rows.get(key).cloned();
         match (created, first) {
             (Created::New, None) => {
+                let unpacked = codec::unpack(body, "a row");
+                let goes_on = matches!(unpacked, Ok(Committed::Next { .. } | Committed::Stored { .. }));
+                if goes_on && !key.is_value() && seen.is_cancelled(key) {
+                    seen.violations.push(format!("row {key} was created after its run was cancelled"));
+                }
                 seen.rows.insert(key.clone(), body.clone());
             }
             (Created::New, Some(_)) => seen.violations.push(format!("row {key} was created twice")),
@@ -62,6 +107,20 @@ impl Watch {
                 seen.violations.push(format!("row {key} has changed"));
             }
             (Created::Exists(_), _) => {}
+        }
+    }
+
+    /// A slot of a row was filled for the first time. Once a run has ended as cancelled, nothing
+    /// more is decided in it.
+    pub(super) fn filled(&self, key: &RowKey, slot: u32, value: &Bytes) {
+        let Ok(Arrived { ended, .. }) = codec::unpack(value, "a slot") else { return };
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if key.as_run().is_some() {
+            if slot == END && ended == Ended::Cancelled {
+                seen.cancelled.insert(key.clone());
+            }
+        } else if ended != Ended::Cancelled && seen.is_cancelled(key) {
+            seen.violations.push(format!("slot {slot} of {key} was filled after its run was cancelled"));
         }
     }
 

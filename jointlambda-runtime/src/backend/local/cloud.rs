@@ -13,6 +13,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     clock::Clock,
     function::Catalogue,
+    heat::Heat,
     meter::Meter,
     profile::Profile,
     queue::Queue,
@@ -37,6 +38,9 @@ pub(super) struct LocalCloud {
     pub(super) queue: Queue,
     pub(super) store: Store,
     pub(super) watch: Watch,
+    pub(super) heat: Heat,
+    /// Write units that one row takes within a second; `None` for any number.
+    pub(super) row_writes_per_s: Option<u32>,
     pub(super) meter: Meter,
     pub(super) handler: RwLock<Option<Arc<dyn Handler>>>,
     pub(super) available: AtomicBool,

@@ -85,6 +85,9 @@ pub struct CloudConfig {
     pub keep_warm: Duration,
     /// Redeliveries after a failure; `None` takes the provider's.
     pub redeliveries: Option<u32>,
+    /// Write units that one row takes within a second before it is throttled; `None` takes the
+    /// provider's, and no bound on a cloud without latencies, where a second is nothing like one.
+    pub row_writes_per_s: Option<u32>,
     /// How long an object stays that nobody removes, such as one that was stored by a crash: the
     /// lifecycle rule of a bucket.
     pub object_lifetime: Duration,
@@ -106,6 +109,7 @@ impl CloudConfig {
             concurrency: DEFAULT_CONCURRENCY,
             queue_length: DEFAULT_QUEUE_LENGTH,
             keep_warm: DEFAULT_KEEP_WARM,
+            row_writes_per_s: None,
             object_lifetime: DEFAULT_OBJECT_LIFETIME,
             redeliveries: None,
             duplicate_percent: 0,
@@ -164,7 +168,7 @@ impl From<&FunctionDef> for FunctionConfig {
             memory_mb: function.memory_mb,
             gpu_gb: function.gpu_gb,
             cpu_milli: function.cpu_milli,
-            timeout: Some(Duration::from_millis(function.timeout_ms)),
+            timeout: Some(Duration::from_millis(function.delivery_ms())),
         }
     }
 }

@@ -142,7 +142,10 @@ impl<'txn> CloudTables<'txn> {
     ) -> Result<Outcome<Arrived>, Refusal> {
         let found = self.find(key, now)?;
         let taken = found.is_some() && self.slots.get((key.as_str(), arrival.slot))?.is_some();
-        let head = row::arrive(self.provider, key, found.as_ref(), taken, arrival)?;
+        let Some(head) = row::arrive(self.provider, key, found.as_ref(), taken, arrival)? else {
+            let head = found.expect("only a row that is there is closed");
+            return Ok(Outcome::closed(head.filled, head.bytes));
+        };
         if !taken {
             self.slots.insert((key.as_str(), arrival.slot), &*arrival.value)?;
         }
@@ -158,7 +161,7 @@ impl<'txn> CloudTables<'txn> {
         } else {
             None
         };
-        let answer = Arrived { fresh: !taken, filled: head.filled, ok: head.ok, row };
+        let answer = Arrived { fresh: !taken, closed: false, filled: head.filled, ok: head.ok, row };
         Ok(Outcome { answer, row_bytes: head.bytes, changed, indexed })
     }
 

@@ -1,18 +1,24 @@
-//! Counts what the clouds would bill: atomic counters per cloud, and snapshots of them.
+//! Counts what the clouds would bill, and how near they came to their limits: atomic counters per
+//! cloud, and snapshots of them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use super::heat::Warmth;
 use crate::provider::{Prices, Provider};
 
 /// Defines the counters once, as atomics ([`Meter`]) and as a snapshot ([`CloudUsage`]).
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+    (
+        $($(#[doc = $doc:literal])+ $name:ident,)+
+        peaks: $($(#[doc = $peak_doc:literal])+ $peak:ident,)+
+    ) => {
         /// The running counters of one cloud.
         #[derive(Debug, Default)]
         pub(super) struct Meter {
             $(pub(super) $name: AtomicU64,)+
+            $($peak: AtomicU64,)+
         }
 
         /// What one cloud has done, in the units it bills.
@@ -23,27 +29,35 @@ macro_rules! counters {
             /// Whose prices apply.
             pub provider: Provider,
             $($(#[doc = $doc])+ pub $name: u64,)+
+            $($(#[doc = $peak_doc])+ pub $peak: u64,)+
         }
 
         impl Meter {
             pub(super) fn snapshot(&self, cloud: &str, provider: Provider) -> CloudUsage {
-                CloudUsage { cloud: cloud.to_owned(), provider, $($name: self.$name.load(Relaxed),)+ }
+                CloudUsage {
+                    cloud: cloud.to_owned(),
+                    provider,
+                    $($name: self.$name.load(Relaxed),)+
+                    $($peak: self.$peak.load(Relaxed),)+
+                }
             }
         }
 
         impl CloudUsage {
-            /// What was added since `earlier`.
+            /// What was added since `earlier`. A peak is that of all time.
             #[must_use]
             pub fn since(&self, earlier: &CloudUsage) -> CloudUsage {
                 CloudUsage {
                     cloud: self.cloud.clone(),
                     provider: self.provider,
                     $($name: self.$name.saturating_sub(earlier.$name),)+
+                    $($peak: self.$peak,)+
                 }
             }
 
             fn add(&mut self, other: &CloudUsage) {
                 $(self.$name += other.$name;)+
+                $(self.$peak = self.$peak.max(other.$peak);)+
             }
         }
     };
@@ -76,6 +90,8 @@ counters! {
     table_postpones,
     /// Rows read by `get` and `get_many`.
     table_gets,
+    /// Requests to write a row that were refused because it was written too often.
+    table_throttles,
     /// Requests for due rows.
     table_queries,
     /// Write units billed: each write by the size of the whole row afterwards, and one unit for
@@ -100,6 +116,13 @@ counters! {
     cpu_milli_ms,
     /// Execution time times GPU memory, in GB × ms.
     gpu_gb_ms,
+    peaks:
+    /// The largest row that was ever written, in bytes.
+    largest_row_bytes,
+    /// The most requests to write one and the same row within any second.
+    row_writes_in_a_second,
+    /// The most write units of one and the same row within any second.
+    row_units_in_a_second,
 }
 
 /// Adds to a counter. Counters order nothing, so they need no ordering themselves.
@@ -108,8 +131,18 @@ pub(super) fn count(counter: &AtomicU64, by: u64) {
 }
 
 impl Meter {
-    pub(super) fn wrote(&self, prices: &Prices, row_bytes: usize, indexed: bool) {
-        count(&self.write_units, units(row_bytes, prices.write_unit_bytes) + u64::from(indexed));
+    /// A write to a row of now `row_bytes`; gives its units.
+    pub(super) fn wrote(&self, prices: &Prices, row_bytes: usize, indexed: bool) -> u64 {
+        let units = units(row_bytes, prices.write_unit_bytes) + u64::from(indexed);
+        count(&self.write_units, units);
+        self.largest_row_bytes.fetch_max(row_bytes as u64, Relaxed);
+        units
+    }
+
+    /// A row was found as warm as that.
+    pub(super) fn felt(&self, warmth: Warmth) {
+        self.row_writes_in_a_second.fetch_max(warmth.writes, Relaxed);
+        self.row_units_in_a_second.fetch_max(warmth.units, Relaxed);
     }
 
     pub(super) fn read(&self, prices: &Prices, row_bytes: usize) {

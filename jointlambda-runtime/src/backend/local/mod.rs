@@ -12,6 +12,7 @@ mod config;
 mod cost;
 mod disk;
 mod function;
+mod heat;
 mod layout;
 mod meter;
 mod objects;
@@ -41,18 +42,20 @@ pub use self::{
     cost::{Cost, CostItem},
     disk::{MAX_GROUP, MAX_WAITING_WRITES, STORE_FILE},
     function::MAX_FUNCTIONS,
+    heat::MAX_WARM_ROWS,
     meter::{CloudUsage, Usage},
     profile::{Profile, UnknownProfile},
     queue::MAX_ABANDON_ATTEMPTS,
     row::{SLOT_BYTES, row_bytes},
     timeline::{Observer, Span, SpanOutcome, Timeline},
-    view::MAX_ROWS_PER_READ,
+    view::{MAX_READS_AT_ONCE, MAX_ROWS_PER_READ},
     watch::MAX_WAIT,
 };
 use self::{
     cloud::{Clouds, LocalCloud},
     disk::Disk,
     function::Catalogue,
+    heat::Heat,
     meter::Meter,
     queue::Queue,
     store::Store,
@@ -299,6 +302,12 @@ fn local_cloud(config: CloudConfig, store: Store, profile: Profile, seed: u64) -
         queue: Queue::new(config.concurrency),
         store,
         watch: Watch::new(),
+        heat: Heat::new(),
+        row_writes_per_s: match config.row_writes_per_s {
+            None if profile == Profile::NONE => None,
+            None => Some(config.provider.limits().row_writes_per_s),
+            given => given,
+        },
         meter: Meter::default(),
         handler: RwLock::new(None),
         available: AtomicBool::new(true),

@@ -69,18 +69,21 @@ pub(super) fn create(
 }
 
 /// `arrive`: the row's new head; the slot's value is to be written with it unless `slot_taken`.
-/// `found` must not be expired.
+/// `None` when the row is closed to the arrival and stays as it is. `found` must not be expired.
 pub(super) fn arrive(
     provider: Provider,
     key: &RowKey,
     found: Option<&Head>,
     slot_taken: bool,
     arrival: &Arrival,
-) -> Result<Head, StoreError> {
+) -> Result<Option<Head>, StoreError> {
     let mut head = match found {
         Some(head) => *head,
         None => Head { expires_at: arrival.expires_at, ..Head::empty(key) },
     };
+    if !slot_taken && arrival.only_open && (head.has_body || head.filled >= arrival.of) {
+        return Ok(None);
+    }
     if !slot_taken {
         head.filled += 1;
         head.ok += u32::from(arrival.ok);
@@ -90,7 +93,7 @@ pub(super) fn arrive(
     if head.filled >= arrival.of {
         head.check_at = None;
     }
-    Ok(head)
+    Ok(Some(head))
 }
 
 /// Whether the answer to an arrival after which a row has enough comes with the row: DynamoDB's

@@ -31,6 +31,14 @@ pub(super) struct Outcome<T> {
     pub(super) indexed: bool,
 }
 
+impl Outcome<Arrived> {
+    /// Of an arrival at a row of so many slots and bytes that is closed to it.
+    pub(super) fn closed(filled: u32, row_bytes: usize) -> Self {
+        let answer = Arrived { fresh: false, closed: true, filled, ok: 0, row: None };
+        Outcome { answer, row_bytes, changed: false, indexed: false }
+    }
+}
+
 struct StoredRow {
     head: Head,
     body: Bytes,
@@ -115,6 +123,7 @@ impl MemoryTable {
             return self.arrive_at(key, stored, arrival);
         }
         let head = row::arrive(self.provider, key, None, false, &arrival)?;
+        let Some(head) = head else { return Ok(Outcome::closed(0, 0)) };
         let is_enough = arrival.is_enough(head.filled, head.ok);
         let slots = BTreeMap::from([(arrival.slot, arrival.value)]);
         let stored = StoredRow { head, body: Bytes::new(), slots };
@@ -132,7 +141,10 @@ impl MemoryTable {
         let before = stored.head;
         let slot = stored.slots.entry(arrival.slot);
         let taken = matches!(slot, Entry::Occupied(_));
-        stored.head = row::arrive(self.provider, key, Some(&before), taken, &arrival)?;
+        let Some(head) = row::arrive(self.provider, key, Some(&before), taken, &arrival)? else {
+            return Ok(Outcome::closed(before.filled, before.bytes));
+        };
+        stored.head = head;
         let is_enough = arrival.is_enough(stored.head.filled, stored.head.ok);
         if let Entry::Vacant(slot) = slot {
             slot.insert(arrival.value);
@@ -145,7 +157,7 @@ impl MemoryTable {
         let row = (is_enough && row::returned_when_enough(self.provider)).then(|| stored.to_row());
         let Head { filled, ok, .. } = stored.head;
         Outcome {
-            answer: Arrived { fresh, filled, ok, row },
+            answer: Arrived { fresh, closed: false, filled, ok, row },
             row_bytes: stored.head.bytes,
             changed: fresh || indexed,
             indexed,

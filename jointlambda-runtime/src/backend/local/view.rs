@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 
 use super::{
     cloud::{Clouds, LocalCloud},
@@ -20,6 +21,8 @@ use crate::{
 
 /// The most rows that a read of several takes in one request (DynamoDB, and TableStore alike).
 pub const MAX_ROWS_PER_READ: usize = 100;
+/// How many such requests are under way at once.
+pub const MAX_READS_AT_ONCE: usize = 16;
 
 /// Who calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,12 +88,41 @@ impl View {
         }
     }
 
+    /// Refuses to write a row that is written more often than the cloud takes.
+    fn admit(&self, key: &RowKey) -> Result<(), StoreError> {
+        let cloud = self.cloud();
+        let hot = |limit| cloud.heat.of(key, self.now()).units >= u64::from(limit);
+        if cloud.row_writes_per_s.is_some_and(hot) {
+            count(&cloud.meter.table_throttles, 1);
+            return Err(StoreError::Throttled);
+        }
+        Ok(())
+    }
+
+    /// A row was written, and now has `row_bytes`.
+    fn wrote(&self, key: &RowKey, row_bytes: usize, indexed: bool) {
+        let cloud = self.cloud();
+        let units = cloud.meter.wrote(cloud.provider.prices(), row_bytes, indexed);
+        cloud.meter.felt(cloud.heat.wrote(key, units, self.now()));
+    }
+
     fn read(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
         let cloud = self.cloud();
         let found = cloud.watch.reading(key, || cloud.store.get(key, self.now()))?;
         cloud.meter.read(cloud.provider.prices(), found.row_bytes);
         self.answered(found.row_bytes);
         Ok(found.answer)
+    }
+
+    /// Reads the rows of one request.
+    async fn read_several(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        let half = self.half_table();
+        self.sent(keys.iter().map(|key| key.as_str().len()).sum());
+        queue::sleep(half).await;
+        count(&self.cloud().meter.table_gets, keys.len() as u64);
+        let rows = keys.iter().map(|key| self.read(key)).collect::<Result<_, _>>()?;
+        queue::sleep(half).await;
+        Ok(rows)
     }
 }
 
@@ -114,8 +146,9 @@ impl Table for View {
         self.sent(key.as_str().len() + row.body.len());
         queue::sleep(half).await;
         count(&cloud.meter.table_creates, 1);
+        self.admit(key)?;
         let created = cloud.store.create(key, row, self.now()).await?;
-        cloud.meter.wrote(cloud.provider.prices(), created.row_bytes, created.indexed);
+        self.wrote(key, created.row_bytes, created.indexed);
         if created.changed {
             cloud.watch.wrote(key);
         } else {
@@ -137,15 +170,9 @@ impl Table for View {
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_ROWS_PER_READ) {
-            let half = self.half_table();
-            self.sent(keys.iter().map(|key| key.as_str().len()).sum());
-            queue::sleep(half).await;
-            count(&self.cloud().meter.table_gets, keys.len() as u64);
-            for key in keys {
-                rows.push(self.read(key)?);
-            }
-            queue::sleep(half).await;
+        for keys in keys.chunks(MAX_ROWS_PER_READ * MAX_READS_AT_ONCE) {
+            let requests = keys.chunks(MAX_ROWS_PER_READ).map(|keys| self.read_several(keys));
+            rows.extend(try_join_all(requests).await?.into_iter().flatten());
         }
         Ok(rows)
     }
@@ -155,8 +182,9 @@ impl Table for View {
         self.sent(key.as_str().len() + arrival.value.len());
         queue::sleep(half).await;
         count(&cloud.meter.table_arrives, 1);
+        self.admit(key)?;
         let arrived = cloud.store.arrive(key, arrival, self.now()).await?;
-        cloud.meter.wrote(cloud.provider.prices(), arrived.row_bytes, arrived.indexed);
+        self.wrote(key, arrived.row_bytes, arrived.indexed);
         if arrived.changed {
             cloud.watch.wrote(key);
         }
@@ -184,8 +212,9 @@ impl Table for View {
         self.sent(key.as_str().len());
         queue::sleep(half).await;
         count(&cloud.meter.table_postpones, 1);
+        self.admit(key)?;
         let moved = cloud.store.postpone(key, check_at, self.now()).await?;
-        cloud.meter.wrote(cloud.provider.prices(), moved.row_bytes, moved.indexed);
+        self.wrote(key, moved.row_bytes, moved.indexed);
         queue::sleep(half).await;
         Ok(())
     }

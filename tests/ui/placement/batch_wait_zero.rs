@@ -8,9 +8,9 @@ jointlambda::workflow! {
         double(double(x).await).await
     }
 
-    #[function(batch(size = 32, wait = "2s"))]
-    async fn double(x: u32) -> u32 {
-        2 * x
+    #[function(batch(size = 32, wait = "0s"))]
+    async fn double(items: Vec<u32>) -> Vec<u32> {
+        items.iter().map(|x| 2 * x).collect()
     }
 }
 

@@ -1,0 +1,189 @@
+//! Batch functions: the calls of many runs gather in a row, and the function runs on all of them
+//! at once.
+//!
+//! A call is a *member* of the first row of its time that has room. Which rows those are follows
+//! from when it was committed, so that whoever dispatches it again finds it where it is. A row is
+//! closed when it has its members, or is sealed: when it is full, or has waited for long enough.
+//! Whoever seals it runs the function, and decides the outcome of each member by itself. What
+//! cannot be decided together is sent alone; so is, by a sweep, what was lost.
+
+mod flush;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backend::{Arrival, Row, Timestamp},
+    codec,
+    commit::Actor,
+    definition::{BatchDef, FunctionDef, FunctionIndex},
+    dispatch::{Outgoing, Way},
+    envelope::{Batch, Envelope, EventId, Place, Task, Value, instance_key},
+    error::Fault,
+    id::{Digest, RowKey, RunId},
+    payload::fits_batch,
+    retry,
+    runtime::Runtime,
+};
+
+/// The most rows of one time: who finds no room in them goes alone.
+pub(crate) const MAX_ROWS: u32 = 4096;
+/// Rows that are read at once to find one with room.
+const ROWS_PER_READ: u32 = 16;
+
+/// A slot of a batch row.
+#[derive(Debug, Serialize, Deserialize)]
+struct Slot {
+    /// Whose value the envelope is, when it is stored elsewhere.
+    of: Option<RunId>,
+    /// The envelope of the member's call.
+    envelope: Value,
+}
+
+/// The body of a batch row that is sealed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seal {
+    /// The event whose copies run the function.
+    event: EventId,
+}
+
+impl Runtime {
+    /// A function that gathers batches, and how.
+    pub(crate) fn gathering(
+        &self,
+        function: FunctionIndex,
+    ) -> Result<(&'static FunctionDef, &'static BatchDef), Fault> {
+        let def = self.definition.functions.get(usize::from(function));
+        def.and_then(|def| Some((def, def.batch.as_ref()?)))
+            .ok_or_else(|| Fault::Poison(format!("function {function} gathers no batches")))
+    }
+
+    /// Makes a call, committed at `since`, a member of a batch, and sees to it that the batch is
+    /// flushed. Idempotent. When it is sent `again` and its batch is under way already, it goes
+    /// alone, too: that batch may be what was lost.
+    pub(crate) async fn gather(&self, one: &Outgoing, since: Timestamp, again: bool) -> Result<(), Fault> {
+        let mut functions = self.definition.functions.iter();
+        let index = functions.position(|def| std::ptr::eq(def, one.function));
+        let unknown = || Fault::Poison(format!("`{}` is of another workflow", one.function.name));
+        let function = index.ok_or_else(unknown)? as FunctionIndex;
+        let (def, gathers) = self.gathering(function)?;
+        let table = &self.cloud(def.on)?.table;
+        let (slot, value) = self.slot(one, def, gathers).await?;
+        let expires_at = self.expires_at(&**table, &one.envelope.term);
+        let mut batch = Batch { function, epoch: since / gathers.wait_ms, index: 0, due: 0 };
+        let arrival = Arrival { value, only_open: true, ..Arrival::at(slot, gathers.size, expires_at) };
+        loop {
+            let key = self.batch_key(&batch);
+            let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+            if answer.fresh {
+                if answer.filled >= gathers.size {
+                    return self.call_for(one, batch).await;
+                }
+                if answer.filled == 1 {
+                    batch.due = table.now() + gathers.wait_ms;
+                    return self.call_for(one, batch).await;
+                }
+                return Ok(());
+            }
+            if !answer.closed {
+                let row = match answer.row {
+                    Some(row) => row,
+                    None => retry::store(|| table.get(&key)).await?.unwrap_or_default(),
+                };
+                if row.slots.get(&slot) == Some(&arrival.value) {
+                    // It is in, and whoever put it there may have died right then.
+                    if row.body.is_some() {
+                        return if again { self.invoke(one).await } else { Ok(()) };
+                    }
+                    if answer.filled < gathers.size {
+                        batch.due = table.now() + gathers.wait_ms;
+                    }
+                    return self.call_for(one, batch).await;
+                }
+            }
+            match self.next_with_room(batch, gathers, &arrival).await? {
+                Some(index) => batch.index = index,
+                None => {
+                    tracing::warn!(function = def.name, "no room in {MAX_ROWS} batches: sent alone");
+                    return self.invoke(one).await;
+                }
+            }
+        }
+    }
+
+    /// The first row after that of `batch` that has room for a member, or has the member.
+    async fn next_with_room(
+        &self,
+        batch: Batch,
+        gathers: &BatchDef,
+        member: &Arrival,
+    ) -> Result<Option<u32>, Fault> {
+        let (def, _) = self.gathering(batch.function)?;
+        let table = &self.cloud(def.on)?.table;
+        let mut first = batch.index + 1;
+        while first < MAX_ROWS {
+            let some = first..(first + ROWS_PER_READ).min(MAX_ROWS);
+            let keys: Vec<_> = some.clone().map(|index| self.batch_key(&Batch { index, ..batch })).collect();
+            let rows = retry::store(|| table.get_many(&keys)).await?;
+            let fits = |row: &Option<Row>| {
+                row.as_ref().is_none_or(|row| match row.slots.get(&member.slot) {
+                    Some(value) => *value == member.value,
+                    None => row.body.is_none() && row.slots.len() < gathers.size as usize,
+                })
+            };
+            if let Some(found) = some.zip(&rows).find_map(|(index, row)| fits(row).then_some(index)) {
+                return Ok(Some(found));
+            }
+            first += ROWS_PER_READ;
+        }
+        Ok(None)
+    }
+
+    /// Invokes a function for a batch.
+    async fn call_for(&self, one: &Outgoing, batch: Batch) -> Result<(), Fault> {
+        let envelope = Envelope {
+            event: fastrand::u32(..),
+            objects: 0,
+            frames: Vec::new(),
+            task: Task::Batch(batch),
+            ..one.envelope.clone()
+        };
+        self.invoke(&Outgoing { function: one.function, envelope, way: Way::Alone }).await
+    }
+
+    /// The slot of a member, and what it holds: the same whoever dispatches the call.
+    async fn slot(
+        &self,
+        one: &Outgoing,
+        def: &FunctionDef,
+        gathers: &BatchDef,
+    ) -> Result<(u32, Bytes), Fault> {
+        let envelope = Envelope { event: 0, ..one.envelope.clone() };
+        let Task::Call(call) = &envelope.task else {
+            return Err(Fault::Poison("only calls gather in batches".to_owned()));
+        };
+        let name = instance_key(&envelope.run, &envelope.frames, call.node, &call.turns);
+        let wire = envelope.encode();
+        let slot = if fits_batch(self.prices(def.on), wire.len(), gathers.size as usize) {
+            Slot { of: None, envelope: Value::Inline(wire) }
+        } else {
+            let actor = Actor::passing(envelope.run.clone(), envelope.term);
+            Slot { of: Some(envelope.run), envelope: self.store(&actor, wire, def.on, Place::Row).await? }
+        };
+        Ok((Digest::of(name.as_str().as_bytes()).short(), codec::pack(&slot)))
+    }
+
+    fn batch_key(&self, batch: &Batch) -> RowKey {
+        RowKey::batch(self.definition, batch.function, batch.epoch, batch.index)
+    }
+}
+
+/// The envelope in a slot of a batch row, or where it is; for a watch on what is sent.
+#[cfg(feature = "local")]
+pub(crate) fn peek(slot: &[u8]) -> Option<Result<Bytes, RowKey>> {
+    let Slot { of, envelope } = codec::unpack(slot, "a slot").ok()?;
+    match envelope {
+        Value::Inline(wire) => Some(Ok(wire)),
+        Value::Stored(stored) => Some(Err(RowKey::value(&of?, &stored.digest))),
+    }
+}

@@ -1,0 +1,123 @@
+//! What has become of a run that a store holds, to stop it, and to go on with it.
+
+use super::*;
+
+fn of<'a>(command: &'a str, store: &'a Path, key: &'a str) -> Vec<&'a str> {
+    vec![command, "--store", store.to_str().expect("UTF-8"), "--id", key]
+}
+
+/// An input with a page that is bad for as long as `file` is there.
+fn bad_page(how: &str, file: &Path) -> String {
+    let page = format!("{how} while {}", file.display());
+    serde_json::json!({ "pages": ["a b c", page], "pause_ms": 0 }).to_string()
+}
+
+#[test]
+fn a_failed_run_is_shown_and_redriven_from_where_it_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, file) = (directory.path().join("runs"), directory.path().join("bad"));
+    std::fs::write(&file, "x").unwrap();
+    let input = bad_page("panic", &file);
+    assert_eq!(run(WORD_COUNT, &stored(&store, "k", &input)).code, Some(2));
+
+    let shown = run(WORD_COUNT, &of("status", &store, "k"));
+    assert_eq!((shown.code, &*shown.stderr), (Some(0), ""), "{shown:?}");
+    let lines: Vec<_> = shown.stdout.lines().collect();
+    assert!(lines[0].starts_with("run k has failed, "), "{shown:?}");
+    assert!(lines[1].starts_with("split[1] failed after 4 attempts: split panicked: "), "{shown:?}");
+    let line = |start: &str| {
+        lines.iter().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{shown:?}"))
+    };
+    assert!(line("  clean ").contains("committed after") && line("  clean ").ends_with("on AWS"));
+    assert!(line("  split  [1]").contains(", 4 deliveries: split panicked"));
+    assert!(line("  map ").ends_with("waits: 1 of 2 arrived"));
+    let json = run(WORD_COUNT, &[of("status", &store, "k"), vec!["--json"]].concat()).json();
+    assert_eq!(json["instances"].as_array().map(Vec::len), Some(lines.len() - 3));
+    assert_eq!(json["status"]["failed"]["attempts"], 4);
+
+    // Still bad: it fails again, and says so as `run` does.
+    let again = run(WORD_COUNT, &of("redrive", &store, "k"));
+    assert!(
+        again.code == Some(2) && again.stderr.contains("error: the run failed: split[1] failed after 4"),
+        "{again:?}"
+    );
+    std::fs::remove_file(&file).unwrap();
+    let redriven = run(WORD_COUNT, &[of("redrive", &store, "k"), vec!["--json"]].concat());
+    assert_eq!(redriven.code, Some(0), "{redriven:?}");
+    let json = redriven.json();
+    assert!(json["result"]["words"].as_u64() > Some(3), "{json}");
+    let spans = json["timeline"]["spans"].to_string();
+    assert!(!spans.contains("clean"), "what was committed is not called again: {spans}");
+    let run_again = run(WORD_COUNT, &[stored(&store, "k", &input), vec!["--json"]].concat()).json();
+    assert_eq!(run_again["result"], json["result"], "its key leads to the result");
+    let shown = run(WORD_COUNT, &of("status", &store, "k"));
+    assert!(shown.stdout.lines().next().unwrap().ends_with("it was redriven 2 times"), "{shown:?}");
+
+    let refused = run(WORD_COUNT, &of("redrive", &store, "k"));
+    assert_eq!(
+        refused.error(),
+        "error: the run has not failed, it has returned: only a failed run can be redriven\n"
+    );
+    let refused = run(WORD_COUNT, &of("cancel", &store, "k"));
+    assert_eq!(refused.error(), "error: run k has returned: it is too late to cancel it\n");
+}
+
+#[test]
+fn a_run_that_stopped_half_way_is_cancelled() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = pages(2, 10_000);
+    let mut child = spawn(WORD_COUNT, &stored(directory.path(), "k", &input));
+    let stderr = wait_for(&mut child, "clean: started");
+    let busy = run(WORD_COUNT, &of("status", directory.path(), "k"));
+    assert!(busy.error().contains("is in use by another process"), "{busy:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(stderr);
+    let shown = run(WORD_COUNT, &of("status", directory.path(), "k"));
+    assert!(shown.stdout.starts_with("run k is running\n\n  clean  open since "), "{shown:?}");
+    let cancelled = run(WORD_COUNT, &of("cancel", directory.path(), "k"));
+    assert_eq!((cancelled.code, &*cancelled.stderr), (Some(0), "run k was cancelled\n"), "{cancelled:?}");
+    let resumed = run(WORD_COUNT, &stored(directory.path(), "k", &input));
+    assert_eq!(resumed.error(), "error: the run was cancelled\nhint: start another with a new `--id`\n");
+    let shown = run(WORD_COUNT, &of("status", directory.path(), "k"));
+    assert!(
+        shown.stdout.starts_with("run k was cancelled, ")
+            && shown.stdout.contains("  clean  cancelled after "),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_function_that_ends_the_process_is_gone_on_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, file) = (directory.path().join("runs"), directory.path().join("bad"));
+    std::fs::write(&file, "xxx").unwrap();
+    let input = bad_page("abort", &file);
+    for _ in 0..3 {
+        let aborted = run(WORD_COUNT, &stored(&store, "k", &input));
+        assert_eq!(aborted.code, None, "{aborted:?}");
+    }
+    let resumed = run(WORD_COUNT, &stored(&store, "k", &input));
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    // Aborts are no outcome: what was committed before is not called again, and others run on.
+    assert!(resumed.stdout.contains("resumed, and took"), "{resumed:?}");
+    assert_eq!(run(WORD_COUNT, &stored(&store, "other", &pages(1, 0))).code, Some(0));
+}
+
+#[test]
+fn a_run_that_is_not_there_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    for command in ["status", "cancel", "redrive"] {
+        let nowhere = run(WORD_COUNT, &of(command, &directory.path().join("nowhere"), "k"));
+        assert!(nowhere.error().starts_with("error: there are no runs in "), "{nowhere:?}");
+        assert!(!directory.path().join("nowhere").exists(), "{command} makes no store");
+    }
+    assert_eq!(run(WORD_COUNT, &stored(directory.path(), "k", &pages(1, 0))).code, Some(0));
+    for command in ["status", "cancel", "redrive"] {
+        let unknown = run(WORD_COUNT, &of(command, directory.path(), "a\nb"));
+        assert!(unknown.error().starts_with("error: there is no run `a b` in "), "{unknown:?}");
+        assert_eq!(unknown.error().lines().count(), 2, "{unknown:?}");
+        let missing = run(WORD_COUNT, &[command, "--id", "k"]);
+        assert!(missing.error().contains("--store <DIR>"), "{missing:?}");
+    }
+}
