@@ -44,6 +44,8 @@ pub(crate) struct RunRecord {
     key: String,
     input: Digest,
     pub(crate) term: Term,
+    /// When the first of the rows goes by which its key leads to it.
+    kept_until: Timestamp,
     pub(crate) objects: CloudSet,
     pub(crate) first: Value,
     /// What `first` says, without its values, when it is stored.
@@ -120,6 +122,9 @@ pub enum RedriveError {
         /// The hash of this build.
         ours: u64,
     },
+    /// The rows that its key leads to go soon, and then nobody could tell that it was redriven.
+    #[error("the run was started too long ago, its rows go soon: start another with a new key")]
+    TooLate,
     /// It has been redriven as often as a run can be.
     #[error("the run has failed again after {MAX_REDRIVES} redrives: start another with a new key")]
     TooOften,
@@ -220,7 +225,8 @@ impl<W: Workflow> Client<W> {
             }
         }
         let actor = Actor::passing(run.clone(), runtime.term_from(home.table.now()));
-        match self.create(&actor, key, digest, first).await? {
+        let kept_until = runtime.expires_at(&*home.table, &actor.term);
+        match self.create(&actor, key, digest, first, kept_until).await? {
             None => Ok(run),
             Some(row) => self.resume(key, run, digest, row).await,
         }
@@ -234,6 +240,7 @@ impl<W: Workflow> Client<W> {
         key: &str,
         input: Digest,
         mut first: Continuation,
+        kept_until: Timestamp,
     ) -> Result<Option<Row>, Fault> {
         let (runtime, mut objects) = (&self.runtime, 0);
         let home = runtime.cloud(runtime.definition.home)?;
@@ -247,6 +254,7 @@ impl<W: Workflow> Client<W> {
             key: key.to_owned(),
             input,
             term: actor.term,
+            kept_until,
             objects,
             sketch: stored.is_some().then(|| Sketch::of(&first)),
             first: stored.unwrap_or(Value::Inline(inline)),
@@ -401,8 +409,11 @@ impl<W: Workflow> Client<W> {
     /// the key and the id of the failed one lead from then on. Gives its id. To redrive twice is
     /// to redrive once.
     ///
+    /// Its deadline comes before the rows of the failed one go, see [`Options::retention`].
+    ///
     /// # Errors
-    /// [`RedriveError::NotFailed`] for a run that has not failed.
+    /// [`RedriveError::NotFailed`] for a run that has not failed; [`RedriveError::TooLate`] for one
+    /// the rows of which go soon.
     pub async fn redrive(&self, run: &RunId) -> Result<RunId, RedriveError> {
         let latest = self.latest(run).await?;
         let (run, row, redrives) = latest.ok_or_else(|| RedriveError::NoSuchRun(run.clone()))?;
@@ -422,6 +433,8 @@ impl<W: Workflow> Client<W> {
         let record = record_of(&row)?;
         self.check_definition(record.definition)
             .map_err(|(theirs, ours)| RedriveError::OtherDefinition { theirs, ours })?;
+        let now = self.table()?.now();
+        let term = self.runtime.term_within(now, record.kept_until).ok_or(RedriveError::TooLate)?;
         let failed = Actor::passing(run.clone(), record.term);
         let left = match self.take_over(&failed, &record).await {
             Ok(left) => left,
@@ -431,10 +444,10 @@ impl<W: Workflow> Client<W> {
             }
             Err(fault) => return Err(fault.into()),
         };
-        let again = Actor::passing(run.redriven(), self.runtime.term_from(self.table()?.now()));
+        let again = Actor::passing(run.redriven(), term);
         // The link comes first: no run goes on that its key does not lead to.
         self.mark(&failed, REDRIVEN, codec::pack(&again.run)).await?;
-        if let Some(row) = self.create(&again, &record.key, record.input, left).await? {
+        if let Some(row) = self.create(&again, &record.key, record.input, left, record.kept_until).await? {
             let record = record_of(&row)?;
             let again = Actor::passing(again.run.clone(), record.term);
             self.runtime.resume(&again, &record, None).await?;

@@ -50,8 +50,8 @@ pub struct Runtime {
     here: CloudIndex,
 }
 
-/// How long after the deadline of its run a row stays at least, beside the longest execution: more
-/// than the clocks of clouds and machines differ.
+/// How long after the deadline of its run a row stays at least, beside the longest execution and the
+/// time until the next sweep: more than the clocks of clouds and machines differ, and a sweep takes.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
 /// The longest time between two looks at a run.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -109,9 +109,23 @@ impl Runtime {
 
     /// When a row of a run of this term, written now, may disappear.
     pub(crate) fn expires_at(&self, table: &dyn Table, term: &Term) -> Timestamp {
-        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
-        let last = term.deadline + longest.unwrap_or(0) + CLOCKS_DIFFER.as_millis() as u64;
+        let last = term.deadline + self.afterwards();
         last.max(table.now() + self.options.retention.as_millis() as u64)
+    }
+
+    /// How long after the deadline of a run its rows may still be needed, in milliseconds: by a
+    /// function that runs then, and by the sweep that comes to it and fails it.
+    fn afterwards(&self) -> u64 {
+        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
+        longest.unwrap_or(0) + self.pause(0) + CLOCKS_DIFFER.as_millis() as u64
+    }
+
+    /// The term of a run that begins now and has ended for good when rows go that are kept until
+    /// then; none, when that leaves no time for a sweep.
+    pub(crate) fn term_within(&self, now: Timestamp, kept_until: Timestamp) -> Option<Term> {
+        let term = self.term_from(now);
+        let latest = kept_until.saturating_sub(self.afterwards());
+        (latest >= now + self.pause(0)).then_some(Term { deadline: term.deadline.min(latest), ..term })
     }
 
     /// What is recorded of an outcome that `actor` decides now.
