@@ -352,7 +352,11 @@ impl<W: Workflow> Client<W> {
             let returned = status_of(&row)? == Status::Returned;
             let (found, more) = self.runtime.instances(&actor, &record, returned, room).await?;
             truncated |= more;
-            let next = redriven_as(&row)?;
+            let next = match redriven_as(&row)? {
+                Some(next) if self.row(&next).await?.is_some() => Some(next),
+                // A link without a run: whoever redrove it died right then.
+                _ => None,
+            };
             // Of a run that was redriven only what was committed counts; the rest goes on there.
             let counts =
                 |one: &InstanceReport| next.is_none() || matches!(one.state, InstanceState::Committed { .. });

@@ -1,5 +1,5 @@
 //! Where the outcome of an instance is decided: its home row is created once, or the slot where
-//! its branch ends is filled once. Only this module and `join.rs` decide an outcome.
+//! its branch ends is filled once. Only this module, `join.rs` and `first.rs` decide an outcome.
 
 use std::sync::{
     Arc,
@@ -251,11 +251,12 @@ impl Runtime {
         let is_ours = settled.stamp().event == instance.actor.event;
         // Once the run has ended there is nothing left to go on with; and what led here may have
         // been stored after that.
-        let asks = is_ours || instance.objects != 0;
+        let has_failed = matches!(settled, Settled::Ended(Arrived { ended: Ended::Failed(_), .. }));
+        let asks = is_ours || has_failed || instance.objects != 0;
         let is_over = asks && self.is_over(&instance.actor.run, instance.objects).await?;
         Ok(match settled {
-            // It fails its run, or the branch that may fail, wherever it is found.
-            Settled::Ended(Arrived { ended: Ended::Failed(_), .. }) => true,
+            // It fails its run, or the branch that may fail, whoever finds it.
+            _ if has_failed => !is_over,
             Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => false,
             _ => instance.actor.follows_all || is_ours && !is_over,
         })

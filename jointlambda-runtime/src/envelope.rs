@@ -214,10 +214,10 @@ pub struct Stored {
 /// Which store holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Place {
-    /// A row of its own, which also says whose output it is, and expires with the others.
+    /// A row of its own, which expires with the others.
     #[serde(rename = "r")]
     Row,
-    /// The same, with an [`Output`] around the value.
+    /// The same, which also says whose output it is.
     #[serde(rename = "u")]
     Output,
     /// An object that goes when the run ends.

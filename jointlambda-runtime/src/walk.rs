@@ -43,6 +43,8 @@ struct Part {
     objects: CloudSet,
     /// When it was committed.
     since: Timestamp,
+    /// Whether its branch has ended: then only what is late in it is looked for.
+    is_over: bool,
 }
 
 /// A call that is open, where, and since when.
@@ -56,6 +58,8 @@ pub(crate) struct Lost {
 /// What came of looking at a part.
 #[derive(Default)]
 struct Found {
+    /// Whether the branch of the part has ended.
+    is_over: bool,
     parts: Vec<Part>,
     lost: Vec<Lost>,
     looked_at: usize,
@@ -90,7 +94,7 @@ impl<'a> Walk<'a> {
     async fn root(&self, record: &RunRecord) -> Result<Part, Fault> {
         let first = codec::unpack(&self.runtime.fetch(&self.actor.run, &record.first).await?, "a run row")?;
         let (objects, since) = (record.objects, self.actor.term.started_at);
-        Ok(Part { frames: Vec::new(), continuation: first, objects, since })
+        Ok(Part { frames: Vec::new(), continuation: first, objects, since, is_over: false })
     }
 
     /// Looks at parts side by side, for as long as there are any.
@@ -121,11 +125,12 @@ impl<'a> Walk<'a> {
     }
 
     async fn look_at(&self, part: Part) -> Result<Found, Fault> {
-        let mut found = Found { looked_at: 1, ..Found::default() };
-        let Part { frames, continuation, objects, since } = part;
+        let Part { frames, continuation, objects, since, is_over } = part;
+        let mut found = Found { is_over, looked_at: 1, ..Found::default() };
         match continuation {
             Continuation::Call(call) => self.call(frames, call, objects, since, &mut found).await?,
             Continuation::Fork(fork) => self.fork(frames, fork, objects, since, &mut found).await?,
+            Continuation::Return(_) | Continuation::Err(_) if is_over => {}
             Continuation::Return(value) => {
                 let (ended, stamp) = (Ended::Returned(value), self.runtime.stamp(self.actor));
                 self.arrive(frames, Arrived { ended, objects, stamp }, &mut found).await?;
@@ -226,7 +231,7 @@ impl<'a> Walk<'a> {
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             let settled = self.leap(&mut instance, node, settled, found).await?;
             self.go_on(instance.clone(), settled, found).await?;
-            if first.is_none() || !self.stops_late_branches() {
+            if !self.stops_late_branches() {
                 return Ok(());
             }
             is_decided = true;
@@ -243,10 +248,11 @@ impl<'a> Walk<'a> {
         let arrived = self.runtime.arrived(&self.actor.run, &frames, &frame).await?;
         found.looked_at += arrived.len().div_ceil(WIDTH as usize);
         let full_leaf = |leaf: &[Option<Arrived>]| match first {
-            None => leaf.iter().all(Option::is_some),
+            None => !is_decided && leaf.iter().all(Option::is_some),
             Some(first) => !is_decided && first::is_due(first, leaf),
         };
         let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
+        let stops_late = self.stops_late_branches();
         // What is due waits for no branch.
         let waits = first.is_none() || matches!(self.errand, Errand::Stop) || !full[0];
         // One branch of a full row arrives again, in case nobody went on from there.
@@ -256,11 +262,19 @@ impl<'a> Walk<'a> {
             let mut around = frames.clone();
             around.push(Frame { index, ..frame.clone() });
             match arrived {
-                None if waits => open.push(Part { frames: around, continuation, objects, since }),
-                Some(arrived) if std::mem::take(&mut again[(index / WIDTH) as usize]) => {
-                    self.arrive(around, arrived, found).await?;
+                None if waits => {
+                    let is_over = found.is_over || is_decided;
+                    open.push(Part { frames: around, continuation, objects, since, is_over });
                 }
-                _ => {}
+                None => {}
+                Some(arrived) => {
+                    if std::mem::take(&mut again[(index / WIDTH) as usize]) {
+                        self.arrive(around.clone(), arrived, found).await?;
+                    }
+                    if stops_late {
+                        open.push(Part { frames: around, continuation, objects, since, is_over: true });
+                    }
+                }
             }
         }
         if open.len() > MAX_LOOKED_AT {
@@ -296,10 +310,11 @@ impl<'a> Walk<'a> {
                     fired => fired?,
                 }
             }
-            Errand::Stop => match self.runtime.undecided_fan_in(&full).await? {
+            Errand::Stop => match self.runtime.undecided_fan_in(&full).await {
                 // Nothing is decided between such a fan-in and the call that follows it.
-                Some(settled) => Some((full.join, settled)),
-                None => {
+                Ok(Some(settled)) => Some((full.join, settled)),
+                Err(fault) if !fault.is_of_the_code() => return Err(fault),
+                Ok(None) | Err(_) => {
                     let node = self.runtime.join_node(full.join.node)?;
                     return Box::pin(self.cancel(full.join, node, found)).await;
                 }
@@ -313,6 +328,10 @@ impl<'a> Walk<'a> {
 
     /// Decides that an instance is cancelled; if it is decided already, goes on from there.
     async fn cancel(&self, instance: Instance, node: &NodeDef, found: &mut Found) -> Result<(), Fault> {
+        if node.tail && instance.frames.is_empty() {
+            // That is the end of the run, which comes when everything else has been stopped.
+            return Ok(());
+        }
         let settled = self.runtime.commit_end(&instance, node, Ended::Cancelled).await?;
         self.go_on(instance, settled, found).await
     }
@@ -321,19 +340,25 @@ impl<'a> Walk<'a> {
         match settled {
             Settled::Next(Next { continuation, objects, stamp }) => {
                 let since = self.actor.term.started_at + stamp.at_ms;
-                found.parts.push(Part { frames: instance.frames, continuation, objects, since });
+                let is_over = found.is_over;
+                found.parts.push(Part { frames: instance.frames, continuation, objects, since, is_over });
                 Ok(())
             }
             Settled::Ended(arrived) => match (&arrived.ended, self.errand) {
                 // A failed instance fails the branch that may fail, or the run, wherever it is.
-                (Ended::Failed(_), Errand::Resume { .. }) => match first::innermost(&instance.frames) {
-                    None => self.runtime.end(self.actor, arrived.ended, arrived.objects).await,
-                    Some(branch) => {
+                (Ended::Failed(_), _) if found.is_over => Ok(()),
+                (Ended::Failed(_), errand) => match (first::innermost(&instance.frames), errand) {
+                    (None, Errand::Stop) => Ok(()),
+                    (None, Errand::Resume { .. }) => {
+                        self.runtime.end(self.actor, arrived.ended, arrived.objects).await
+                    }
+                    (Some(branch), _) => {
                         instance.frames.truncate(branch + 1);
                         self.arrive(instance.frames, arrived, found).await
                     }
                 },
-                (Ended::Failed(_) | Ended::Cancelled, _) => Ok(()),
+                (Ended::Cancelled, _) => Ok(()),
+                (Ended::Returned(_) | Ended::Err(_), _) if found.is_over => Ok(()),
                 (Ended::Returned(_) | Ended::Err(_), _) => self.arrive(instance.frames, arrived, found).await,
             },
         }

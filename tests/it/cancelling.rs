@@ -172,6 +172,62 @@ mod nest {
     }
 }
 
+/// A race in a fan-in that waits for the first two.
+mod race {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn race(n: u64) -> Result<Vec<u64>> {
+            let won = first_ok(2, 0..n, async |x| {
+                let drawn = draw(x).await?;
+                race!(look(drawn.0), async { draw(drawn.0).await.map(|(x, _)| x) })
+            })
+            .await?;
+            Ok(vec![look(won[0]).await?, look(won[1]).await?])
+        }
+
+        #[function(on = ALI, failover = [AWS])]
+        async fn draw(x: u64) -> Result<(u64, u64)> {
+            if x == 1 { Err(Error::new("not this one")) } else { Ok((7, crate::many_faults::nonce())) }
+        }
+
+        #[function(on = AWS)]
+        async fn look(x: u64) -> Result<u64> { Ok(x) }
+    }
+}
+
+/// Branches that share batches.
+mod member {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn member(n: u64) -> u64 {
+            let all = fan_out(0..n, async |x| {
+                let (y, drawn) = square(x).await;
+                next(y, drawn).await
+            })
+            .await;
+            square(all.iter().sum::<u64>()).await.0
+        }
+
+        #[function(on = ALI, failover = [AWS], batch(size = 2, wait = "2s"))]
+        async fn square(items: Vec<u64>) -> Vec<(u64, u64)> {
+            items.into_iter().map(|x| (x * x, crate::many_faults::nonce())).collect()
+        }
+
+        #[function(on = AWS)]
+        async fn next(x: u64, _drawn: u64) -> u64 { x + 1 }
+    }
+}
+
 /// A fan-out that is started by relays, with a fan-in of several rows.
 pub(crate) mod wide {
     use jointlambda::prelude::*;
@@ -216,6 +272,16 @@ fn a_loop_of_joins_is_cancelled_anywhere() {
 #[test]
 fn fan_outs_in_fan_outs_are_cancelled_anywhere() {
     is_cancelled_anywhere::<nest::Nest>(2, 17);
+}
+
+#[test]
+fn branches_that_are_raced_are_cancelled_anywhere() {
+    is_cancelled_anywhere::<race::Race>(3, 7);
+}
+
+#[test]
+fn members_of_batches_are_cancelled_anywhere() {
+    is_cancelled_anywhere::<member::Member>(3, 3);
 }
 
 #[test]

@@ -314,6 +314,18 @@ where
     }
 }
 
+/// Tries every single fault of a run of `W` on `input`, which must be short enough.
+pub(crate) fn survive_all_single_faults<W: Workflow>(input: W::Input)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let subject = Subject::<W>::new(vec![input]);
+    let (name, operations) = (W::definition().name, subject.calm.len());
+    assert!(operations <= LONGEST, "{name} has {operations} operations: enumerate a shorter one");
+    subject.survive_single_faults();
+}
+
 /// Tries every single fault of a run that may end in several ways.
 pub(crate) fn survive_single_faults_where<W: Workflow>(
     input: W::Input,
@@ -529,6 +541,6 @@ where
 }
 
 fn crashes(schedule: &Schedule) -> usize {
-    let crash = |action: &Action| !matches!(action, Action::Delay(_) | Action::Duplicate(_) | Action::Drop);
+    let crash = |action: &Action| matches!(action, Action::CrashBefore | Action::CrashAfter);
     schedule.0.iter().filter(|(_, action)| crash(action)).count()
 }

@@ -155,6 +155,46 @@ mod glue {
     }
 }
 
+mod together {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// The first branches that are `Ok`, each of which is in a batch; some of both fail.
+        #[workflow]
+        pub(crate) async fn together(n: u64) -> Result<u64> {
+            let won = first_ok(2, 0..n, async |x| {
+                let (y, seen) = gathered(x).await;
+                if x == 0 { flaky(y, seen).await } else { sink(y, seen).await }
+            })
+            .await?;
+            let (last, seen) = gathered(won.len() as u64 * 100).await;
+            flaky(last, seen).await
+        }
+
+        #[function(on = ALI, failover = [AWS], batch(size = 2, wait = "300ms"), timeout = "60s")]
+        async fn gathered(items: Vec<u64>) -> Vec<(u64, u64)> {
+            items.into_iter().map(|x| (x, super::called("gathered", x))).collect()
+        }
+
+        #[function(on = AWS)]
+        async fn flaky(x: u64, seen: u64) -> Result<u64> {
+            super::may_fail("flaky");
+            super::saw(x, seen);
+            Ok(x)
+        }
+
+        #[function(on = AWS)]
+        async fn sink(x: u64, seen: u64) -> Result<u64> {
+            super::saw(x, seen);
+            tokio::time::sleep(std::time::Duration::from_millis(x * 50)).await;
+            Ok(x)
+        }
+    }
+}
+
 thread_local! {
     /// What each value was seen to be made of.
     static SEEN: RefCell<BTreeMap<u64, BTreeSet<u64>>> = const { RefCell::new(BTreeMap::new()) };
@@ -266,6 +306,8 @@ async fn until_redriven<W: Workflow>(
     let mut last = None;
     for _ in 0..TRIES {
         let crashes = faults.happened();
+        let report = faults.client(client.report(run)).await;
+        assert!(!matches!(report, Some(Err(RunError::NoSuchRun(_)))), "it is there at any moment");
         last = faults.client(client.redrive(run)).await.map(|redriven| redriven.map(|_| ()));
         match &last {
             // Another was faster, and the run has ended since.
@@ -312,6 +354,13 @@ fn a_chain_goes_on_from_the_call_that_failed() {
 fn branches_that_still_run_are_stopped_or_count() {
     for after_ms in [0, 50, 110, 390, 480, 3000] {
         goes_on_whatever_happens::<branches::Branches>(3, Duration::from_millis(after_ms), 1);
+    }
+}
+
+#[test]
+fn batches_and_branches_that_are_raced_go_on_from_what_was_decided() {
+    for after_ms in [0, 100] {
+        goes_on_whatever_happens::<together::Together>(3, Duration::from_millis(after_ms), 1);
     }
 }
 
