@@ -48,8 +48,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In `src/main.rs`, [`main!`] makes it a command that runs the workflow on embedded clouds, draws
-//! it, and prints its definition.
+//! In `src/main.rs`, [`main!`] makes it a command that runs the workflow on embedded clouds, says what
+//! has become of a run, cancels and redrives it, draws the workflow, and prints its definition.
 
 /// Declares a workflow: its clouds, its functions, and the function that calls them.
 ///
