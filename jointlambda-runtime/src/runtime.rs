@@ -22,8 +22,7 @@ pub struct Options {
     pub retention: Duration,
     /// How long after its start a run that has not ended is first looked at by a sweep, and how
     /// long a call may be open before it is invoked again (its timeout, if that is longer, with the
-    /// wait of its batch). Later
-    /// looks are a quarter of the run's age apart, an hour at most.
+    /// wait of its batch). Later looks are a quarter of the run's age apart, an hour at most.
     pub check_after: Duration,
     /// How long after its start a run that has not ended is failed.
     pub deadline: Duration,
@@ -116,7 +115,7 @@ impl Runtime {
     /// How long after the deadline of a run its rows may still be needed, in milliseconds: by a
     /// function that runs then, and by the sweep that comes to it and fails it.
     fn afterwards(&self) -> u64 {
-        let longest = self.definition.functions.iter().map(|function| function.timeout_ms).max();
+        let longest = self.definition.functions.iter().map(FunctionDef::delivery_ms).max();
         longest.unwrap_or(0) + self.pause(0) + CLOCKS_DIFFER.as_millis() as u64
     }
 
