@@ -87,6 +87,19 @@ pub enum StartError {
     Fault(#[from] Fault),
 }
 
+/// A run that another version of the workflow started: its rows are not for this one to read.
+#[derive(Debug, Error)]
+#[error(
+    "the run was started by another version of the workflow ({theirs:016x}, this is {ours:016x}): use that version"
+)]
+#[non_exhaustive]
+pub struct OtherDefinition {
+    /// The definition's hash that the run was started with.
+    pub theirs: u64,
+    /// The hash of this build.
+    pub ours: u64,
+}
+
 /// Why a run has no result.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -100,6 +113,9 @@ pub enum RunError {
     /// There is no such run.
     #[error("there is no run {0}")]
     NoSuchRun(RunId),
+    /// Asked for more than its result, and it is another version's.
+    #[error(transparent)]
+    OtherDefinition(#[from] OtherDefinition),
     /// The stores failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -112,16 +128,9 @@ pub enum RedriveError {
     /// Only a run that failed has something left to do that nobody does.
     #[error("the run has not failed, it {0}: only a failed run can be redriven")]
     NotFailed(Status),
-    /// The run was started by another version of the workflow.
-    #[error(
-        "the run was started by another version of the workflow ({theirs:016x}, this is {ours:016x}): redrive it with that version"
-    )]
-    OtherDefinition {
-        /// The definition's hash that the run was started with.
-        theirs: u64,
-        /// The hash of this build.
-        ours: u64,
-    },
+    /// It is another version's.
+    #[error(transparent)]
+    OtherDefinition(#[from] OtherDefinition),
     /// The rows that its key leads to go soon, and then nobody could tell that it was redriven.
     #[error("the run was started too long ago, its rows go soon: start another with a new key")]
     TooLate,
@@ -335,8 +344,8 @@ impl<W: Workflow> Client<W> {
     /// instance.
     ///
     /// # Errors
-    /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::Fault`] also
-    /// for a run of another version of the workflow, whose rows this one cannot read.
+    /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::OtherDefinition`]
+    /// for a run of another version of the workflow.
     pub async fn report(&self, run: &RunId) -> Result<RunReport, RunError> {
         let mut instances = Vec::new();
         let mut truncated = false;
@@ -344,9 +353,7 @@ impl<W: Workflow> Client<W> {
         let mut redrives = 0;
         loop {
             let row = self.row(&run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
-            let record = record_of(&row)?;
-            self.check_definition(record.definition)
-                .map_err(|(theirs, ours)| Fault::Poison(format!("the run is of another version of the workflow (definition {theirs:016x}, this build has {ours:016x})")))?;
+            let record = self.of_this_version(record_of(&row)?)?;
             let actor = Actor::passing(run.clone(), record.term);
             let room = MAX_REPORTED.saturating_sub(instances.len()).max(1);
             let returned = status_of(&row)? == Status::Returned;
@@ -395,9 +402,7 @@ impl<W: Workflow> Client<W> {
         if row.slots.contains_key(&END) {
             return Ok(status_of(&row)?);
         }
-        let record = record_of(&row)?;
-        self.check_definition(record.definition)
-            .map_err(|(theirs, ours)| Fault::Poison(format!("the run is of another version of the workflow (definition {theirs:016x}, this build has {ours:016x}): cancel it with that version")))?;
+        let record = self.of_this_version(record_of(&row)?)?;
         let actor = Actor::passing(run.clone(), record.term);
         self.mark(&actor, CANCEL, bytes::Bytes::new()).await?;
         let (table, key) = (self.table()?, RowKey::run(&run));
@@ -434,9 +439,7 @@ impl<W: Workflow> Client<W> {
         if redrives >= MAX_REDRIVES {
             return Err(RedriveError::TooOften);
         }
-        let record = record_of(&row)?;
-        self.check_definition(record.definition)
-            .map_err(|(theirs, ours)| RedriveError::OtherDefinition { theirs, ours })?;
+        let record = self.of_this_version(record_of(&row)?)?;
         let now = self.table()?.now();
         let term = self.runtime.term_within(now, record.kept_until).ok_or(RedriveError::TooLate)?;
         let failed = Actor::passing(run.clone(), record.term);
@@ -494,9 +497,10 @@ impl<W: Workflow> Client<W> {
         Ok(())
     }
 
-    fn check_definition(&self, theirs: u64) -> Result<(), (u64, u64)> {
-        let ours = self.runtime.definition.hash;
-        if theirs == ours { Ok(()) } else { Err((theirs, ours)) }
+    /// The record of a run, unless it is another version's.
+    fn of_this_version(&self, record: RunRecord) -> Result<RunRecord, OtherDefinition> {
+        let (theirs, ours) = (record.definition, self.runtime.definition.hash);
+        if theirs == ours { Ok(record) } else { Err(OtherDefinition { theirs, ours }) }
     }
 
     fn table(&self) -> Result<&std::sync::Arc<dyn Table>, Fault> {

@@ -35,7 +35,10 @@ mod walk;
 #[doc(hidden)]
 pub mod private;
 
-pub use client::{Client, MAX_REDRIVES, MAX_REPORTED, RedriveError, RunError, RunReport, StartError, Status};
+pub use client::{
+    Client, MAX_REDRIVES, MAX_REPORTED, OtherDefinition, RedriveError, RunError, RunReport, StartError,
+    Status,
+};
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};
 pub use machine::{Travel, Workflow};

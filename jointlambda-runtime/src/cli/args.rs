@@ -31,15 +31,23 @@ pub(super) struct RunArgs {
     pub(super) plain: bool,
 }
 
-/// `redrive`.
+/// A run in a store: all that `cancel` needs to know.
 #[derive(Debug, Args)]
-pub(super) struct RedriveArgs {
+#[group(skip)]
+pub(super) struct StoredRun {
     /// The idempotency key that names the run
     #[arg(long, value_name = "KEY")]
     pub(super) id: String,
     /// The directory that was given to `run`
     #[arg(long, value_name = "DIR")]
     pub(super) store: PathBuf,
+}
+
+/// `redrive`.
+#[derive(Debug, Args)]
+pub(super) struct RedriveArgs {
+    #[command(flatten)]
+    pub(super) run: StoredRun,
     /// How long the services take: none, tokyo, wan or realistic
     #[arg(long, value_name = "PROFILE", default_value = "none")]
     pub(super) latency: Profile,
@@ -51,26 +59,11 @@ pub(super) struct RedriveArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The idempotency key that names the run
-    #[arg(long, value_name = "KEY")]
-    pub(super) id: String,
-    /// The directory that was given to `run`
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: PathBuf,
+    #[command(flatten)]
+    pub(super) run: StoredRun,
     /// Print one JSON object: the run, and the state of every instance
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// `cancel`.
-#[derive(Debug, Args)]
-pub(super) struct CancelArgs {
-    /// The idempotency key that names the run
-    #[arg(long, value_name = "KEY")]
-    pub(super) id: String,
-    /// The directory that was given to `run`
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: PathBuf,
 }
 
 /// `graph`.
@@ -112,7 +105,7 @@ pub(super) fn command(
     let status = StatusArgs::augment_args(Command::new("status"))
         .about("Print what has become of a run, with every instance of it")
         .after_help(format!("Example:\n  {name} status --store runs --id monday"));
-    let cancel = CancelArgs::augment_args(Command::new("cancel"))
+    let cancel = StoredRun::augment_args(Command::new("cancel"))
         .about("Cancel a run: nothing more of it is started")
         .after_help(format!("Example:\n  {name} cancel --store runs --id monday"));
     let redrive = RedriveArgs::augment_args(Command::new("redrive"))

@@ -26,7 +26,7 @@ use std::{
 use clap::{ArgMatches, error::ErrorKind};
 
 use self::{
-    args::{CancelArgs, DefinitionArgs, GraphArgs, RedriveArgs, RunArgs, StatusArgs},
+    args::{DefinitionArgs, GraphArgs, RedriveArgs, RunArgs, StatusArgs, StoredRun},
     exit::Trouble,
     show::Show,
 };
@@ -151,7 +151,7 @@ impl<W: Workflow> Program<W> {
                 run::run::<W>(&args, input, self.show)
             }
             Some(("status", matches)) => operate::status::<W>(&args::parse::<StatusArgs>(matches)?),
-            Some(("cancel", matches)) => operate::cancel::<W>(&args::parse::<CancelArgs>(matches)?),
+            Some(("cancel", matches)) => operate::cancel::<W>(&args::parse::<StoredRun>(matches)?),
             Some(("redrive", matches)) => run::redrive::<W>(args::parse::<RedriveArgs>(matches)?, self.show),
             Some(("graph", matches)) => {
                 let args: GraphArgs = args::parse(matches)?;

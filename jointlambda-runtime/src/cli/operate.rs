@@ -1,29 +1,25 @@
 //! `status` and `cancel`: what has become of a run that a store holds, and to stop it.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use super::{
-    args::{CancelArgs, StatusArgs},
-    exit::{FAILED, Trouble, chain, one_line},
+    args::{StatusArgs, StoredRun},
+    exit::{Trouble, one_line},
     figures, print,
     run::{no_such_run, open_existing, runtime},
     summary::aligned,
 };
 use crate::{
     backend::{Timestamp, local::Profile},
-    client::{RunError, RunReport, Status},
+    client::{Client, RunError, RunReport, Status},
+    id::RunId,
     machine::Workflow,
     survey::{InstanceReport, InstanceState},
 };
 
 /// Prints what has become of a run.
 pub(super) fn status<W: Workflow>(args: &StatusArgs) -> Result<ExitCode, Trouble> {
-    let report = runtime()?.block_on(async {
-        let clouds = open_existing::<W>(&args.store, Profile::NONE)?;
-        let client = clouds.client();
-        let report = client.report(&client.run_id(&args.id)).await;
-        report.map_err(|error| refused(&error, &args.id, &args.store))
-    })?;
+    let report = of_run::<W, _>(&args.run, async |client, run| client.report(run).await)?;
     let text = if args.json {
         serde_json::to_string(&report).map_err(|error| Trouble::of(&error))? + "\n"
     } else {
@@ -34,28 +30,31 @@ pub(super) fn status<W: Workflow>(args: &StatusArgs) -> Result<ExitCode, Trouble
 }
 
 /// Cancels a run, and says how it ended.
-pub(super) fn cancel<W: Workflow>(args: &CancelArgs) -> Result<ExitCode, Trouble> {
-    let status = runtime()?.block_on(async {
-        let clouds = open_existing::<W>(&args.store, Profile::NONE)?;
-        let client = clouds.client();
-        let status = client.cancel(&client.run_id(&args.id)).await;
-        status.map_err(|error| refused(&error, &args.id, &args.store))
-    })?;
-    let key = one_line(&args.id);
+pub(super) fn cancel<W: Workflow>(run: &StoredRun) -> Result<ExitCode, Trouble> {
+    let status = of_run::<W, _>(run, async |client, run| client.cancel(run).await)?;
+    let key = one_line(&run.id);
     match status {
         Status::Cancelled => {
             eprintln!("run {key} was cancelled");
             Ok(ExitCode::SUCCESS)
         }
-        ended => Err(Trouble::new(format!("run {key} {ended}: it is too late to cancel it")).code(FAILED)),
+        ended => Err(Trouble::new(format!("run {key} {ended}: it is too late to cancel it"))),
     }
 }
 
-fn refused(error: &RunError, key: &str, store: &Path) -> Trouble {
-    match error {
-        RunError::NoSuchRun(_) => no_such_run(key, store),
-        error => Trouble::new(chain(error)),
-    }
+/// What a client says of a run in a store.
+fn of_run<W: Workflow, T>(
+    run: &StoredRun,
+    ask: impl AsyncFnOnce(&Client<W>, &RunId) -> Result<T, RunError>,
+) -> Result<T, Trouble> {
+    runtime()?.block_on(async {
+        let clouds = open_existing::<W>(&run.store, Profile::NONE)?;
+        let client = clouds.client();
+        ask(client, &client.run_id(&run.id)).await.map_err(|error| match error {
+            RunError::NoSuchRun(_) => no_such_run(&run.id, &run.store),
+            error => Trouble::of(&error),
+        })
+    })
 }
 
 /// A line for the run, and one for each instance; times are since the start.

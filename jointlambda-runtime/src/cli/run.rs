@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    args::{self, RedriveArgs, RunArgs},
+    args::{self, RedriveArgs, RunArgs, StoredRun},
     exit::{ERR_VALUE, FAILED, Trouble, one_line},
     interrupt, print,
     progress::{Live, Progress},
@@ -48,7 +48,7 @@ pub(super) fn run<W: Workflow>(
 
 /// Redrives a run and reports, as [`run`] does.
 pub(super) fn redrive<W: Workflow>(args: RedriveArgs, show: Show<W::Output>) -> Result<ExitCode, Trouble> {
-    let RedriveArgs { id, store, latency, json } = args;
+    let RedriveArgs { run: StoredRun { id, store }, latency, json } = args;
     let args = RunArgs { input: None, id: Some(id), store: Some(store), latency, json, plain: false };
     let runtime = runtime()?;
     let code = runtime.block_on(on_clouds::<W>(&args, Begin::Redrive, show));
