@@ -39,14 +39,15 @@
 //!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
-//! fan-ins, fan-outs within fan-outs, batches, loops and the leap over their turns, `retry(…)`,
-//! `dedupe = before`, versions of a definition, errors of tables (an operation is made or the copy
-//! dies), the rounds in which placements are tried again, reports, and `redrive`, which the tests of
-//! the runtime cover. Two events of an instance never have the same number. A sweep takes whatever
-//! is open for lost, however short a time it has been open. Several steps are one where nobody can see what is between them:
-//! the user function and its glue; a full arrival and the glue after it; an error, or a row or slot
-//! that is found filled, and the look at whether the run is over. What a copy does for many successors is done in any order, a sweep's
-//! walk in one. A function that panics, times out or is killed is a crash.
+//! fan-ins, fan-ins that wait for the first branches only, fan-outs within fan-outs, batches, loops
+//! and the leap over their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
+//! tables (an operation is made or the copy dies), the rounds in which placements are tried again,
+//! reports, and `redrive`, which the tests of the runtime cover. Two events of an instance never
+//! have the same number. A sweep takes whatever is open for lost, however short a time it has been
+//! open. Several steps are one where nobody can see what is between them: the user function and its
+//! glue; a full arrival and the glue after it; an error, or a row or slot that is found filled, and
+//! the look at whether the run is over. What a copy does for many successors is done in any order, a
+//! sweep's walk in one. A function that panics, times out or is killed is a crash.
 //! A cloud that is down takes and delivers nothing; what runs there already runs on.
 
 mod bounds;

@@ -42,7 +42,6 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    count_schedule();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
         let mut config = Embedded::<W>::config();
@@ -114,6 +113,7 @@ where
         if holdings.rows > 0 || holdings.objects > 0 {
             return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
+        count_schedule(&faults);
         Ok(Trial { operations: faults.log(), from, was_cancelled })
     })
 }

@@ -147,6 +147,11 @@ impl Functions for Late {
     }
 }
 
+fn late(backends: Vec<Backend>) -> Vec<Backend> {
+    let late = |one: Backend| Backend { functions: Arc::new(Late(one.functions.clone())), ..one };
+    backends.into_iter().map(late).collect()
+}
+
 #[test]
 fn no_event_outlives_the_rows_of_its_run() {
     // Deadline and retention far below the age of the latest events; a run that fails at its
@@ -156,10 +161,6 @@ fn no_event_outlives_the_rows_of_its_run() {
         TICKS.set(0);
         virtual_time(0, async {
             let clouds = LocalClouds::new(Embedded::<clock::Clock>::config()).unwrap();
-            let late = |backends: Vec<Backend>| -> Vec<Backend> {
-                let late = |one: Backend| Backend { functions: Arc::new(Late(one.functions.clone())), ..one };
-                backends.into_iter().map(late).collect()
-            };
             for cloud in 0..2 {
                 let runtime =
                     Runtime::new::<clock::Clock>(late(clouds.backends_from(cloud)), options.clone());
@@ -220,10 +221,6 @@ fn late_events_of_an_expired_run_do_not_touch_the_run_that_has_its_key_now() {
     TICKS.set(0);
     virtual_time(0, async {
         let clouds = LocalClouds::new(Embedded::<clock::Clock>::config()).unwrap();
-        let late = |backends: Vec<Backend>| -> Vec<Backend> {
-            let late = |one: Backend| Backend { functions: Arc::new(Late(one.functions.clone())), ..one };
-            backends.into_iter().map(late).collect()
-        };
         for cloud in 0..2 {
             let runtime = Runtime::new::<clock::Clock>(clouds.backends_from(cloud), options.clone());
             clouds.serve(cloud, Arc::new(runtime.on(cloud as u16)));

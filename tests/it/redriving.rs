@@ -227,7 +227,6 @@ where
     W::Input: Clone,
     W::Output: PartialEq + std::fmt::Debug,
 {
-    count_schedule();
     CALLS.take();
     SEEN.take();
     BROKEN.set(true);
@@ -291,6 +290,7 @@ where
         if holdings.rows > 0 || holdings.objects > 0 {
             return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
+        count_schedule(&faults);
         Ok(Trial { operations: faults.log(), from, calls: CALLS.take(), calls_before })
     });
     BROKEN.set(false);

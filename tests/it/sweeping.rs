@@ -38,7 +38,6 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    count_schedule();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
         let mut config = Embedded::<W>::config();
@@ -66,6 +65,7 @@ where
         assert_eq!(result, *expected, "{schedule}");
         clouds.idle().await;
         assert!(faults.violations().is_empty(), "{schedule}: {:?}", faults.violations());
+        count_schedule(&faults);
         faults.log()
     })
 }
