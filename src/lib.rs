@@ -48,7 +48,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In `src/main.rs`, [`main!`] makes it a command that runs the workflow on embedded clouds, says what
+//! # Looking after runs
+//! A [`Client`] names a run by a key, from any process that reaches the clouds: the same key and input
+//! is the same run, however often it is started. `Embedded::client` gives one.
+//!
+//! ```
+//! # use jointlambda::{embedded::Embedded, prelude::*, Status};
+//! # jointlambda::workflow! {
+//! #     const AWS: Cloud = Cloud::aws("us-east-1");
+//! #     #[workflow]
+//! #     pub async fn double_twice(x: u64) -> u64 { let y = double(x).await; double(y).await }
+//! #     #[function]
+//! #     async fn double(x: u64) -> u64 { 2 * x }
+//! # }
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # let clouds = Embedded::<DoubleTwice>::in_memory();
+//! let client = clouds.client();
+//! let run = client.start("order 17", 5).await?;         // idempotent: returns as soon as it is durable
+//! assert_eq!(client.result(&run).await?, 20);           // waits for the end
+//! assert_eq!(client.status(&run).await?, Status::Returned);
+//! assert_eq!(client.report(&run).await?.instances.len(), 2); // every call: when, on which cloud, …
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`cancel`](Client::cancel) ends a run and starts nothing more; [`redrive`](Client::redrive) goes on
+//! with a failed one and keeps what was committed. A run that has not ended by its
+//! [deadline](Options::deadline) fails.
+//!
+//! # As a command
+//! In `src/main.rs`, [`main!`] makes a workflow a command that runs the workflow on embedded clouds, says what
 //! has become of a run, cancels and redrives it, draws the workflow, and prints its definition.
 
 /// Declares a workflow: its clouds, its functions, and the function that calls them.

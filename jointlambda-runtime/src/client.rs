@@ -393,7 +393,8 @@ impl<W: Workflow> Client<W> {
     /// soon as its row has been read (with `dedupe = before` it does not begin). Gives how the run
     /// ended: it may have ended otherwise before.
     ///
-    /// A cancellation that breaks off is finished by the next sweep.
+    /// A cancellation that breaks off is finished by the next sweep. A run of over a million parts with
+    /// late branches among them may be too large for that, and is cancelled at its deadline.
     ///
     /// # Errors
     /// [`RunError::NoSuchRun`] when nothing was started under its key.
@@ -467,7 +468,10 @@ impl<W: Workflow> Client<W> {
     /// What is left of a failed run, with its values. What of it is not decided is decided as
     /// cancelled first: it is called again elsewhere, and no copy that still runs here counts too.
     async fn take_over(&self, failed: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
-        self.runtime.close(failed, record).await?;
+        if !self.runtime.close(failed, record).await? {
+            let why = format!("{} is too large to be redriven: start another run with a new key", failed.run);
+            return Err(Fault::Bound(why));
+        }
         let mut left = self.runtime.left_of(failed, record).await?;
         self.runtime.bring_home(failed, &mut left).await?;
         Ok(left)

@@ -49,6 +49,12 @@ pub enum InstanceState {
         /// When it was dispatched, in milliseconds since the epoch.
         since: Timestamp,
     },
+    /// The same, in a branch that its fan-in did not wait for: whatever becomes of it changes
+    /// nothing.
+    Late {
+        /// When it was dispatched, in milliseconds since the epoch.
+        since: Timestamp,
+    },
     /// Its outcome is decided.
     Committed {
         /// When, in milliseconds since the epoch.
@@ -62,6 +68,8 @@ pub enum InstanceState {
     Failed {
         /// When, in milliseconds since the epoch.
         at: Timestamp,
+        /// The cloud that gave up.
+        on: &'static str,
         /// Why, and after how many attempts.
         failure: Failure,
     },
@@ -91,6 +99,8 @@ struct Stretch<'a> {
     arrived: Option<&'a Arrived>,
     /// Whether the branch, or the run, has returned.
     returned: bool,
+    /// Whether nothing waits for the branch any more.
+    late: bool,
     continuation: Continuation,
     since: Timestamp,
 }
@@ -157,12 +167,13 @@ impl<'a> Survey<'a> {
     ) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
         let since = self.actor.term.started_at;
         let frames = Vec::new();
-        self.through(Stretch { frames, arrived: None, returned, continuation: first, since }).await
+        let stretch = Stretch { frames, arrived: None, returned, late: false, continuation: first, since };
+        self.through(stretch).await
     }
 
     /// What is left of a stretch, and the instances in it.
     async fn through(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
-        let Stretch { frames, arrived, returned, mut continuation, mut since } = stretch;
+        let Stretch { frames, arrived, returned, late, mut continuation, mut since } = stretch;
         let mut told = Vec::new();
         loop {
             let settled = match continuation {
@@ -178,7 +189,10 @@ impl<'a> Survey<'a> {
                     // On the way to a value everything is decided, but a call after a fan-in that
                     // turned out to return early.
                     if settled.is_some() || !returned {
-                        self.tell(&mut told, node, &instance, || state(self, node, settled.as_ref(), since));
+                        self.tell(&mut told, node, &instance, || match settled {
+                            None if late => InstanceState::Late { since },
+                            _ => state(self, node, settled.as_ref(), since),
+                        });
                     }
                     match settled {
                         Some(settled) => (settled, Continuation::Call(call)),
@@ -186,7 +200,7 @@ impl<'a> Survey<'a> {
                     }
                 }
                 Continuation::Fork(fork) => {
-                    match self.fork(&frames, arrived, fork, since, &mut told).await? {
+                    match self.fork(&frames, arrived, late, fork, since, &mut told).await? {
                         (Some(settled), left) => (settled, left),
                         (None, left) => return Ok((left, told)),
                     }
@@ -213,6 +227,7 @@ impl<'a> Survey<'a> {
         &self,
         frames: &[Frame],
         around: Option<&Arrived>,
+        late: bool,
         fork: Fork,
         since: Timestamp,
         told: &mut Vec<InstanceReport>,
@@ -230,11 +245,16 @@ impl<'a> Survey<'a> {
         let Fork { join, turns, vars, branches, first } = fork;
         let frame = Frame { join, turns: turns.clone(), index: 0, of: branches.len() as u32, vars, first };
         let arrived = self.runtime.arrived(&self.actor.run, frames, &frame).await?;
+        let waits = match first {
+            None => arrived.iter().any(Option::is_none),
+            Some(first) => !first::is_due(first, &arrived),
+        };
         let stretches = (0..).zip(branches).zip(&arrived).map(|((index, continuation), arrived)| {
             let mut frames = frames.to_vec();
             frames.push(Frame { index, ..frame.clone() });
             let returned = matches!(arrived, Some(Arrived { ended: Ended::Returned(_) | Ended::Err(_), .. }));
-            Stretch { frames, arrived: arrived.as_ref(), returned, continuation, since }
+            let late = late || !waits && arrived.is_none();
+            Stretch { frames, arrived: arrived.as_ref(), returned, late, continuation, since }
         });
         let looks = stream::iter(stretches).map(|stretch| self.branch(stretch));
         let all: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
@@ -244,14 +264,10 @@ impl<'a> Survey<'a> {
             told.extend(instances);
         }
         let there = arrived.iter().flatten().count() as u32;
-        let waits = match first {
-            None => there < frame.of,
-            Some(first) => !first::is_due(first, &arrived),
-        };
+        let last = arrived.iter().flatten().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
         let settled = match settled {
             None if there == frame.of => {
                 let arrived: Vec<_> = arrived.into_iter().flatten().collect();
-                let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
                 let last =
                     last.unwrap_or(Stamp { at_ms: since - self.actor.term.started_at, ..self.stamp() });
                 let full = self.runtime.full_of(instance.clone(), frame.clone(), arrived, last);
@@ -263,8 +279,10 @@ impl<'a> Survey<'a> {
             settled => settled,
         };
         self.tell(told, node, &instance, || match settled {
+            None if late => InstanceState::Late { since },
             None if waits => InstanceState::Waiting { arrived: there, of: frame.of },
-            _ => state(self, node, settled.as_ref(), since),
+            // It is due since the last arrival.
+            _ => state(self, node, settled.as_ref(), last.map_or(since, |last| self.at(&last))),
         });
         let left = Fork { join, turns, vars: frame.vars, branches: left, first };
         Ok((settled, Continuation::Fork(left)))
@@ -338,10 +356,14 @@ impl<'a> Survey<'a> {
 }
 
 fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: Timestamp) -> InstanceState {
-    let committed = |stamp: &Stamp| {
+    let on = |stamp: &Stamp| {
         let cloud = survey.runtime.definition.clouds.get(usize::from(stamp.on));
-        let on = cloud.map_or("an unknown cloud", |cloud| cloud.name);
-        InstanceState::Committed { at: survey.at(stamp), on, attempt: stamp.attempt }
+        cloud.map_or("an unknown cloud", |cloud| cloud.name)
+    };
+    let committed = |stamp: &Stamp| InstanceState::Committed {
+        at: survey.at(stamp),
+        on: on(stamp),
+        attempt: stamp.attempt,
     };
     match settled {
         None => InstanceState::Running { since },
@@ -351,7 +373,7 @@ fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: 
             // The end of the run, where the failure of another instance was first.
             Ended::Failed(failure) if failure.at != node.name => InstanceState::Running { since },
             Ended::Failed(failure) => {
-                InstanceState::Failed { at: survey.at(stamp), failure: failure.clone() }
+                InstanceState::Failed { at: survey.at(stamp), on: on(stamp), failure: failure.clone() }
             }
             Ended::Cancelled => InstanceState::Cancelled { at: survey.at(stamp) },
         },

@@ -98,26 +98,31 @@ impl Runtime {
         record: &RunRecord,
         now: Option<Timestamp>,
     ) -> Result<usize, Fault> {
-        let (lost, walked) = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
-        let invoked = lost.len();
-        let done = self.send_again(actor, lost, now.is_none()).await.and(walked);
+        let walked = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
+        let invoked = walked.lost.len();
+        let done = self.send_again(actor, walked.lost, now.is_none()).await.and(walked.done);
         self.unless_ended(actor, false, done).await.map(|()| invoked)
     }
 
     /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
-    /// otherwise meanwhile.
+    /// otherwise meanwhile. What is too much for that runs on until its deadline.
     pub(crate) async fn stop(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
         let stopped = self.close(actor, record).await;
         if stopped.is_err() && self.has_ended(&actor.run).await? {
             return Ok(());
         }
-        stopped?;
-        self.end(actor, Ended::Cancelled, record.objects).await
+        if stopped? || self.is_past(&actor.term) {
+            return self.end(actor, Ended::Cancelled, record.objects).await;
+        }
+        tracing::warn!(run = %actor.run, "too large to be stopped before its deadline");
+        Ok(())
     }
 
-    /// Decides that whatever of a run is open is cancelled: nothing more is decided in it.
-    pub(crate) async fn close(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
-        Walk::new(self, actor, Errand::Stop).follow_all(record).await.1
+    /// Decides that whatever of a run is open is cancelled: nothing more is decided in it. Says
+    /// whether that was all of it.
+    pub(crate) async fn close(&self, actor: &Actor, record: &RunRecord) -> Result<bool, Fault> {
+        let walked = Walk::new(self, actor, Errand::Stop).follow_all(record).await;
+        walked.done.map(|()| walked.is_whole)
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.

@@ -1,6 +1,8 @@
 //! The walk through an open run, from its root to where nothing is decided yet, by names derived
 //! from what is committed: it scans nothing.
 
+mod loose;
+
 use futures_util::{StreamExt, stream};
 
 use crate::{
@@ -8,13 +10,14 @@ use crate::{
     client::RunRecord,
     codec,
     commit::{Actor, Instance, Next, Settled},
-    definition::{FunctionDef, NodeDef, NodeIndex, NodeKind},
+    definition::{FunctionDef, NodeDef, NodeIndex},
     dispatch::CONCURRENCY,
     envelope::{Arrived, Call, CloudSet, Continuation, Ended, Fork, Frame, Stamp},
     error::Fault,
     first,
     join::{Full, WIDTH},
     runtime::Runtime,
+    walk::loose::Loose,
 };
 
 /// Calls of one run that one walk invokes again; the next one finds the others.
@@ -22,6 +25,9 @@ const MAX_INVOKED: usize = 10_000;
 /// Parts of a run that one walk looks at before it leaves the rest to the next one, about a row
 /// each. Where there are more, it begins with other branches each time, so that each has its turn.
 const MAX_LOOKED_AT: usize = 20_000;
+/// Parts of a run that one walk stops. There is no other turn for what is left: it is stopped by
+/// the deadline of its run.
+const MAX_STOPPED: usize = 1_000_000;
 
 /// What a walk is for.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +37,8 @@ pub(crate) enum Errand {
         /// Only those calls that must be lost by then.
         now: Option<Timestamp>,
     },
-    /// Decide that whatever is open is cancelled, so that nothing follows it. Looks at all there
-    /// is: it is to leave nothing behind.
+    /// Decide that whatever is open is cancelled, so that nothing follows it. Looks also into
+    /// branches that no fan-in waits for: it is to leave nothing behind.
     Stop,
 }
 
@@ -55,6 +61,15 @@ pub(crate) struct Lost {
     pub(crate) since: Timestamp,
 }
 
+/// What came of a walk.
+pub(crate) struct Walked {
+    /// The calls that were taken for lost, also those that were found before a fault.
+    pub(crate) lost: Vec<Lost>,
+    /// Whether nothing was left for another walk.
+    pub(crate) is_whole: bool,
+    pub(crate) done: Result<(), Fault>,
+}
+
 /// What came of looking at a part.
 #[derive(Default)]
 struct Found {
@@ -70,25 +85,27 @@ pub(crate) struct Walk<'a> {
     runtime: &'a Runtime,
     actor: &'a Actor,
     errand: Errand,
+    /// Where something may be open behind what is decided, when that is to be stopped too.
+    loose: Option<Loose>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(runtime: &'a Runtime, actor: &'a Actor, errand: Errand) -> Self {
-        Walk { runtime, actor, errand }
+        let loose = matches!(errand, Errand::Stop).then(|| Loose::of(runtime.definition));
+        Walk { runtime, actor, errand, loose }
     }
 
-    /// Follows what is committed to where nothing follows. Gives the calls that were taken for
-    /// lost, also those that were found before a fault.
-    pub(crate) async fn follow_all(&self, record: &RunRecord) -> (Vec<Lost>, Result<(), Fault>) {
+    /// Follows what is committed to where nothing follows.
+    pub(crate) async fn follow_all(&self, record: &RunRecord) -> Walked {
         let mut all = Found::default();
-        let walked = match self.root(record).await {
+        let done = match self.root(record).await {
             Ok(root) => {
                 all.parts.push(root);
                 self.through(&mut all).await
             }
             Err(fault) => Err(fault),
         };
-        (all.lost, walked)
+        Walked { is_whole: all.parts.is_empty(), lost: all.lost, done }
     }
 
     async fn root(&self, record: &RunRecord) -> Result<Part, Fault> {
@@ -120,7 +137,7 @@ impl<'a> Walk<'a> {
     fn most(&self) -> usize {
         match self.errand {
             Errand::Resume { .. } => MAX_LOOKED_AT,
-            Errand::Stop => usize::MAX,
+            Errand::Stop => MAX_STOPPED,
         }
     }
 
@@ -180,7 +197,7 @@ impl<'a> Walk<'a> {
         found: &mut Found,
     ) -> Result<Settled, Fault> {
         let Some(innermost) = instance.turns.len().checked_sub(1) else { return Ok(settled) };
-        if node.tail || self.stops_late_branches() {
+        if node.tail || self.loose.as_ref().is_some_and(|loose| loose.turns[usize::from(instance.node)]) {
             return Ok(settled);
         }
         let (mut reached, mut step) = (instance.turns[innermost], 1_u32);
@@ -204,13 +221,6 @@ impl<'a> Walk<'a> {
         Ok(settled)
     }
 
-    /// Whether branches that no fan-in waits for any more are to be stopped, too: those of earlier
-    /// turns may still be under way.
-    fn stops_late_branches(&self) -> bool {
-        let waits_for_first = |node: &NodeDef| matches!(node.kind, NodeKind::Join { first: Some(_), .. });
-        matches!(self.errand, Errand::Stop) && self.runtime.definition.nodes.iter().any(waits_for_first)
-    }
-
     /// Whether a call that was dispatched at `since` and is not decided must be lost.
     fn is_lost(&self, function: &FunctionDef, since: Timestamp, now: Timestamp) -> bool {
         now.saturating_sub(since) >= self.runtime.lost_after(function)
@@ -231,7 +241,8 @@ impl<'a> Walk<'a> {
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             let settled = self.leap(&mut instance, node, settled, found).await?;
             self.go_on(instance.clone(), settled, found).await?;
-            if !self.stops_late_branches() {
+            if !self.loose.as_ref().is_some_and(|loose| first.is_some() || loose.branches[usize::from(join)])
+            {
                 return Ok(());
             }
             is_decided = true;
@@ -252,7 +263,11 @@ impl<'a> Walk<'a> {
             Some(first) => !is_decided && first::is_due(first, leaf),
         };
         let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
-        let stops_late = self.stops_late_branches();
+        // A branch that may fail does so while others in it are still under way.
+        let stops_in = |ended: &Ended| {
+            let fails_early = first.is_some() && matches!(ended, Ended::Failed(_));
+            self.loose.as_ref().is_some_and(|loose| fails_early || loose.branches[usize::from(join)])
+        };
         // What is due waits for no branch.
         let waits = first.is_none() || matches!(self.errand, Errand::Stop) || !full[0];
         // One branch of a full row arrives again, in case nobody went on from there.
@@ -268,10 +283,11 @@ impl<'a> Walk<'a> {
                 }
                 None => {}
                 Some(arrived) => {
+                    let stops_in = stops_in(&arrived.ended);
                     if std::mem::take(&mut again[(index / WIDTH) as usize]) {
                         self.arrive(around.clone(), arrived, found).await?;
                     }
-                    if stops_late {
+                    if stops_in {
                         open.push(Part { frames: around, continuation, objects, since, is_over: true });
                     }
                 }

@@ -2,6 +2,7 @@
 //! what comes too late changes nothing.
 
 mod promises;
+mod stopping;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

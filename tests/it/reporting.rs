@@ -55,8 +55,9 @@ fn short(instances: &[InstanceReport], started_at: u64) -> Vec<String> {
             InstanceState::Committed { at, on, attempt } => {
                 format!("done at {} on {on}, attempt {attempt}", (at - started_at) / 1000)
             }
-            InstanceState::Failed { at, failure } => {
-                format!("failed at {}: {failure}", (at - started_at) / 1000)
+            InstanceState::Late { since } => format!("late, since {}", (since - started_at) / 1000),
+            InstanceState::Failed { at, on, failure } => {
+                format!("failed at {} on {on}: {failure}", (at - started_at) / 1000)
             }
             InstanceState::Cancelled { at } => format!("cancelled at {}", (at - started_at) / 1000),
             other => format!("{other:?}"),
@@ -104,7 +105,7 @@ fn every_instance_of_a_run_is_told_of_as_it_is() {
                     "wait#2[0] done at 20 on ALI, attempt 1",
                     "wait#3[0] done at 30 on ALI, attempt 1",
                     "wait#2[1] done at 120 on ALI, attempt 1",
-                    "fails[1] failed at 120: fails[1] failed after 3 attempts: fails panicked: not 110",
+                    "fails[1] failed at 120 on AWS: fails[1] failed after 3 attempts: fails panicked: not 110",
                     "wait#2[2] runs since 10",
                     "map[] waits for 2/3",
                 ]

@@ -102,14 +102,15 @@ fn cells(instance: &InstanceReport, after: &impl Fn(Timestamp) -> String) -> Vec
             )
         }
         InstanceState::Running { since } => format!("open since {}", after(*since)),
+        InstanceState::Late { since } => format!("open since {}, nothing waits for it", after(*since)),
         InstanceState::Committed { at, on, attempt: 1 } => format!("committed after {} on {on}", after(*at)),
         InstanceState::Committed { at, on, attempt } => {
             format!("committed after {} on {on}, delivery {attempt}", after(*at))
         }
-        InstanceState::Failed { at, failure } => {
+        InstanceState::Failed { at, on, failure } => {
             let deliveries = if failure.attempts == 1 { "delivery" } else { "deliveries" };
             let cause = one_line(&failure.cause);
-            format!("failed after {}, {} {deliveries}: {cause}", after(*at), failure.attempts)
+            format!("failed after {} on {on}, {} {deliveries}: {cause}", after(*at), failure.attempts)
         }
         InstanceState::Cancelled { at } => format!("cancelled after {}", after(*at)),
     };
@@ -136,7 +137,7 @@ mod tests {
             instances: vec![
                 instance("a", &[], InstanceState::Committed { at: 1_012, on: "AWS", attempt: 1 }),
                 instance("b", &[0], InstanceState::Committed { at: 1_020, on: "ALI", attempt: 2 }),
-                instance("b", &[1], InstanceState::Failed { at: 3_000, failure }),
+                instance("b", &[1], InstanceState::Failed { at: 3_000, on: "ALI", failure }),
                 instance("b", &[2], InstanceState::Running { since: 1_012 }),
                 instance("map", &[], InstanceState::Waiting { arrived: 2, of: 3_000 }),
             ],
@@ -148,7 +149,7 @@ b[1] failed after 3 attempts: no luck
 
   a         committed after 12 ms on AWS
   b    [0]  committed after 20 ms on ALI, delivery 2
-  b    [1]  failed after 2.00 s, 3 deliveries: no luck
+  b    [1]  failed after 2.00 s on ALI, 3 deliveries: no luck
   b    [2]  open since 12 ms
   map       waits: 2 of 3,000 arrived
   … and more than these 5
