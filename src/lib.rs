@@ -78,8 +78,9 @@
 //! [deadline](Options::deadline) fails.
 //!
 //! # As a command
-//! In `src/main.rs`, [`main!`] makes a workflow a command that runs the workflow on embedded clouds, says what
-//! has become of a run, cancels and redrives it, draws the workflow, and prints its definition.
+//! In `src/main.rs`, [`main!`] makes a workflow a command that runs it on embedded clouds, lists runs,
+//! says and draws what has become of one, cancels and redrives it, draws the workflow, and prints its
+//! definition.
 
 /// Declares a workflow: its clouds, its functions, and the function that calls them.
 ///

@@ -2,11 +2,14 @@
 //! is a caller like any function: the first glue runs here, and its continuation is committed in
 //! the run row before anything is invoked.
 
+mod list;
+
 use std::{fmt, marker::PhantomData};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::list::{MAX_LISTED, RunList, RunSummary, Which};
 use crate::{
     backend::{Arrival, Backend, Created, NewRow, Row, Table, Timestamp},
     codec,

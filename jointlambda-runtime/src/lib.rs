@@ -36,8 +36,8 @@ mod walk;
 pub mod private;
 
 pub use client::{
-    Client, MAX_REDRIVES, MAX_REPORTED, OtherDefinition, RedriveError, RunError, RunReport, StartError,
-    Status,
+    Client, MAX_LISTED, MAX_REDRIVES, MAX_REPORTED, OtherDefinition, RedriveError, RunError, RunList,
+    RunReport, RunSummary, StartError, Status, Which,
 };
 pub use definition::Cloud;
 pub use error::{Error, Fault, Result};

@@ -27,6 +27,8 @@ pub struct InstanceReport {
     pub node: &'static str,
     /// The branch indexes and loop counters around it, outermost first.
     pub path: Vec<u32>,
+    /// When it was dispatched, or the branches of a fan-in were, in milliseconds since the epoch.
+    pub since: Timestamp,
     /// What has become of it.
     pub state: InstanceState,
 }
@@ -45,16 +47,10 @@ pub enum InstanceState {
     },
     /// It was dispatched and is not decided: it is in a queue, runs, or is lost until a sweep
     /// finds it.
-    Running {
-        /// When it was dispatched, in milliseconds since the epoch.
-        since: Timestamp,
-    },
+    Running,
     /// The same, in a branch that its fan-in did not wait for: whatever becomes of it changes
     /// nothing.
-    Late {
-        /// When it was dispatched, in milliseconds since the epoch.
-        since: Timestamp,
-    },
+    Late,
     /// Its outcome is decided.
     Committed {
         /// When, in milliseconds since the epoch.
@@ -189,9 +185,9 @@ impl<'a> Survey<'a> {
                     // On the way to a value everything is decided, but a call after a fan-in that
                     // turned out to return early.
                     if settled.is_some() || !returned {
-                        self.tell(&mut told, node, &instance, || match settled {
-                            None if late => InstanceState::Late { since },
-                            _ => state(self, node, settled.as_ref(), since),
+                        self.tell(&mut told, node, &instance, since, || match settled {
+                            None if late => InstanceState::Late,
+                            _ => state(self, node, settled.as_ref()),
                         });
                     }
                     match settled {
@@ -264,10 +260,10 @@ impl<'a> Survey<'a> {
             told.extend(instances);
         }
         let there = arrived.iter().flatten().count() as u32;
-        let last = arrived.iter().flatten().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
         let settled = match settled {
             None if there == frame.of => {
                 let arrived: Vec<_> = arrived.into_iter().flatten().collect();
+                let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
                 let last =
                     last.unwrap_or(Stamp { at_ms: since - self.actor.term.started_at, ..self.stamp() });
                 let full = self.runtime.full_of(instance.clone(), frame.clone(), arrived, last);
@@ -278,11 +274,10 @@ impl<'a> Survey<'a> {
             }
             settled => settled,
         };
-        self.tell(told, node, &instance, || match settled {
-            None if late => InstanceState::Late { since },
+        self.tell(told, node, &instance, since, || match settled {
+            None if late => InstanceState::Late,
             None if waits => InstanceState::Waiting { arrived: there, of: frame.of },
-            // It is due since the last arrival.
-            _ => state(self, node, settled.as_ref(), last.map_or(since, |last| self.at(&last))),
+            _ => state(self, node, settled.as_ref()),
         });
         let left = Fork { join, turns, vars: frame.vars, branches: left, first };
         Ok((settled, Continuation::Fork(left)))
@@ -320,6 +315,7 @@ impl<'a> Survey<'a> {
         told: &mut Vec<InstanceReport>,
         node: &'static NodeDef,
         instance: &Instance,
+        since: Timestamp,
         state: impl FnOnce() -> InstanceState,
     ) {
         let take = |room: usize| room.checked_sub(1);
@@ -331,7 +327,7 @@ impl<'a> Survey<'a> {
             return;
         }
         let path = path(&instance.frames, &instance.turns);
-        told.push(InstanceReport { node: node.name, path, state: state() });
+        told.push(InstanceReport { node: node.name, path, since, state: state() });
     }
 
     fn node(&self, node: NodeIndex) -> Result<&'static NodeDef, Fault> {
@@ -355,7 +351,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: Timestamp) -> InstanceState {
+fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>) -> InstanceState {
     let on = |stamp: &Stamp| {
         let cloud = survey.runtime.definition.clouds.get(usize::from(stamp.on));
         cloud.map_or("an unknown cloud", |cloud| cloud.name)
@@ -366,12 +362,12 @@ fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>, since: 
         attempt: stamp.attempt,
     };
     match settled {
-        None => InstanceState::Running { since },
+        None => InstanceState::Running,
         Some(Settled::Next(Next { stamp, .. })) => committed(stamp),
         Some(Settled::Ended(Arrived { ended, stamp, .. })) => match ended {
             Ended::Returned(_) | Ended::Err(_) => committed(stamp),
             // The end of the run, where the failure of another instance was first.
-            Ended::Failed(failure) if failure.at != node.name => InstanceState::Running { since },
+            Ended::Failed(failure) if failure.at != node.name => InstanceState::Running,
             Ended::Failed(failure) => {
                 InstanceState::Failed { at: survey.at(stamp), on: on(stamp), failure: failure.clone() }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jointlambda_runtime::{
     backend::{
-        Arrival, Arrived, Backend, Created, NewRow, Row, StoreError, Table, Timestamp,
+        Arrival, Arrived, Backend, Created, NewRow, Page, Row, StoreError, Table, Timestamp,
         conformance::{self, Subject},
         local::{CloudConfig, Config, LocalClouds, virtual_time},
     },
@@ -27,6 +27,7 @@ enum Fault {
     RowsComeReversed,
     LatestDueFirst,
     FullRowsStayDue,
+    PagesOverlap,
     CutsOffWhatIsTooLarge,
     NeverWakes,
 }
@@ -103,6 +104,14 @@ impl Table for Faulty {
         Ok(keys)
     }
 
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        let mut page = self.table.runs(after, limit).await?;
+        if self.fault == Fault::PagesOverlap {
+            page.next = page.keys.len().checked_sub(2).map(|before| page.keys[before].clone());
+        }
+        Ok(page)
+    }
+
     async fn changed(&self, key: &RowKey) {
         match self.fault {
             Fault::NeverWakes => std::future::pending().await,
@@ -142,6 +151,7 @@ fn each_fault_is_found_by_the_check_for_it() {
         (Fault::RowsComeReversed, "rows_read_together_come_in_the_order_of_their_keys"),
         (Fault::LatestDueFirst, "due_rows_come_earliest_first"),
         (Fault::FullRowsStayDue, "a_full_row_leaves_the_run_index"),
+        (Fault::PagesOverlap, "run_rows_are_listed_page_by_page"),
         (Fault::CutsOffWhatIsTooLarge, "a_body_over_the_limit_is_refused"),
         (Fault::NeverWakes, "a_wait_without_a_change_ends"),
     ];

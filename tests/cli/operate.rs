@@ -107,7 +107,7 @@ fn a_function_that_ends_the_process_is_gone_on_with() {
 #[test]
 fn a_run_that_is_not_there_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    for command in ["status", "cancel", "redrive"] {
+    for command in ["status", "trace", "cancel", "redrive"] {
         let nowhere = run(WORD_COUNT, &of(command, &directory.path().join("nowhere"), "k"));
         assert!(nowhere.error().starts_with("error: there are no runs in "), "{nowhere:?}");
         assert!(!directory.path().join("nowhere").exists(), "{command} makes no store");
@@ -115,11 +115,67 @@ fn a_run_that_is_not_there_is_named() {
     assert_eq!(run(WORD_COUNT, &stored(directory.path(), "k", &pages(1, 0))).code, Some(0));
     let theirs = run(WORD_COUNT_2, &of("status", directory.path(), "k"));
     assert!(theirs.error().starts_with("error: the run was started by another version"), "{theirs:?}");
-    for command in ["status", "cancel", "redrive"] {
+    for command in ["status", "trace", "cancel", "redrive"] {
         let unknown = run(WORD_COUNT, &of(command, directory.path(), "a\nb"));
         assert!(unknown.error().starts_with("error: there is no run `a b` in "), "{unknown:?}");
         assert_eq!(unknown.error().lines().count(), 2, "{unknown:?}");
         let missing = run(WORD_COUNT, &[command, "--id", "k"]);
         assert!(missing.error().contains("--store <DIR>"), "{missing:?}");
     }
+}
+
+#[test]
+fn runs_are_listed_the_open_ones_or_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, file) = (directory.path().join("runs"), directory.path().join("bad"));
+    let list =
+        |flags: &[&str]| run(WORD_COUNT, &[&["list", "--store", store.to_str().unwrap()], flags].concat());
+    assert!(list(&[]).error().starts_with("error: there are no runs in "));
+    std::fs::write(&file, "x").unwrap();
+    assert_eq!(run(WORD_COUNT, &stored(&store, "fails", &bad_page("panic", &file))).code, Some(2));
+    assert_eq!(run(WORD_COUNT, &stored(&store, "returns", &pages(1, 0))).code, Some(0));
+    assert_eq!(list(&[]).stdout, "no run is open; `--all` lists those that have ended too\n");
+    let mut child = spawn(WORD_COUNT, &stored(&store, "stops", &pages(2, 10_000)));
+    drop(wait_for(&mut child, "clean: started"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let open = list(&[]);
+    assert!(open.stdout.starts_with("  stops  is running  started "), "{open:?}");
+    assert_eq!(open.stdout.lines().count(), 1, "{open:?}");
+    let all = list(&["--all"]);
+    let lines: Vec<_> = all.stdout.lines().map(|line| line.trim().split("  ").next().unwrap()).collect();
+    assert_eq!(lines, ["stops", "returns", "fails"], "the newest first: {all:?}");
+    assert!(all.stdout.contains("has returned  started ") && all.stdout.contains(" ago, took "), "{all:?}");
+
+    // A run that was redriven is one run.
+    assert_eq!(run(WORD_COUNT, &of("redrive", &store, "fails")).code, Some(2));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(run(WORD_COUNT, &of("redrive", &store, "fails")).code, Some(0));
+    let json = list(&["--all", "--json"]).json();
+    let runs = json["runs"].as_array().unwrap();
+    let fails: Vec<_> = runs.iter().filter(|run| run["key"] == "fails").collect();
+    assert_eq!((runs.len(), fails.len(), &fails[0]["status"]), (3, 1, &"returned".into()), "{json}");
+    let few = list(&["--all", "--limit", "2"]);
+    assert!(few.stdout.ends_with("  … and more than these 2; `--limit` lists more\n"), "{few:?}");
+    assert!(list(&["--limit", "0"]).error().contains("1..=10000"));
+}
+
+#[test]
+fn a_run_is_traced() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(run(WORD_COUNT, &stored(directory.path(), "k", &pages(2, 0))).code, Some(0));
+    let trace = run(WORD_COUNT, &of("trace", directory.path(), "k"));
+    assert_eq!((trace.code, &*trace.stderr), (Some(0), ""), "{trace:?}");
+    let lines: Vec<_> = trace.stdout.lines().collect();
+    assert!(lines[0].starts_with("run k has returned, "), "{trace:?}");
+    assert!(lines[2].ends_with("from the first dispatch to the last commit"), "{trace:?}");
+    assert!(lines[3].starts_with("  clean") && lines[3].contains('█'), "{trace:?}");
+    assert!(trace.stdout.contains("  split[1]"), "{trace:?}");
+    let json = run(WORD_COUNT, &[of("trace", directory.path(), "k"), vec!["--json"]].concat()).json();
+    let first = &json["instances"][0];
+    assert!(first["since"].as_u64() <= first["state"]["committed"]["at"].as_u64(), "{json}");
+    assert_eq!(run(WORD_COUNT, &stored(directory.path(), "wide", &pages(80, 0))).code, Some(0));
+    let wide = run(WORD_COUNT, &of("trace", directory.path(), "wide"));
+    assert!(wide.stdout.contains("timeline of ") && wide.stdout.lines().count() < 30, "{wide:?}");
 }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use jointlambda::{
     Fault, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Row, StoreError,
-        Table, Timestamp,
+        Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Page, Row,
+        StoreError, Table, Timestamp,
     },
     envelope::{Envelope, Task},
     id::{RowKey, RunId},
@@ -302,6 +302,10 @@ impl Table for Broken {
 
     async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
         self.table.postpone(key, check_at).await
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        self.table.runs(after, limit).await
     }
 
     async fn changed(&self, key: &RowKey) {

@@ -51,11 +51,11 @@ fn short(instances: &[InstanceReport], started_at: u64) -> Vec<String> {
     let one = |one: &InstanceReport| {
         let state = match &one.state {
             InstanceState::Waiting { arrived, of } => format!("waits for {arrived}/{of}"),
-            InstanceState::Running { since } => format!("runs since {}", (since - started_at) / 1000),
+            InstanceState::Running => format!("runs since {}", (one.since - started_at) / 1000),
             InstanceState::Committed { at, on, attempt } => {
                 format!("done at {} on {on}, attempt {attempt}", (at - started_at) / 1000)
             }
-            InstanceState::Late { since } => format!("late, since {}", (since - started_at) / 1000),
+            InstanceState::Late => format!("late, since {}", (one.since - started_at) / 1000),
             InstanceState::Failed { at, on, failure } => {
                 format!("failed at {} on {on}: {failure}", (at - started_at) / 1000)
             }

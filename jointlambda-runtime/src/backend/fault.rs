@@ -25,7 +25,7 @@ pub use operation::{Action, Operation, Schedule};
 use watch::Watch;
 
 use super::{
-    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Row,
+    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Page, Row,
     StoreError, Table, Timestamp,
 };
 use crate::{
@@ -365,6 +365,10 @@ impl Table for Faulty {
 
     async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
         self.store(Operation::Postpone, self.inner.table.postpone(key, check_at)).await
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        self.store(Operation::Due, self.inner.table.runs(after, limit)).await
     }
 
     async fn changed(&self, key: &RowKey) {

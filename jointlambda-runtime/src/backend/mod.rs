@@ -157,6 +157,11 @@ pub trait Table: Send + Sync {
     /// Moves a row that is in the run index to another time; any other row stays as it is.
     async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError>;
 
+    /// Run rows, also of runs that have ended, in an order of the backend's own: those after the
+    /// row `after`, or from the start. It reads through the whole table page by page: for people who
+    /// ask, not for the protocol.
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError>;
+
     /// Waits until the row may have changed, or until the backend thinks another look worthwhile.
     async fn changed(&self, key: &RowKey);
 
@@ -165,6 +170,15 @@ pub trait Table: Send + Sync {
 
     /// Opens what a later operation will need, if anything.
     async fn warm(&self) {}
+}
+
+/// The answer of [`Table::runs`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Up to `limit` keys of run rows; there may be none though there are more on a later page.
+    pub keys: Vec<RowKey>,
+    /// What the next page comes after; `None` when this is the last one.
+    pub next: Option<RowKey>,
 }
 
 /// A row to be created.

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, builder::ValueParser};
 
 use super::exit::Trouble;
-use crate::{backend::local::Profile, definition::Definition, graph::Format};
+use crate::{backend::local::Profile, client::MAX_LISTED, definition::Definition, graph::Format};
 
 /// `run`.
 #[derive(Debug, Args)]
@@ -41,6 +41,33 @@ pub(super) struct StoredRun {
     /// The directory that was given to `run`
     #[arg(long, value_name = "DIR")]
     pub(super) store: PathBuf,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// The directory that was given to `run`
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Also list runs that have ended; this reads through all rows
+    #[arg(long)]
+    pub(super) all: bool,
+    /// How many runs to list at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = limit_parser())]
+    pub(super) limit: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    #[command(flatten)]
+    pub(super) run: StoredRun,
+    /// Print one JSON object: every call, when it was dispatched and when it was committed
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// `redrive`.
@@ -85,6 +112,11 @@ pub(super) struct DefinitionArgs {
     pub(super) json: bool,
 }
 
+fn limit_parser() -> impl clap::builder::TypedValueParser<Value = usize> {
+    use clap::builder::{RangedU64ValueParser, TypedValueParser as _};
+    RangedU64ValueParser::<u64>::new().range(1..=MAX_LISTED as u64).map(|limit| limit as usize)
+}
+
 fn format_parser() -> ValueParser {
     use clap::builder::{PossibleValuesParser, TypedValueParser as _};
     let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
@@ -105,6 +137,14 @@ pub(super) fn command(
     let status = StatusArgs::augment_args(Command::new("status"))
         .about("Print what has become of a run, with every instance of it")
         .after_help(format!("Example:\n  {name} status --store runs --id monday"));
+    let list = ListArgs::augment_args(Command::new("list"))
+        .about("List the runs that have not ended, or all")
+        .after_help(format!(
+            "Examples:\n  {name} list --store runs\n  {name} list --store runs --all --json"
+        ));
+    let trace = TraceArgs::augment_args(Command::new("trace"))
+        .about("Draw when each call of a run was dispatched and committed, and where")
+        .after_help(format!("Example:\n  {name} trace --store runs --id monday"));
     let cancel = StoredRun::augment_args(Command::new("cancel"))
         .about("Cancel a run: nothing more of it is started")
         .after_help(format!("Example:\n  {name} cancel --store runs --id monday"));
@@ -128,7 +168,7 @@ pub(super) fn command(
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([run, status, cancel, redrive, graph, show]))
+        .subcommands([run, list, status, trace, cancel, redrive, graph, show]))
 }
 
 fn run_command(

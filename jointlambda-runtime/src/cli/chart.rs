@@ -30,6 +30,12 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
+    /// What is seen on the terminal that stdout is, or a plain one.
+    pub(super) fn of_stdout() -> Self {
+        let columns = console::Term::stdout().size_checked().map_or(100, |(_, columns)| columns.into());
+        Canvas { width: columns, colour: console::user_attended() && console::colors_enabled() }
+    }
+
     fn paint(self, style: Style, text: &str) -> String {
         if self.colour { style.force_styling(true).apply_to(text).to_string() } else { text.to_owned() }
     }
@@ -265,7 +271,8 @@ fn fit(name: &str, width: usize) -> String {
 struct Figures {
     widths: [usize; 5],
     width: usize,
-    failures: bool,
+    /// Cold starts and failures are shown where there are any.
+    shown: [bool; 5],
 }
 
 const HEADS: [&str; 5] = ["count", "peak", "cold", "mean", "failed"];
@@ -273,16 +280,16 @@ const HEADS: [&str; 5] = ["count", "peak", "cold", "mean", "failed"];
 impl Figures {
     fn of<'r, 't: 'r>(rows: impl Iterator<Item = &'r Row<'t>>) -> Self {
         let mut widths = HEADS.map(str::len);
-        let mut failures = false;
+        let mut shown = [true, true, false, true, false];
         for row in rows {
-            failures |= row.failed() > 0;
+            shown[2] |= row.cold() > 0;
+            shown[4] |= row.failed() > 0;
             for (width, figure) in widths.iter_mut().zip(Self::figures(row)) {
                 *width = (*width).max(figure.chars().count());
             }
         }
-        let shown = if failures { 5 } else { 4 };
-        let width = widths[..shown].iter().map(|width| width + 2).sum();
-        Figures { widths, width, failures }
+        let width = widths.iter().zip(shown).map(|(width, shown)| if shown { width + 2 } else { 0 }).sum();
+        Figures { widths, width, shown }
     }
 
     fn figures(row: &Row<'_>) -> [String; 5] {
@@ -304,8 +311,8 @@ impl Figures {
     }
 
     fn aligned(&self, texts: &[String; 5]) -> String {
-        let shown = if self.failures { 5 } else { 4 };
-        texts.iter().zip(self.widths).take(shown).map(|(text, width)| format!("  {text:>width$}")).collect()
+        let cells = texts.iter().zip(self.widths).zip(self.shown).filter(|(_, shown)| *shown);
+        cells.map(|((text, width), _)| format!("  {text:>width$}")).collect()
     }
 }
 

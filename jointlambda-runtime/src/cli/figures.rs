@@ -30,7 +30,7 @@ pub(super) fn bytes(number: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// `12 µs`, `3.4 ms`, `1.25 s`, `3 min 5 s`.
+/// `12 µs`, `3.4 ms`, `1.25 s`, `3 min 5 s`, `5 h 10 min`, `2 d 3 h`.
 pub(super) fn duration(duration: Duration) -> String {
     let us = duration.as_micros();
     match us {
@@ -38,7 +38,11 @@ pub(super) fn duration(duration: Duration) -> String {
         1_000..10_000 => format!("{:.1} ms", us as f64 / 1e3),
         10_000..1_000_000 => format!("{:.0} ms", us as f64 / 1e3),
         1_000_000..60_000_000 => format!("{:.2} s", us as f64 / 1e6),
-        _ => format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60),
+        _ => match duration.as_secs() {
+            s @ 0..7_200 => format!("{} min {} s", s / 60, s % 60),
+            s @ 7_200..172_800 => format!("{} h {} min", s / 3_600, s / 60 % 60),
+            s => format!("{} d {} h", s / 86_400, s / 3_600 % 24),
+        },
     }
 }
 
@@ -70,6 +74,8 @@ mod tests {
         assert_eq!(texts, ["0 B", "999 B", "1.0 kB", "1.0 MB", "5.2 MB", "18446744.1 TB"]);
         let texts = [5, 1_500, 42_000, 1_234_000, 185_000_000].map(|us| duration(Duration::from_micros(us)));
         assert_eq!(texts, ["5 µs", "1.5 ms", "42 ms", "1.23 s", "3 min 5 s"]);
+        let texts = [7_199, 18_600, 172_800 + 10_800].map(|s| duration(Duration::from_secs(s)));
+        assert_eq!(texts, ["119 min 59 s", "5 h 10 min", "2 d 3 h"]);
     }
 
     #[test]

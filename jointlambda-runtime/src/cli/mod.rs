@@ -7,12 +7,14 @@ mod exit;
 mod figures;
 mod input;
 mod interrupt;
+mod list;
 mod operate;
 mod progress;
 mod report;
 mod run;
 pub mod show;
 mod summary;
+mod trace;
 mod usage;
 
 use std::{
@@ -26,7 +28,7 @@ use std::{
 use clap::{ArgMatches, error::ErrorKind};
 
 use self::{
-    args::{DefinitionArgs, GraphArgs, RedriveArgs, RunArgs, StatusArgs, StoredRun},
+    args::{DefinitionArgs, GraphArgs, ListArgs, RedriveArgs, RunArgs, StatusArgs, StoredRun, TraceArgs},
     exit::Trouble,
     show::Show,
 };
@@ -38,8 +40,8 @@ use crate::{graph, machine::Workflow};
 /// jointlambda::main!(VideoAnalytics);
 /// ```
 ///
-/// The program then has the commands `run`, `status`, `cancel`, `redrive`, `graph` and
-/// `definition`; `--help` says more.
+/// The program then has the commands `run`, `list`, `status`, `trace`, `cancel`, `redrive`, `graph`
+/// and `definition`; `--help` says more.
 ///
 /// With a second type, `run` takes the program's own flags beside its own. The type is a struct
 /// with `#[derive(clap::Args)]` that becomes the workflow's input by `TryFrom` (or `From`):
@@ -151,6 +153,8 @@ impl<W: Workflow> Program<W> {
                 run::run::<W>(&args, input, self.show)
             }
             Some(("status", matches)) => operate::status::<W>(&args::parse::<StatusArgs>(matches)?),
+            Some(("list", matches)) => list::list::<W>(&args::parse::<ListArgs>(matches)?),
+            Some(("trace", matches)) => trace::trace::<W>(&args::parse::<TraceArgs>(matches)?),
             Some(("cancel", matches)) => operate::cancel::<W>(&args::parse::<StoredRun>(matches)?),
             Some(("redrive", matches)) => run::redrive::<W>(args::parse::<RedriveArgs>(matches)?, self.show),
             Some(("graph", matches)) => {

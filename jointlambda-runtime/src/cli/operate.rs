@@ -43,7 +43,7 @@ pub(super) fn cancel<W: Workflow>(run: &StoredRun) -> Result<ExitCode, Trouble> 
 }
 
 /// What a client says of a run in a store.
-fn of_run<W: Workflow, T>(
+pub(super) fn of_run<W: Workflow, T>(
     run: &StoredRun,
     ask: impl AsyncFnOnce(&Client<W>, &RunId) -> Result<T, RunError>,
 ) -> Result<T, Trouble> {
@@ -57,10 +57,14 @@ fn of_run<W: Workflow, T>(
     })
 }
 
-/// A line for the run, and one for each instance; times are since the start.
-fn table(report: &RunReport) -> String {
-    let after =
-        |at: Timestamp| figures::duration(Duration::from_millis(at.saturating_sub(report.started_at)));
+/// How long after the start of its run.
+fn after(report: &RunReport) -> impl Fn(Timestamp) -> String {
+    |at| figures::duration(Duration::from_millis(at.saturating_sub(report.started_at)))
+}
+
+/// What the run is doing; if it has failed, a second line says why.
+pub(super) fn headline(report: &RunReport) -> String {
+    let after = after(report);
     let mut text = format!("run {} {}", one_line(&report.key), report.status);
     if let Some(ended_at) = report.ended_at {
         text.push_str(&format!(", {} after its start", after(ended_at)));
@@ -74,6 +78,12 @@ fn table(report: &RunReport) -> String {
         text.push_str(&format!("{}\n", one_line(&failure.to_string())));
     }
     text.push('\n');
+    text
+}
+
+/// A line for the run, and one for each instance; times are since the start.
+fn table(report: &RunReport) -> String {
+    let (mut text, after) = (headline(report), after(report));
     let mut rows: Vec<_> = report.instances.iter().map(|instance| cells(instance, &after)).collect();
     if rows.iter().all(|row| row[PATH].is_empty()) {
         rows.iter_mut().for_each(|row| drop(row.remove(PATH)));
@@ -101,8 +111,8 @@ fn cells(instance: &InstanceReport, after: &impl Fn(Timestamp) -> String) -> Vec
                 figures::count((*of).into())
             )
         }
-        InstanceState::Running { since } => format!("open since {}", after(*since)),
-        InstanceState::Late { since } => format!("open since {}, nothing waits for it", after(*since)),
+        InstanceState::Running => format!("open since {}", after(instance.since)),
+        InstanceState::Late => format!("open since {}, nothing waits for it", after(instance.since)),
         InstanceState::Committed { at, on, attempt: 1 } => format!("committed after {} on {on}", after(*at)),
         InstanceState::Committed { at, on, attempt } => {
             format!("committed after {} on {on}, delivery {attempt}", after(*at))
@@ -126,7 +136,8 @@ mod tests {
     fn a_report_has_a_line_for_each_instance() {
         let failure =
             Failure { at: "b".to_owned(), path: vec![1], cause: "no\nluck".to_owned(), attempts: 3 };
-        let instance = |node, path: &[u32], state| InstanceReport { node, path: path.to_vec(), state };
+        let instance =
+            |node, path: &[u32], state| InstanceReport { node, path: path.to_vec(), since: 1_012, state };
         let report = RunReport {
             key: "k".to_owned(),
             status: Status::Failed(failure.clone()),
@@ -138,7 +149,7 @@ mod tests {
                 instance("a", &[], InstanceState::Committed { at: 1_012, on: "AWS", attempt: 1 }),
                 instance("b", &[0], InstanceState::Committed { at: 1_020, on: "ALI", attempt: 2 }),
                 instance("b", &[1], InstanceState::Failed { at: 3_000, on: "ALI", failure }),
-                instance("b", &[2], InstanceState::Running { since: 1_012 }),
+                instance("b", &[2], InstanceState::Running),
                 instance("map", &[], InstanceState::Waiting { arrived: 2, of: 3_000 }),
             ],
             truncated: true,

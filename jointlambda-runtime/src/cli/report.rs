@@ -133,8 +133,7 @@ impl Report {
     }
 
     /// For people: the result, the chart, the table.
-    pub(super) fn text(&self, width: usize, colour: bool) -> String {
-        let canvas = Canvas { width, colour };
+    pub(super) fn text(&self, canvas: Canvas) -> String {
         let mut text = String::new();
         if let Ended::Value(json) = &self.ended {
             text.push_str(json);

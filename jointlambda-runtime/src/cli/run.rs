@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     args::{self, RedriveArgs, RunArgs, StoredRun},
+    chart::Canvas,
     exit::{ERR_VALUE, FAILED, Trouble, one_line},
     interrupt, print,
     progress::{Live, Progress},
@@ -210,10 +211,7 @@ fn finish(args: &RunArgs, report: Report) -> Result<ExitCode, Trouble> {
     if args.json {
         print(&(report.json().map_err(not_json)? + "\n"))?;
     } else {
-        let terminal = console::Term::stdout();
-        let colour = console::user_attended() && console::colors_enabled();
-        let width = terminal.size_checked().map_or(100, |(_, columns)| usize::from(columns));
-        print(&report.text(width, colour))?;
+        print(&report.text(Canvas::of_stdout()))?;
     }
     match trouble {
         Some(trouble) => Err(trouble),

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use jointlambda::{
     Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Functions, Invoked, NewRow, Row, StoreError, Table, Timestamp,
+        Arrival, Arrived, Backend, Created, Functions, Invoked, NewRow, Page, Row, StoreError, Table,
+        Timestamp,
     },
     envelope::{Envelope, Task},
     id::RowKey,
@@ -230,6 +231,10 @@ impl Table for Broken {
 
     async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
         self.table.postpone(key, check_at).await
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        self.table.runs(after, limit).await
     }
 
     async fn changed(&self, key: &RowKey) {

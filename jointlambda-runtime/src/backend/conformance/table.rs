@@ -37,6 +37,7 @@ pub fn table() -> Vec<Check> {
         due_rows_come_earliest_first,
         a_postponed_row_is_due_later,
         a_full_row_leaves_the_run_index,
+        run_rows_are_listed_page_by_page,
         a_waiter_sees_the_change_it_waits_for,
         a_wait_without_a_change_ends,
     ]
@@ -461,6 +462,39 @@ async fn a_full_row_leaves_the_run_index(subject: &Subject) -> Verdict {
         ensure!(due.contains(&key) == is_due, "after slot {slot} of 2 the row is due: {}", !is_due);
         let check_at = table.get(&key).await?.and_then(|row| row.check_at);
         ensure!(check_at.is_some() == is_due, "after slot {slot} of 2 the row has {check_at:?}");
+    }
+    Ok(())
+}
+
+async fn run_rows_are_listed_page_by_page(subject: &Subject) -> Verdict {
+    let table = &subject.backend.table;
+    let runs: Vec<_> = (0..5).map(|_| subject.fresh_run()).collect();
+    for run in &runs {
+        table.create(&RowKey::run(run), subject.row("run")).await?;
+        table.create(&RowKey::instance(run, 0, &[1]), subject.row("instance")).await?;
+        table.arrive(&RowKey::join(run, 1, &[], 0, 0), subject.arrival(0, 2, "a branch")).await?;
+    }
+    // An ended run is listed too.
+    table.arrive(&RowKey::run(&runs[0]), subject.arrival(0, 1, "end")).await?;
+    for limit in [1, 2, 1000] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = table.runs(after.as_ref(), limit).await?;
+            ensure!(page.keys.len() <= limit, "a page of {limit} has {} keys", page.keys.len());
+            listed.extend(page.keys);
+            match page.next {
+                None => break,
+                next => {
+                    ensure!(next != after, "a page comes after itself");
+                    after = next;
+                }
+            }
+        }
+        ensure!(listed.iter().all(|key| key.as_run().is_some()), "a row is listed that is no run's");
+        for run in &runs {
+            let times = listed.iter().filter(|key| **key == RowKey::run(run)).count();
+            ensure!(times == 1, "a run is listed {times} times, {limit} to a page");
+        }
     }
     Ok(())
 }

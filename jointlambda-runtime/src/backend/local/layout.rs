@@ -15,7 +15,7 @@ use super::{
     table::Outcome,
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError, Timestamp},
+    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
     id::{ObjectKey, RowKey, RunId},
     provider::Provider,
 };
@@ -322,6 +322,38 @@ pub(super) fn due(
         }
     }
     Ok(keys)
+}
+
+/// Reads the keys of run rows of a committed state, in their order.
+pub(super) fn runs(
+    state: &ReadTransaction,
+    names: &Names,
+    after: Option<&RowKey>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Page, Refusal> {
+    let rows = state.open_table(names.rows())?;
+    let mut page = Page::default();
+    let mut from = after.map_or(String::new(), |after| beyond(after.as_str()));
+    while let Some(entry) = rows.range(from.as_str()..)?.next() {
+        let (key, stored) = entry?;
+        from = beyond(key.value());
+        let key = RowKey::from_stored(key.value());
+        if key.as_run().is_none() || decode(stored.value())?.expired(now) {
+            continue;
+        }
+        if page.keys.len() >= limit.max(1) {
+            page.next = page.keys.last().cloned();
+            break;
+        }
+        page.keys.push(key);
+    }
+    Ok(page)
+}
+
+/// The first key that is behind `key` and behind those of the rows of that run.
+fn beyond(key: &str) -> String {
+    format!("{key}{}", char::from(b'/' + 1))
 }
 
 /// How many rows and objects a committed state has.

@@ -11,7 +11,7 @@ use super::{
     table::{MemoryTable, Outcome},
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError, Timestamp},
+    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
     id::{ObjectKey, RowKey, RunId},
     provider::Provider,
 };
@@ -92,6 +92,20 @@ impl Store {
             Store::Memory { table, .. } => Ok(table.due(until, limit, now)),
             Store::Disk { disk, cloud } => {
                 disk.read(*cloud, |state, names| layout::due(state, names, until, limit, now))
+            }
+        }
+    }
+
+    pub(super) fn runs(
+        &self,
+        after: Option<&RowKey>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        match self {
+            Store::Memory { table, .. } => Ok(table.runs(after, limit, now)),
+            Store::Disk { disk, cloud } => {
+                disk.read(*cloud, |state, names| layout::runs(state, names, after, limit, now))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
     watch,
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError, Timestamp},
+    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
     id::RowKey,
     provider::Provider,
 };
@@ -187,6 +187,21 @@ impl MemoryTable {
                 return due;
             }
         }
+    }
+
+    pub(super) fn runs(&self, after: Option<&RowKey>, limit: usize, now: Timestamp) -> Page {
+        let (mut keys, limit) = (Vec::new(), limit.max(1));
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let rows = shard.iter().filter(|(key, stored)| {
+                key.as_run().is_some() && !stored.head.expired(now) && after.is_none_or(|after| *key > after)
+            });
+            keys.extend(rows.map(|(key, _)| key.clone()));
+        }
+        keys.sort_unstable();
+        let next = keys.get(limit - 1).filter(|_| keys.len() > limit).cloned();
+        keys.truncate(limit);
+        Page { keys, next }
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     backend::{
-        Arrival, Arrived, Created, Functions, Invoked, NewRow, Objects, Row, StoreError, Table, Timestamp,
+        Arrival, Arrived, Created, Functions, Invoked, NewRow, Objects, Page, Row, StoreError, Table,
+        Timestamp,
     },
     id::{ObjectKey, RowKey, RunId},
 };
@@ -205,6 +206,18 @@ impl Table for View {
         self.answered(bytes);
         queue::sleep(half).await;
         Ok(keys)
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        let (cloud, half) = (self.cloud(), self.half_table());
+        queue::sleep(half).await;
+        count(&cloud.meter.table_queries, 1);
+        let page = cloud.store.runs(after, limit, self.now())?;
+        let bytes = page.keys.iter().map(|key| key.as_str().len()).sum();
+        cloud.meter.read(cloud.provider.prices(), bytes);
+        self.answered(bytes);
+        queue::sleep(half).await;
+        Ok(page)
     }
 
     async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
