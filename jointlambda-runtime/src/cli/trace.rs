@@ -116,8 +116,10 @@ fn waterfall(calls: &[Stretch<'_>], definition: &Definition, canvas: Canvas) -> 
     let column = |at: Timestamp| ((at - from) * columns as u64 / length) as usize;
 
     let whole = figures::duration(Duration::from_millis(length));
-    let mut text =
-        format!("{}\n", canvas.bold(&format!("{whole} from the first dispatch to the last commit")));
+    let is_open =
+        |call: &Stretch<'_>| matches!(call.instance.state, InstanceState::Running | InstanceState::Late);
+    let end = if calls.iter().any(is_open) { "now" } else { "the last commit" };
+    let mut text = format!("{}\n", canvas.bold(&format!("{whole} from the first dispatch to {end}")));
     for call in calls {
         let cloud = usize::from(call.cloud);
         let begin = column(call.instance.since).min(columns - 1);
