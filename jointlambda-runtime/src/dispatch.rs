@@ -403,14 +403,20 @@ impl Runtime {
         let count = one.function.placements().count();
         for round in 1..=ROUNDS {
             let mut refused = 0;
-            let placements = one.function.placements();
             let first = usize::from(matches!(one.way, Way::Again));
-            for cloud in placements.cycle().skip(first).take(count) {
-                let cloud = self.cloud(cloud)?;
+            let mut placements: Vec<_> = one.function.placements().cycle().skip(first).take(count).collect();
+            self.health.sort(&mut placements);
+            for index in placements {
+                let cloud = self.cloud(index)?;
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
                 }
-                match cloud.functions.invoke(one.function.name, wire.clone()).await {
+                let invoked = cloud.functions.invoke(one.function.name, wire.clone()).await;
+                match invoked {
+                    Invoked::Unavailable(_) | Invoked::Unknown(_) => self.health.failed(index),
+                    _ => self.health.answered(index),
+                }
+                match invoked {
                     Invoked::Accepted => return Ok(()),
                     Invoked::Throttled => cause = format!("{} throttles", cloud.name),
                     Invoked::Unavailable(why) => cause = format!("{} is unavailable: {why}", cloud.name),

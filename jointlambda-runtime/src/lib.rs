@@ -19,6 +19,7 @@ pub mod envelope;
 pub mod error;
 mod first;
 pub mod graph;
+mod health;
 pub mod id;
 mod join;
 pub mod machine;

@@ -8,6 +8,7 @@ use crate::{
     definition::{CloudIndex, Definition, FunctionDef},
     envelope::{CloudSet, Stamp, Term},
     error::Fault,
+    health::Health,
     machine::{Code, Workflow},
     provider::Prices,
 };
@@ -45,6 +46,8 @@ pub struct Runtime {
     pub(crate) code: &'static Code,
     pub(crate) clouds: Arc<[Backend]>,
     pub(crate) options: Options,
+    /// Shared by all copies of this: which clouds take invocations.
+    pub(crate) health: Arc<Health>,
     /// The cloud where this code runs, for the record only: no outcome depends on it.
     here: CloudIndex,
 }
@@ -64,7 +67,8 @@ impl Runtime {
         let (definition, clouds) = (W::definition(), clouds.into());
         assert_eq!(clouds.len(), definition.clouds.len(), "one backend per cloud of the workflow");
         assert!(clouds.len() <= CloudSet::BITS as usize, "a workflow has at most {} clouds", CloudSet::BITS);
-        Runtime { definition, code: W::code(), clouds, options, here: definition.home }
+        let health = Arc::new(Health::of(clouds.len()));
+        Runtime { definition, code: W::code(), clouds, options, health, here: definition.home }
     }
 
     /// The same as it runs on `cloud`: outcomes that are decided here are recorded as decided

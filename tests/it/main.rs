@@ -10,6 +10,7 @@ mod choice;
 mod corners;
 mod errors;
 mod examples;
+mod failover;
 mod fan_out;
 mod faulty;
 mod glue;
