@@ -1,6 +1,7 @@
 //! Whole runs on the embedded clouds, and what they cost: time, memory, table operations.
 
 mod budget;
+mod central;
 mod wide;
 mod workflows;
 
@@ -52,6 +53,8 @@ enum Section {
     Budget,
     /// Maps of up to 100,000 branches, in virtual time.
     Wide,
+    /// Against an orchestrator in the middle, in virtual time.
+    Central,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -112,6 +115,7 @@ fn main() {
         Section::Runs => {}
         Section::Budget => return budget::table(),
         Section::Wide => return wide::table(),
+        Section::Central => return central::table(),
     }
     let stores = args.store.map_or(vec![Store::Memory, Store::Disk], |store| vec![store]);
     if !args.json {

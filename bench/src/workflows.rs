@@ -149,3 +149,58 @@ pub(crate) mod parts {
         }
     }
 }
+
+/// A chain that goes from cloud to cloud.
+pub(crate) mod alternating {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn alternating(hops: u64) -> u64 {
+            let mut x = 0;
+            while x < hops {
+                x = if x % 2 == 0 { here(x).await } else { there(x).await };
+            }
+            x
+        }
+
+        #[function(on = AWS)]
+        async fn here(x: u64) -> u64 {
+            x + 1
+        }
+
+        #[function(on = ALI)]
+        async fn there(x: u64) -> u64 {
+            x + 1
+        }
+    }
+}
+
+/// A map on another cloud than what follows it.
+pub(crate) mod elsewhere {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        #[workflow]
+        pub(crate) async fn elsewhere(branches: u64) -> u64 {
+            let squares = fan_out(0..branches, async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = ALI)]
+        async fn square(x: u64) -> u64 {
+            x * x
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}
