@@ -348,7 +348,13 @@ impl<'a> Walk<'a> {
             // That is the end of the run, which comes when everything else has been stopped.
             return Ok(());
         }
-        let settled = self.runtime.commit_end(&instance, node, Ended::Cancelled).await?;
+        let settled = if node.tail {
+            // The arrival is the commit.
+            let stamp = self.runtime.stamp(self.actor);
+            Settled::Ended(Arrived { ended: Ended::Cancelled, objects: instance.objects, stamp })
+        } else {
+            self.runtime.commit_end(&instance, node, Ended::Cancelled).await?
+        };
         self.go_on(instance, settled, found).await
     }
 
@@ -373,11 +379,21 @@ impl<'a> Walk<'a> {
                         self.arrive(instance.frames, arrived, found).await
                     }
                 },
+                // A fan-in that this makes due is decided by every walk that sees it so.
+                (Ended::Cancelled, Errand::Stop) if self.is_tail(&instance) => {
+                    self.arrive(instance.frames, arrived, found).await
+                }
                 (Ended::Cancelled, _) => Ok(()),
                 (Ended::Returned(_) | Ended::Err(_), _) if found.is_over => Ok(()),
                 (Ended::Returned(_) | Ended::Err(_), _) => self.arrive(instance.frames, arrived, found).await,
             },
         }
+    }
+
+    /// Whether the outcome of an instance is how its branch ends.
+    fn is_tail(&self, instance: &Instance) -> bool {
+        let node = self.runtime.definition.node(instance.node);
+        !instance.frames.is_empty() && node.is_some_and(|node| node.tail)
     }
 
     fn instance(&self, frames: Vec<Frame>, node: NodeIndex, turns: Vec<u32>, objects: CloudSet) -> Instance {

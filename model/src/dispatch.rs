@@ -35,8 +35,20 @@ impl Step<'_> {
                 actor.todo.push(Todo::Walk { from: name, continuation });
             }
             Settled::Next(continuation) => self.spread(actor, name, continuation),
+            // It fails its branch alone.
+            Settled::Ended(ended @ Ended::Failed) if self.model.may_be_late(name) => {
+                actor.todo.push(Todo::Arrive { from: name, at: self.model.place(name), ended });
+            }
             Settled::Ended(Ended::Failed) if actor.role == Role::Stop => {}
             Settled::Ended(Ended::Failed) => actor.todo.push(Todo::fail(name)),
+            // A fan-in that this makes due is decided by every walk that sees it so.
+            Settled::Ended(ended @ Ended::Cancelled)
+                if actor.role == Role::Stop
+                    && self.model.shape.node(name.node).tail
+                    && self.model.shape.node(name.node).within.is_some() =>
+            {
+                actor.todo.push(Todo::Arrive { from: name, at: self.model.place(name), ended });
+            }
             // Whoever cancels the run ends it, when everything else has been stopped too.
             Settled::Ended(Ended::Cancelled) => {}
             Settled::Ended(ended) => {
@@ -90,6 +102,13 @@ impl Step<'_> {
                 let home = self.model.home(join, None);
                 match self.create(home.key, join, Body::Next(continuation), actor.role.stamp()) {
                     None => self.go_on(actor, join, Settled::Next(continuation)),
+                    Some(winner) => self.go_on_from(actor, join, winner),
+                }
+            }
+            Todo::Settle { join, ended } => {
+                let home = self.model.home(join, None);
+                match self.create(home.key, join, Body::Ended(ended), actor.role.stamp()) {
+                    None => self.go_on(actor, join, Settled::Ended(ended)),
                     Some(winner) => self.go_on_from(actor, join, winner),
                 }
             }

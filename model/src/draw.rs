@@ -75,7 +75,8 @@ impl Step<'_> {
                 }
                 Todo::Commit { join, continuation } => ended(join, Ended::Returned(continuation.data())),
                 // A walk carries what is in a row.
-                Todo::Walk { .. } | Todo::WalkBranches { .. } | Todo::Cancel { .. } => {}
+                Todo::Walk { .. } | Todo::WalkBranches { .. } | Todo::Settle { .. } | Todo::Cancel { .. } => {
+                }
             }
         }
     }

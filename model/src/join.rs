@@ -12,9 +12,18 @@ use crate::{
 /// The slots of a join row whose branches have all arrived.
 pub(crate) type Full = [Option<Ended>; BRANCHES];
 
+fn filled(slots: &Full) -> u8 {
+    slots.iter().flatten().count() as u8
+}
+
+/// How many of the branches have returned.
+fn returned(slots: &Full) -> u8 {
+    slots.iter().flatten().filter(|ended| matches!(ended, Ended::Returned(_))).count() as u8
+}
+
 /// What an arrival says.
 pub(crate) struct Arrival {
-    /// The slots, when all are filled.
+    /// The slots, when the fan-in waits for no other, and did until this arrival if that is fresh.
     full: Option<Full>,
     /// Whether this arrival filled its slot.
     fresh: bool,
@@ -44,6 +53,41 @@ impl Protocol {
         })
         .max()
         .unwrap_or(0)
+    }
+
+    /// How many branches that return a fan-in waits for, when not for all.
+    pub(crate) fn first_of(&self, join: NodeIndex) -> Option<u8> {
+        match self.shape.node(join).kind {
+            Kind::Join { first, .. } => first,
+            Kind::Start | Kind::Call => None,
+        }
+    }
+
+    /// Whether an instance is in a branch that may fail alone.
+    pub(crate) fn may_be_late(&self, name: Name) -> bool {
+        self.shape.node(name.node).within.is_some_and(|join| self.first_of(join).is_some())
+    }
+
+    /// Whether a fan-in waits for no other branch than these.
+    pub(crate) fn is_due(&self, join: NodeIndex, slots: &Full) -> bool {
+        let (of, filled, ok) = (self.width(join), filled(slots), returned(slots));
+        filled >= of || self.first_of(join).is_some_and(|first| ok >= first || of - (filled - ok) < first)
+    }
+
+    /// The branches of a fan-in that is due that count.
+    fn that_count(&self, join: NodeIndex, slots: &Full) -> Vec<usize> {
+        let all = 0..usize::from(self.width(join));
+        let Some(first) = self.first_of(join) else { return all.collect() };
+        let returned: Vec<_> =
+            all.clone().filter(|&branch| matches!(slots[branch], Some(Ended::Returned(_)))).collect();
+        if returned.len() >= usize::from(first) {
+            return returned[..usize::from(first)].to_vec();
+        }
+        let cancelled = all.clone().find(|&branch| slots[branch] == Some(Ended::Cancelled));
+        cancelled
+            .or_else(|| all.clone().find(|&branch| slots[branch] == Some(Ended::Failed)))
+            .into_iter()
+            .collect()
     }
 
     /// The node that ends the branches of a fan-in.
@@ -97,7 +141,19 @@ impl Step<'_> {
         if fresh && self.model.shape.node(from.node).tail {
             self.decided(from, ended);
         }
-        Arrival { full: (filled >= of).then_some(slots), fresh, by }
+        let goes_on = match self.model.first_of(join) {
+            None => filled >= of,
+            // A late one: it is due since another arrival, and whoever made that goes on.
+            Some(first) => {
+                let (all, ok) = (self::filled(&slots), returned(&slots));
+                let made = match ended {
+                    Ended::Returned(_) => ok == first,
+                    _ => all - ok + first == of + 1,
+                };
+                self.model.is_due(join, &slots) && (made || !fresh)
+            }
+        };
+        Arrival { full: goes_on.then_some(slots), fresh, by }
     }
 
     /// The second half of an arrival that is not atomic: what was read comes back with one more.
@@ -144,12 +200,15 @@ impl Step<'_> {
     /// `Runtime::fan_in`: the glue after a join, and the commit where it needs one. Whoever cancels
     /// the run sees to it that nothing follows (`Walk::fire`).
     pub(crate) fn fan_in(&mut self, actor: &mut Actor, join: Name, full: Full) {
-        let branches = &full[..usize::from(self.model.width(join.node))];
+        let first = self.model.first_of(join.node);
         let mut values = [None; BRANCHES];
         let mut without_value = None;
-        for (branch, ended) in branches.iter().enumerate() {
+        if !self.model.is_due(join.node, &full) {
+            self.flaw(Flaw::JoinedEarly);
+        }
+        for branch in self.model.that_count(join.node, &full) {
             let name = Name { node: self.model.last_of(join.node), branch: branch as u8, ..join };
-            match *ended {
+            match full[branch] {
                 None => self.flaw(Flaw::JoinedEarly),
                 Some(ended) => {
                     self.consumed(name, ended);
@@ -161,11 +220,17 @@ impl Step<'_> {
             }
         }
         actor.at = At::Dispatching(None);
-        if let Some(ended) = without_value {
-            return self.go_on(actor, join, Settled::Ended(ended));
+        if actor.role == Role::Stop && first.is_some() {
+            return actor.todo.push(Todo::Cancel { name: join });
+        }
+        match (without_value, first) {
+            // Another copy may have seen one branch more, that has a value.
+            (Some(ended), Some(_)) => return actor.todo.push(Todo::Settle { join, ended }),
+            (Some(ended), None) => return self.go_on(actor, join, Settled::Ended(ended)),
+            (None, _) => {}
         }
         let node = self.model.shape.node(join.node);
-        let pure = node.kind == Kind::Join { pure: true };
+        let pure = matches!(node.kind, Kind::Join { pure: true, .. });
         // Nothing is decided between a pure fan-in and the call that follows it.
         if actor.role == Role::Stop && (!pure || node.tail || self.forks(join.node)) {
             if !self.model.has(Mutation::CancelSkipsFanIns) {

@@ -29,6 +29,7 @@
 //! | `commit::home`, `settled`, `create` | `commit.rs`: `home_row`, `settled`; `Table::create` |
 //! | `Todo::Arrive`, `join::fill`, `end` | `join.rs`: `arrive`, `end`; `Table::arrive` |
 //! | `join::fan_in` | `join.rs`: `full_at_once`, `fan_in` |
+//! | `join::is_due`, `that_count`, `Todo::Settle` | `first.rs`: `is_due`, `that_count`; `join.rs`: `fan_in`, of one without a value |
 //! | `Todo::Send` | `dispatch.rs`: `send`, one placement per step |
 //! | `dispatch::go_on`, `spread` | `dispatch.rs`: `go_on`, `spread` |
 //! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `look_after`; `walk.rs`: `call`, `fork`, one read per step |
@@ -39,8 +40,9 @@
 //!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
-//! fan-ins, fan-ins that wait for the first branches only, fan-outs within fan-outs, batches, loops
-//! and the leap over their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
+//! fan-ins, an `Err` that is no failure, the clock by which the first branches are told apart (a copy
+//! takes those with the lowest index of what it sees), fan-outs within fan-outs, batches, loops and the
+//! leap over their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
 //! tables (an operation is made or the copy dies), the rounds in which placements are tried again,
 //! reports, and `redrive`, which the tests of the runtime cover. Two events of an instance never
 //! have the same number. A sweep takes whatever is open for lost, however short a time it has been

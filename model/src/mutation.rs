@@ -45,6 +45,10 @@ pub enum Mutation {
     SweepIgnoresTheMark,
     /// A canceller leaves a fan-in alone whose branches have all arrived.
     CancelSkipsFanIns,
+    /// A canceller leaves branches alone that their fan-in did not wait for.
+    CancelSkipsLateBranches,
+    /// A canceller that cancels the last call of a run thereby ends it.
+    CancelEndsWithTheLastCall,
     /// A cancellation replaces the outcome that is there.
     CancelOverwrites,
     /// Nobody sweeps.

@@ -54,6 +54,8 @@ pub enum Kind {
     Join {
         /// Whether the glue may run twice with the same result.
         pure: bool,
+        /// How many branches it waits for that return; `None` when it waits for all.
+        first: Option<u8>,
     },
 }
 
@@ -90,7 +92,13 @@ const fn last(source: NodeIndex, placements: &'static [Cloud], within: Option<No
 }
 
 const fn join(pure: bool, tail: bool, home: Cloud, next: &'static [Next]) -> Node {
-    Node { kind: Kind::Join { pure }, home, placements: &[], tail, within: None, source: START, next }
+    let kind = Kind::Join { pure, first: None };
+    Node { kind, home, placements: &[], tail, within: None, source: START, next }
+}
+
+/// A fan-in for the first branch that returns.
+const fn race(home: Cloud, next: &'static [Next]) -> Node {
+    Node { kind: Kind::Join { pure: false, first: Some(1) }, ..join(false, false, home, next) }
 }
 
 impl Shape {
@@ -196,5 +204,28 @@ pub static EMPTY: Shape = Shape {
     ],
 };
 
-/// All shapes but [`LONG`], which is one more of a kind.
-pub static ALL: [&Shape; 7] = [&CHAIN, &CHOICE, &MAP_PURE, &MAP_IMPURE, &GATHER, &BRANCH, &EMPTY];
+/// The first of two branches, and a function that is told which.
+pub static RACE: Shape = Shape {
+    name: "race",
+    nodes: &[
+        start(&[Next::Fork { join: 2, of: 2, first: 1 }]),
+        last(0, &[1, 0], Some(2)),
+        race(0, &[Next::Call(3)]),
+        last(2, &[0], None),
+    ],
+};
+
+/// The same with branches of two functions: what is late goes on.
+pub static LATE: Shape = Shape {
+    name: "race of two each",
+    nodes: &[
+        start(&[Next::Fork { join: 3, of: 2, first: 1 }]),
+        Node { within: Some(3), ..call(0, &[0], &[Next::Call(2)]) },
+        last(1, &[1], Some(3)),
+        race(1, &[Next::Call(4)]),
+        last(3, &[0], None),
+    ],
+};
+
+/// All shapes but [`LONG`] and [`LATE`], which are more of a kind.
+pub static ALL: [&Shape; 8] = [&CHAIN, &CHOICE, &MAP_PURE, &MAP_IMPURE, &GATHER, &BRANCH, &EMPTY, &RACE];

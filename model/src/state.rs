@@ -130,12 +130,14 @@ pub(crate) enum Todo {
     WriteBack { from: Name, at: Place, ended: Ended, slots: [Option<Ended>; BRANCHES] },
     /// Create the row of a fan-in.
     Commit { join: Name, continuation: Continuation },
+    /// Decide that a fan-in has no value.
+    Settle { join: Name, ended: Ended },
     /// Decide that an instance is cancelled.
     Cancel { name: Name },
     /// Look at what follows an instance.
     Walk { from: Name, continuation: Continuation },
     /// Look at which branches have arrived.
-    WalkBranches { join: Name, of: u8, first: NodeIndex, data: Data },
+    WalkBranches { join: Name, of: u8, first: NodeIndex, data: Data, is_decided: bool },
 }
 
 /// Where a branch or run ends.

@@ -3,14 +3,14 @@
 use crate::{
     bounds::{Bounds, Clock, Outage},
     model::Protocol,
-    shapes::{ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LONG, MAP_IMPURE, MAP_PURE, Shape},
+    shapes::{ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LATE, LONG, MAP_IMPURE, MAP_PURE, Shape},
 };
 
 /// Any faults of any kind, in every order.
 pub fn any_faults() -> Vec<Protocol> {
     let pairs = ALL.into_iter().map(|shape| Protocol::new(shape, Bounds::any(2)));
     let triples = [&CHAIN, &CHOICE, &EMPTY].map(|shape| Protocol::new(shape, Bounds::any(3)));
-    pairs.chain(triples).collect()
+    pairs.chain(triples).chain([Protocol::new(&LATE, Bounds::any(1))]).collect()
 }
 
 /// Platforms that give up after one delivery, so that a single crash abandons an event.
@@ -65,7 +65,8 @@ pub fn cancellation() -> Vec<Protocol> {
     let pairs =
         [&CHAIN, &CHOICE, &EMPTY, &BRANCH].map(|shape| Protocol::new(shape, Bounds::any(2).and_cancel()));
     let once = |shape| Protocol { attempts: 1, ..Protocol::new(shape, Bounds::any(1).and_cancel()) };
-    all.chain(pairs).chain(ALL.into_iter().map(once)).collect()
+    let late = Protocol::new(&LATE, Bounds::any(1).and_cancel());
+    all.chain(pairs).chain(ALL.into_iter().map(once)).chain([late]).collect()
 }
 
 /// How often user functions begin.

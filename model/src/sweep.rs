@@ -1,7 +1,7 @@
 //! Re-drives or stops a run that has not ended: `jointlambda-runtime/src/sweep.rs`, `walk.rs`.
 
 use crate::{
-    data::{Body, Continuation, Ended, Key, Name},
+    data::{Body, Continuation, Ended, Key, Name, Settled},
     model::Step,
     mutation::Mutation,
     shapes::{BRANCHES, START},
@@ -47,11 +47,19 @@ impl Step<'_> {
             }
             Continuation::Fork { join, of, first, data } => {
                 let name = Name { node: join, ..from };
-                if let Some((settled, _)) = self.model.settled(self.state, name, None) {
-                    return self.go_on(actor, name, settled);
+                let found = self.model.settled(self.state, name, None);
+                let stops_late = actor.role == Role::Stop
+                    && self.model.first_of(join).is_some()
+                    && !self.model.has(Mutation::CancelSkipsLateBranches);
+                if let Some((settled, _)) = found {
+                    self.go_on(actor, name, settled);
+                    if !stops_late {
+                        return;
+                    }
                 }
                 if of > 0 {
-                    actor.todo.push(Todo::WalkBranches { join: name, of, first, data });
+                    let is_decided = found.is_some();
+                    actor.todo.push(Todo::WalkBranches { join: name, of, first, data, is_decided });
                 } else if !self.model.has(Mutation::EmptyMapNotFired) {
                     self.fan_in(actor, name, [None; BRANCHES]);
                 }
@@ -72,15 +80,22 @@ impl Step<'_> {
     /// cancelled, unless it has one.
     pub(crate) fn cancel(&mut self, actor: &mut Actor, name: Name) {
         let (home, cancelled) = (self.model.home(name, None), Ended::Cancelled);
-        if home.slot.is_some() {
-            self.fill(name, self.model.place(name), cancelled, None);
-        } else {
-            if self.model.has(Mutation::CancelOverwrites) {
-                let expires_at = self.expires_at();
-                self.state.row_mut(home.key, expires_at).body = None;
+        if home.key == Key::run(name.run) {
+            // The end of the run, which comes when everything else has been stopped.
+            if self.model.has(Mutation::CancelEndsWithTheLastCall) {
+                self.fill(name, self.model.place(name), cancelled, None);
             }
-            self.create(home.key, name, Body::Ended(cancelled), None);
+            return;
         }
+        if home.slot.is_some() {
+            // The arrival is the commit.
+            return self.go_on(actor, name, Settled::Ended(cancelled));
+        }
+        if self.model.has(Mutation::CancelOverwrites) {
+            let expires_at = self.expires_at();
+            self.state.row_mut(home.key, expires_at).body = None;
+        }
+        self.create(home.key, name, Body::Ended(cancelled), None);
         if let Some((settled, _)) = self.model.settled(self.state, name, None) {
             self.go_on(actor, name, settled);
         }
@@ -89,19 +104,23 @@ impl Step<'_> {
     /// `Walk::fork`, its second read: which branches have arrived. One of a full row arrives
     /// again, in case nobody went on from there.
     pub(crate) fn walk_branches(&mut self, actor: &mut Actor, todo: Todo) {
-        let Todo::WalkBranches { join, of, first: node, data } = todo else { return };
+        let Todo::WalkBranches { join, of, first: node, data, is_decided } = todo else { return };
         let row = self.state.row(self.model.join_key(join.run, join.node));
         let slots = row.map(|row| row.slots).unwrap_or_default();
-        let full = slots.iter().flatten().count() == usize::from(of);
+        let full = !is_decided && self.model.is_due(join.node, &slots);
+        // What is due waits for no branch.
+        let waits = !full || self.model.first_of(join.node).is_none() || actor.role == Role::Stop;
+        let again = slots.iter().position(Option::is_some).filter(|_| full);
         for branch in 0..of {
             let from = Name { node, branch, ..join };
             match slots[usize::from(branch)] {
+                None if !waits => {}
                 None => {
                     let continuation = Continuation::Call { node, data };
                     let from = Name { node: START, ..from };
                     actor.todo.push(Todo::Walk { from, continuation });
                 }
-                Some(ended) if branch == 0 && full => {
+                Some(ended) if again == Some(usize::from(branch)) => {
                     let at = Place::Slot { run: join.run, join: join.node, branch };
                     actor.todo.push(Todo::Arrive { from, at, ended });
                 }

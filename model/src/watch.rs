@@ -68,8 +68,13 @@ impl Step<'_> {
 
     /// A row was created or a slot filled: the outcome of `name` is decided.
     pub(crate) fn decided(&mut self, name: Name, outcome: Ended) {
-        let over = matches!(self.state.first_end(), Some(Ended::Returned(_) | Ended::Cancelled));
-        if self.state.expired || over && name.node != END {
+        let over = match self.state.first_end() {
+            // A branch that its fan-in did not wait for goes on.
+            Some(Ended::Returned(_)) => name.node != END && !self.model.may_be_late(name),
+            Some(Ended::Cancelled) => name.node != END,
+            Some(Ended::Failed) | None => false,
+        };
+        if self.state.expired || over {
             self.flaw(Flaw::Zombie);
         }
         match self.known(name) {

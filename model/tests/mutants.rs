@@ -92,6 +92,23 @@ fn a_cancellation_leaves_full_fan_ins_open() {
 }
 
 #[test]
+fn a_cancellation_leaves_late_branches_open() {
+    let race = Protocol::new(&shapes::LATE, NONE.and_cancel());
+    found(race, Mutation::CancelSkipsLateBranches, NO_ZOMBIES);
+}
+
+#[test]
+fn a_cancellation_ends_the_run_with_its_last_call() {
+    let race = Protocol::new(&shapes::RACE, NONE.and_cancel());
+    found(race, Mutation::CancelEndsWithTheLastCall, NO_ZOMBIES);
+}
+
+#[test]
+fn which_branch_was_first_is_not_decided() {
+    found(Protocol::new(&shapes::RACE, CRASH), Mutation::ImpureTakenForPure, ONE_OUTCOME);
+}
+
+#[test]
 fn a_cancellation_replaces_the_outcome() {
     found(Protocol::new(&shapes::CHAIN, NONE.and_cancel()), Mutation::CancelOverwrites, ONE_OUTCOME);
 }

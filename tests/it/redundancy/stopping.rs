@@ -3,7 +3,16 @@
 
 use std::time::Duration;
 
-use jointlambda::{InstanceState, Status, Workflow, backend::local::virtual_time, embedded::Embedded};
+use jointlambda::{
+    Client, InstanceState, Options, Status, Workflow,
+    backend::{
+        fault::{Faults, Schedule},
+        local::{LocalClouds, Profile, virtual_time},
+    },
+    embedded::Embedded,
+};
+
+use crate::faulty::deploy;
 
 /// A long loop, and a fan-in for the first after it.
 mod after {
@@ -126,4 +135,50 @@ fn a_report_says_of_what_nothing_waits_for_that_it_is_late() {
             "{asked:?}"
         );
     });
+}
+
+/// Branches of one function each, and of two.
+mod raced {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn raced(n: u64) -> Result<u64> {
+            let won = first_ok(1, 0..n, async |x| ask(x).await).await?;
+            ask(won[0]).await
+        }
+
+        #[function(on = AWS, timeout = "10m")]
+        async fn ask(x: u64) -> Result<u64> {
+            tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+            Ok(x)
+        }
+    }
+}
+
+#[test]
+fn nothing_is_decided_by_a_second_canceller_when_the_first_has_ended_the_run() {
+    for apart_ms in 0..150 {
+        virtual_time(0, async {
+            let faults = Faults::new(&Schedule::default());
+            let mut config = Embedded::<raced::Raced>::config();
+            config.profile = Profile::TOKYO;
+            let clouds = LocalClouds::new(config).unwrap();
+            deploy::<raced::Raced>(&clouds, &faults, &Options::default());
+            let client =
+                || Client::<raced::Raced>::new(faults.wrap(clouds.backends_for_client()), Options::default());
+            let run = client().start("key", 3).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let second = async {
+                tokio::time::sleep(Duration::from_millis(apart_ms)).await;
+                client().cancel(&run).await.unwrap()
+            };
+            let cancelled = tokio::join!(async { client().cancel(&run).await.unwrap() }, second);
+            assert_eq!(cancelled, (Status::Cancelled, Status::Cancelled));
+            clouds.idle().await;
+            assert_eq!(faults.violations(), [""; 0], "{apart_ms} ms apart");
+        });
+    }
 }

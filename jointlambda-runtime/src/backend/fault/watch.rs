@@ -95,9 +95,8 @@ impl Watch {
         let first = seen.rows.get(key).cloned();
         match (created, first) {
             (Created::New, None) => {
-                let unpacked = codec::unpack(body, "a row");
-                let goes_on = matches!(unpacked, Ok(Committed::Next { .. } | Committed::Stored { .. }));
-                if goes_on && !key.is_value() && seen.is_cancelled(key) {
+                let is_outcome = codec::unpack::<Committed>(body, "a row").is_ok();
+                if is_outcome && !key.is_value() && seen.is_cancelled(key) {
                     seen.violations.push(format!("row {key} was created after its run was cancelled"));
                 }
                 seen.rows.insert(key.clone(), body.clone());
@@ -119,7 +118,7 @@ impl Watch {
             if slot == END && ended == Ended::Cancelled {
                 seen.cancelled.insert(key.clone());
             }
-        } else if ended != Ended::Cancelled && seen.is_cancelled(key) {
+        } else if seen.is_cancelled(key) {
             seen.violations.push(format!("slot {slot} of {key} was filled after its run was cancelled"));
         }
     }
