@@ -144,6 +144,22 @@ impl Fault {
     }
 }
 
+#[cfg(any(feature = "cli", feature = "aws"))]
+/// An error and all its causes, in one line; a cause that the message ends with is not repeated.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

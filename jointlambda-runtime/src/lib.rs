@@ -11,6 +11,8 @@ pub mod client;
 mod codec;
 mod commit;
 pub mod definition;
+#[cfg(feature = "aws")]
+pub mod deployment;
 mod dispatch;
 #[cfg(feature = "local")]
 pub mod embedded;

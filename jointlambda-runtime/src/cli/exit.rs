@@ -3,6 +3,8 @@
 
 use std::{error::Error as StdError, io, process::ExitCode};
 
+pub(super) use crate::error::chain;
+
 /// The workflow function returned an `Err`.
 pub(super) const ERR_VALUE: u8 = 1;
 /// The run failed, or was not started: what was asked for is not possible.
@@ -80,21 +82,6 @@ impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         Trouble::new(format!("failed to write the output: {error}"))
     }
-}
-
-/// An error and all its causes, in one line; a cause that the message ends with is not repeated.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Control characters, line ends among them, would let a message forge another line.

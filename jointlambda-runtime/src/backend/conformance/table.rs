@@ -402,7 +402,7 @@ async fn an_arrival_over_the_limit_is_refused_without_change(subject: &Subject) 
     let (table, key) = (&subject.backend.table, subject.fresh_key());
     let body = Bytes::from(vec![7; subject.largest_body(&key) - 1000]);
     table.create(&key, subject.row(body.clone())).await?;
-    let refused = table.arrive(&key, subject.arrival(0, 2, vec![1; 1001])).await;
+    let refused = table.arrive(&key, subject.arrival(0, 2, vec![1; 1001 + subject.slack_bytes])).await;
     ensure!(matches!(refused, Err(StoreError::TooLarge { .. })), "it got {refused:?}");
     let found = content(table.get(&key).await?);
     ensure!(found == Some((Some(body), BTreeMap::new())), "a refused arrival changed the row");

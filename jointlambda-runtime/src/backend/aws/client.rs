@@ -1,0 +1,172 @@
+//! The clients of the services, each made when it is first used.
+
+use std::{
+    env, fmt,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_lambda::types::InvocationType;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{self, rustls_provider::CryptoMode},
+};
+use opendal::{Operator, services::S3};
+
+use crate::deployment::{CloudSettings, SettingsError};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long a request may take. Whoever asked then asks again, or goes elsewhere.
+const REQUEST: Duration = Duration::from_secs(5);
+/// A connection that was not in use for so long may have been closed by the other side.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// What the clients are made of.
+pub(super) struct Clients {
+    pub(super) region: String,
+    endpoint: Option<String>,
+    bucket: String,
+    credentials: Credentials,
+    http: OnceLock<SharedHttpClient>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
+    s3: OnceLock<Result<Operator, String>>,
+    /// When a connection to Lambda was last in use.
+    lambda_used: Mutex<Option<Instant>>,
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+impl Clients {
+    pub(super) fn new(settings: &CloudSettings, credentials: super::Credentials) -> Self {
+        let super::Credentials { access_key_id, secret_access_key, session_token } = credentials;
+        Clients {
+            region: settings.region.clone(),
+            endpoint: settings.endpoint.clone(),
+            bucket: settings.bucket.clone(),
+            credentials: Credentials::new(access_key_id, secret_access_key, session_token, None, "given"),
+            http: OnceLock::new(),
+            dynamodb: OnceLock::new(),
+            lambda: OnceLock::new(),
+            s3: OnceLock::new(),
+            lambda_used: Mutex::default(),
+        }
+    }
+
+    pub(super) fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        self.dynamodb.get_or_init(|| {
+            let mut config = aws_sdk_dynamodb::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new(self.region.clone()))
+                .credentials_provider(self.credentials.clone())
+                .http_client(self.http())
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts());
+            config.set_endpoint_url(self.endpoint("DYNAMODB"));
+            aws_sdk_dynamodb::Client::from_conf(config.build())
+        })
+    }
+
+    pub(super) fn lambda(&self) -> &aws_sdk_lambda::Client {
+        self.lambda.get_or_init(|| {
+            let mut config = aws_sdk_lambda::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new(self.region.clone()))
+                .credentials_provider(self.credentials.clone())
+                .http_client(self.http())
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts());
+            config.set_endpoint_url(self.endpoint("LAMBDA"));
+            aws_sdk_lambda::Client::from_conf(config.build())
+        })
+    }
+
+    /// Opens a connection to Lambda, unless one was in use just now.
+    pub(super) async fn warm_lambda(&self) {
+        if self
+            .lambda_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|at| at.elapsed() < IDLE)
+        {
+            return;
+        }
+        // A request that runs nothing; whatever comes of it, the connection is there.
+        let own = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "nothing".to_owned());
+        let request = self.lambda().invoke().function_name(own).invocation_type(InvocationType::DryRun);
+        let _ = request.send().await;
+        self.note_lambda();
+    }
+
+    /// A connection to Lambda is in use.
+    pub(super) fn note_lambda(&self) {
+        *self.lambda_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn s3(&self) -> Result<&Operator, &str> {
+        let made = self.s3.get_or_init(|| {
+            let mut s3 = S3::default()
+                .bucket(&self.bucket)
+                .region(&self.region)
+                .access_key_id(self.credentials.access_key_id())
+                .secret_access_key(self.credentials.secret_access_key())
+                .disable_config_load()
+                .disable_ec2_metadata();
+            if let Some(token) = self.credentials.session_token() {
+                s3 = s3.session_token(token);
+            }
+            if let Some(endpoint) = self.endpoint("S3") {
+                s3 = s3.endpoint(&endpoint);
+            }
+            Operator::new(s3).map_err(|error| error.to_string())
+        });
+        made.as_ref().map_err(String::as_str)
+    }
+
+    /// `AWS_ENDPOINT_URL_<service>`, `AWS_ENDPOINT_URL`, or what the settings say.
+    fn endpoint(&self, service: &str) -> Option<String> {
+        let from_env = |name: &str| env::var(name).ok().filter(|url| !url.is_empty());
+        from_env(&format!("AWS_ENDPOINT_URL_{service}"))
+            .or_else(|| from_env("AWS_ENDPOINT_URL"))
+            .or_else(|| self.endpoint.clone())
+    }
+
+    fn http(&self) -> SharedHttpClient {
+        self.http.get_or_init(http).clone()
+    }
+}
+
+/// The HTTP client that the SDK's clients share.
+pub fn http() -> SharedHttpClient {
+    Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build_https()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(REQUEST).build()
+}
+
+/// The credentials of the environment.
+pub(super) fn credentials(cloud: &str) -> Result<super::Credentials, SettingsError> {
+    const ID: &str = "AWS_ACCESS_KEY_ID";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    let get = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    match (get(ID), get(SECRET)) {
+        (Some(access_key_id), Some(secret_access_key)) => {
+            let session_token = get("AWS_SESSION_TOKEN");
+            Ok(super::Credentials { access_key_id, secret_access_key, session_token })
+        }
+        (id, _) => Err(SettingsError::NoCredentials {
+            cloud: cloud.to_owned(),
+            missing: if id.is_none() { ID } else { SECRET },
+            hint: "with a profile or single sign-on: eval \"$(aws configure export-credentials --format env)\"",
+        }),
+    }
+}
