@@ -16,6 +16,7 @@ use jointlambda::{
 use crate::{
     faulty::{count_schedule, deploy, singles, sweep_for_ever},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
+    replay::Replay,
 };
 
 /// Functions take far longer to start than rows to read: whoever cancels a run gets in between any
@@ -104,6 +105,11 @@ where
         if (after == Status::Cancelled) != was_cancelled {
             return Err(format!("it ended again: {after:?}"));
         }
+        let objects = clouds.holdings().map_err(|e| e.to_string())?.objects;
+        // What a function stores whose outcome does not count any more goes by age.
+        if objects > 1 {
+            return Err(format!("{objects} objects outlived the run"));
+        }
         if let Some(violation) = faults.violations().first() {
             return Err(violation.clone());
         }
@@ -125,6 +131,14 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
+    if let Some(wanted) = Replay::wanted::<W>() {
+        for replay in wanted {
+            let at = replay.moment.expect("`workflow@operation` says when it is cancelled");
+            let trial = cancel_at::<W>(&input, &expected, at, &replay.schedule);
+            replay.tell(trial.as_ref().map(|trial| &*trial.operations));
+        }
+        return;
+    }
     let (mut cancelled, mut returned) = (0, 0);
     for at in (0..).step_by(stride) {
         let trial = cancel_at::<W>(&input, &expected, at, &Schedule::default());
@@ -134,7 +148,7 @@ where
         returned += usize::from(!trial.was_cancelled);
         for schedule in singles(&trial.operations, from) {
             if let Err(why) = cancel_at::<W>(&input, &expected, at, &schedule) {
-                panic!("cancelled at {at}, {schedule}: {why}");
+                panic!("{}, cancelled: {why}", Replay::of::<W>(Some(at), &schedule));
             }
         }
     }
@@ -271,17 +285,18 @@ fn a_loop_of_joins_is_cancelled_anywhere() {
 
 #[test]
 fn fan_outs_in_fan_outs_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<nest::Nest>(2, 17);
+    is_cancelled_anywhere::<nest::Nest>(1, 1);
+    is_cancelled_anywhere::<nest::Nest>(2, 7);
 }
 
 #[test]
 fn branches_that_are_raced_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<race::Race>(3, 7);
+    is_cancelled_anywhere::<race::Race>(3, 1);
 }
 
 #[test]
 fn members_of_batches_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<member::Member>(3, 3);
+    is_cancelled_anywhere::<member::Member>(3, 1);
 }
 
 #[test]

@@ -20,7 +20,13 @@ use jointlambda::{
         local::{Config, DEFAULT_OBJECT_LIFETIME, LocalClouds, virtual_time},
     },
     embedded::Embedded,
+    envelope::Failure,
     id::RunId,
+};
+
+use crate::{
+    deliveries::{Deliveries, active},
+    replay::Replay,
 };
 
 /// How many schedules of faults that happened this process has run.
@@ -36,8 +42,10 @@ const CLIENT_TRIES: usize = 4;
 /// that run: a fault late in a run may make everything before it be dispatched again.
 const REDONE: usize = 4;
 
+/// How often an event is delivered at least before its platform gives up on it.
+pub(crate) const DELIVERIES: usize = 3;
 /// Runs of more operations than this are not enumerated; each shape has a shorter one.
-const LONGEST: usize = 100;
+const LONGEST: usize = 2000;
 /// What the clouds' clock shows when a trial begins, so that its batches are the same each time.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
@@ -47,6 +55,8 @@ pub(crate) struct Trial {
     pub(crate) happened: usize,
     /// The rows it left as tombstones.
     rows: u64,
+    /// Why runs of it failed, once their faults had used up the deliveries of a call.
+    failures: Vec<Failure>,
 }
 
 /// A deployment's parts, each of which a mutant may break.
@@ -70,6 +80,11 @@ pub(crate) trait Parts {
     fn may_lose_events(&self) -> bool {
         false
     }
+
+    /// Whether a trial counts as one of the protocol.
+    fn counts(&self) -> bool {
+        false
+    }
 }
 
 /// Makes the parts of one trial: a mutant has a state of its own in each.
@@ -83,6 +98,10 @@ pub(crate) struct Sound {
 impl Parts for Sound {
     fn sweeps(&self) -> bool {
         self.sweeps
+    }
+
+    fn counts(&self) -> bool {
+        true
     }
 }
 
@@ -99,12 +118,18 @@ pub(crate) fn count_schedule(faults: &Faults) {
 }
 
 /// Deploys `W` on clouds whose functions, and what they ask of the stores, may fail.
-pub(crate) fn deploy<W: Workflow>(clouds: &LocalClouds, faults: &Arc<Faults>, options: &Options) {
+pub(crate) fn deploy<W: Workflow>(
+    clouds: &LocalClouds,
+    faults: &Arc<Faults>,
+    options: &Options,
+) -> Arc<Deliveries> {
+    let deliveries = Arc::<Deliveries>::default();
     for cloud in 0..W::definition().clouds.len() {
         let backends = faults.wrap(clouds.backends_from(cloud));
         let runtime = Runtime::new::<W>(backends, options.clone()).on(cloud as u16);
-        clouds.serve(cloud, faults.handler(Arc::new(runtime)));
+        clouds.serve(cloud, deliveries.handler(faults.handler(Arc::new(runtime))));
     }
+    deliveries
 }
 
 /// Sweeps every minute.
@@ -133,11 +158,12 @@ where
         let config = Config { epoch_ms: Some(EPOCH_MS), ..Embedded::<W>::config() };
         let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
         let options = Options::default();
+        let deliveries = Arc::<Deliveries>::default();
         for cloud in 0..W::definition().clouds.len() {
             let backends = parts.backends(cloud, faults.wrap(clouds.backends_from(cloud)));
             let runtime = Runtime::new::<W>(backends, options.clone()).on(cloud as u16);
             let runtime = parts.handler(Arc::new(runtime));
-            clouds.serve(cloud, faults.handler(runtime));
+            clouds.serve(cloud, deliveries.handler(faults.handler(runtime)));
         }
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
         let mut runs = Vec::new();
@@ -170,19 +196,38 @@ where
         let mut ended = Vec::new();
         for (number, result) in results.into_iter().enumerate() {
             match result {
-                Ok(output) if accepts(number, &output) => ended.push(output),
+                Ok(output) if accepts(number, &output) => ended.push(Ok(output)),
                 Ok(output) => return Err(format!("the outcome is {output:?}")),
-                Err(RunError::Failed(failure)) => return Err(format!("the run failed: {failure}")),
+                Err(RunError::Failed(failure)) => ended.push(Err(failure)),
                 Err(error) => return Err(format!("no result: {error}")),
             }
         }
         // Everything late comes now, and must find nothing to do.
         tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         clouds.idle().await;
+        let mut failures = Vec::new();
         for (run, ended) in runs.iter().zip(ended) {
-            let after = observer.result(run).await.map_err(|e| e.to_string())?;
-            if after != ended {
-                return Err(format!("the outcome became {after:?}"));
+            match ended {
+                Ok(output) => {
+                    let after = observer.result(run).await.map_err(|e| e.to_string())?;
+                    if after != output {
+                        return Err(format!("the outcome became {after:?}"));
+                    }
+                }
+                Err(failure) => {
+                    deliveries.account_for(&observer, run, &failure).await?;
+                    failures.push(failure);
+                }
+            }
+        }
+        if !failures.is_empty() {
+            // Nobody goes on with it, then or later.
+            let before = active(&faults);
+            faults.client(sweeper.sweep(10)).await;
+            tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+            clouds.idle().await;
+            if active(&faults) > before {
+                return Err("something was done long after the run had failed".to_owned());
             }
         }
         if let Some(violation) = faults.violations().first() {
@@ -194,7 +239,8 @@ where
         }
         let holdings = clouds.holdings().map_err(|e| e.to_string())?;
         let rows = holdings.rows;
-        if holdings.objects > runs.len() as u64 {
+        // What a failed run stored stays for a redrive of it.
+        if failures.is_empty() && holdings.objects > runs.len() as u64 {
             return Err(format!("{} objects outlived the run, not its result alone", holdings.objects));
         }
         tokio::time::sleep(options.retention + DEFAULT_OBJECT_LIFETIME).await;
@@ -203,8 +249,10 @@ where
         if holdings.rows > 0 || holdings.objects > 0 {
             return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
-        count_schedule(&faults);
-        Ok(Trial { operations: faults.log(), happened: faults.happened(), rows })
+        if parts.counts() {
+            count_schedule(&faults);
+        }
+        Ok(Trial { operations: faults.log(), happened: faults.happened(), rows, failures })
     })
 }
 
@@ -258,19 +306,52 @@ where
         let faults = schedule.0.len();
         let bound = self.calm.len() * (1 + REDONE * faults) + 60 * faults;
         match attempt::<W>(self.parts, &self.inputs, &self.accepts, schedule) {
-            // Names are pure functions, so that no fault makes another row.
-            Ok(trial) if trial.rows > self.rows => {
-                Err(format!("{schedule}: {} rows, where there are {} without faults", trial.rows, self.rows))
+            // As many crashes as there are deliveries use those of one event up; fewer do not.
+            Ok(trial) if crashes(schedule) < DELIVERIES && !trial.failures.is_empty() => {
+                Err(format!("{}: the run failed: {}", self.named(schedule), trial.failures[0]))
             }
+            // Names are pure functions, so that no fault makes another row.
+            Ok(trial) if trial.rows > self.rows => Err(format!(
+                "{}: {} rows, where there are {} without faults",
+                self.named(schedule),
+                trial.rows,
+                self.rows
+            )),
             Ok(trial) if trial.operations.len() > bound => {
-                Err(format!("{schedule}: {} operations, over {bound}", trial.operations.len()))
+                Err(format!("{}: {} operations, over {bound}", self.named(schedule), trial.operations.len()))
             }
             Ok(trial) => Ok(trial),
-            Err(why) => Err(format!("{schedule}: {why}")),
+            Err(why) => Err(format!("{}: {why}", self.named(schedule))),
         }
     }
 
+    /// The schedule as it is replayed.
+    fn named(&self, schedule: &Schedule) -> Replay {
+        Replay::of::<W>(None, schedule)
+    }
+
+    /// Whether another schedule is to be tried instead, and has been.
+    fn replayed(&self) -> bool {
+        let Some(wanted) = Replay::wanted::<W>() else { return false };
+        for replay in wanted {
+            let trial = self.attempt(&replay.schedule);
+            replay.tell(trial.as_ref().map(|trial| &*trial.operations));
+        }
+        true
+    }
+
     fn survive_single_faults(&self) {
+        let (name, operations) = (W::definition().name, self.calm.len());
+        if operations > LONGEST {
+            let _ = writeln!(
+                std::io::stderr(),
+                "`{name}` of {operations} operations is not enumerated, being over {LONGEST}: shorter ones are"
+            );
+            return;
+        }
+        if self.replayed() {
+            return;
+        }
         let mut failures = Vec::new();
         for schedule in singles(&self.calm, 0) {
             match self.attempt(&schedule) {
@@ -308,22 +389,7 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let subject = Subject::<W>::new(vec![input]);
-    if subject.calm.len() <= LONGEST {
-        subject.survive_single_faults();
-    }
-}
-
-/// Tries every single fault of a run of `W` on `input`, which must be short enough.
-pub(crate) fn survive_all_single_faults<W: Workflow>(input: W::Input)
-where
-    W::Input: Clone,
-    W::Output: PartialEq + Debug,
-{
-    let subject = Subject::<W>::new(vec![input]);
-    let (name, operations) = (W::definition().name, subject.calm.len());
-    assert!(operations <= LONGEST, "{name} has {operations} operations: enumerate a shorter one");
-    subject.survive_single_faults();
+    Subject::<W>::new(vec![input]).survive_single_faults();
 }
 
 /// Tries every single fault of a run that may end in several ways.
@@ -335,8 +401,6 @@ pub(crate) fn survive_single_faults_where<W: Workflow>(
     W::Output: PartialEq + Debug,
 {
     let subject = Subject::<W>::accepting(input, accepts);
-    let (name, operations) = (W::definition().name, subject.calm.len());
-    assert!(operations <= LONGEST, "{name} has {operations} operations: enumerate a shorter one");
     subject.survive_single_faults();
 }
 
@@ -358,6 +422,9 @@ where
 {
     let parts: MakeParts<'_> = &|| Box::new(Sound { sweeps: false });
     let subject = Subject { parts, ..Subject::<W>::new(inputs) };
+    if subject.replayed() {
+        return;
+    }
     let schedules = singles(&subject.calm, 0).into_iter().filter(|one| one.0[0].1 != Action::Drop);
     let failures: Vec<_> = schedules.filter_map(|schedule| subject.attempt(&schedule).err()).collect();
     Subject::<W>::report(&failures);
@@ -370,7 +437,8 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    attempt::<W>(parts, &[input], &|_, output| *output == expected, &Schedule::default()).map(|_| ())
+    let trial = attempt::<W>(parts, &[input], &|_, output| *output == expected, &Schedule::default())?;
+    trial.failures.first().map_or(Ok(()), |failure| Err(format!("the run failed: {failure}")))
 }
 
 /// What the suite finds wrong with a deployment of `parts`, without faults, under one, or under one
@@ -459,6 +527,9 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
+    if subject.replayed() {
+        return;
+    }
     let mut failures = Vec::new();
     let mut turn = 0;
     for first in singles(&subject.calm, 0) {
@@ -520,6 +591,9 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
+    if subject.replayed() {
+        return;
+    }
     let mut random = fastrand::Rng::with_seed(seed);
     let mut failures = Vec::new();
     for _ in 0..count {
@@ -533,8 +607,6 @@ where
         }
         match subject.attempt(&schedule) {
             Ok(_) => {}
-            // Three crashes of one event use up its deliveries: then the run fails, and says so.
-            Err(why) if why.contains("the run failed") && crashes(&schedule) >= 3 => {}
             // Each try of the client takes a fault.
             Err(why) if why.contains("could not be started") && schedule.0.len() >= CLIENT_TRIES => {}
             Err(why) => failures.push(format!("seed {seed}, {why}")),
@@ -543,7 +615,41 @@ where
     Subject::<W>::report(&failures);
 }
 
-fn crashes(schedule: &Schedule) -> usize {
+pub(crate) fn crashes(schedule: &Schedule) -> usize {
     let crash = |action: &Action| matches!(action, Action::CrashBefore | Action::CrashAfter);
     schedule.0.iter().filter(|(_, action)| crash(action)).count()
+}
+
+#[test]
+fn a_printed_schedule_is_the_same_run_again() {
+    let subject = Subject::<crate::many_faults::fan::Fan>::new(vec![vec![2, 1, 5]]);
+    let schedule = "3:CrashAfter 9:Duplicate(40ms) 14:HoldBefore".parse::<Schedule>().unwrap();
+    let printed = subject.named(&schedule).to_string();
+    let first = subject.attempt(&schedule).unwrap();
+    assert_eq!(first.happened, schedule.0.len());
+    assert_ne!(first.operations, subject.calm);
+    let again = printed.parse::<Replay>().unwrap();
+    assert_eq!(again.workflow, "fan");
+    assert_eq!(subject.attempt(&again.schedule).unwrap().operations, first.operations);
+}
+
+#[test]
+fn a_run_fails_once_its_faults_have_used_up_the_deliveries_and_says_so() {
+    let subject = Subject::<crate::many_faults::chain::Chain>::new(vec![3]);
+    let begins = |operations: &[Operation], nth: usize| {
+        let numbered = (0..).zip(operations).filter(|(_, one)| **one == Operation::Begin);
+        numbered.map(|(number, _)| number).nth(nth).unwrap()
+    };
+    let mut schedule = Schedule::default();
+    let failures = loop {
+        let trial = subject.attempt(&schedule).unwrap();
+        let delivery = schedule.0.len();
+        assert!(delivery < 8, "{schedule}: it never fails");
+        if !trial.failures.is_empty() {
+            break trial.failures;
+        }
+        schedule.0.push((begins(&trial.operations, delivery), Action::CrashBefore));
+    };
+    assert!(schedule.0.len() >= DELIVERIES, "{schedule}");
+    assert_eq!((&*failures[0].at, failures[0].attempts), ("there", schedule.0.len() as u32));
 }

@@ -23,6 +23,9 @@ use crate::faulty::{count_schedule, deploy, singles, sweep_for_ever};
 /// How often a redrive that crashed is begun again.
 const TRIES: usize = 4;
 
+/// How many moments after its failure a run is redriven at, at most.
+const MOMENTS: u32 = 1_000;
+
 thread_local! {
     /// Whether functions fail that may: virtual time runs on one thread.
     static BROKEN: Cell<bool> = const { Cell::new(false) };
@@ -195,6 +198,83 @@ mod together {
     }
 }
 
+mod inner {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// A branch of which a part fails has arrived, while its other parts are still at it.
+        #[workflow]
+        pub(crate) async fn inner(n: u64) -> Result<u64> {
+            let won = first_ok(2, 0..n, async |x| {
+                let all = fan_out(0..2, async |y| {
+                    let (z, seen) = slow(2 * x + y).await;
+                    if z == 0 { flaky(z, seen).await } else { sink(z, seen).await }
+                })
+                .await;
+                Ok::<u64, Error>(all.iter().sum::<u64>())
+            })
+            .await?;
+            Ok(last(won.iter().sum::<u64>()).await)
+        }
+
+        #[function(on = ALI, failover = [AWS])]
+        async fn slow(x: u64) -> (u64, u64) {
+            let nonce = super::called("slow", x);
+            tokio::time::sleep(std::time::Duration::from_millis(x * 150)).await;
+            (x, nonce)
+        }
+
+        #[function(on = AWS)]
+        async fn flaky(x: u64, seen: u64) -> u64 {
+            super::may_fail("flaky");
+            super::saw(x, seen);
+            x + 1
+        }
+
+        #[function(on = AWS)]
+        async fn sink(x: u64, seen: u64) -> u64 {
+            super::saw(x, seen);
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            x + 1
+        }
+
+        #[function(on = AWS)]
+        async fn last(x: u64) -> u64 { x }
+    }
+}
+
+mod both {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// Both branches fail, the second one later: its platform gives up on it, and says so, while
+        /// the run is redriven because of the first.
+        #[workflow]
+        pub(crate) async fn both(x: u64) -> u64 {
+            let (a, b) = join!(flaky(x), async { flaky(after(x).await).await });
+            a + b
+        }
+
+        #[function(on = ALI, failover = [AWS])]
+        async fn after(x: u64) -> u64 {
+            tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+            x + 1
+        }
+
+        #[function(on = AWS)]
+        async fn flaky(x: u64) -> u64 {
+            super::may_fail("flaky");
+            x * 2
+        }
+    }
+}
+
 thread_local! {
     /// What each value was seen to be made of.
     static SEEN: RefCell<BTreeMap<u64, BTreeSet<u64>>> = const { RefCell::new(BTreeMap::new()) };
@@ -278,6 +358,10 @@ where
         if let Some((x, nonces)) = SEEN.take().into_iter().find(|(_, nonces)| nonces.len() > 1) {
             return Err(format!("consumers saw {x} made of {nonces:?}"));
         }
+        let objects = clouds.holdings().map_err(|e| format!("{e:?}"))?.objects;
+        if objects > 1 {
+            return Err(format!("{objects} objects outlived the run, not its result alone"));
+        }
         let report = observer.report(&run).await.map_err(|e| format!("{e:?}"))?;
         let all_committed =
             report.instances.iter().all(|one| matches!(one.state, InstanceState::Committed { .. }));
@@ -336,6 +420,31 @@ where
     calm
 }
 
+/// Redrives a run of `W` at every `stride`-th moment after it failed for as long as something of it
+/// still runs, a moment being `step`; without faults and with each.
+fn goes_on_at_any_moment<W: Workflow>(input: W::Input, step: Duration, stride: u32)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let mut last = None;
+    for moment in (0..MOMENTS).step_by(stride as usize) {
+        let after = step * moment;
+        let calm = redrive::<W>(&input, &expected, after, 1, &Schedule::default());
+        let calm = calm.unwrap_or_else(|why| panic!("redriven after {after:?}: {why}"));
+        // Moments between the same two operations are one.
+        if last.replace(calm.from) == Some(calm.from) {
+            continue;
+        }
+        for schedule in singles(&calm.operations, calm.from) {
+            if let Err(why) = redrive::<W>(&input, &expected, after, 1, &schedule) {
+                panic!("redriven after {after:?}, {schedule}: {why}");
+            }
+        }
+    }
+}
+
 /// How often a function was called in a trial, and how often of that after the redrive.
 fn calls_of(trial: &Trial, function: &str) -> (usize, usize) {
     let count = |calls: &[(&str, u64, u64)]| calls.iter().filter(|call| call.0 == function).count();
@@ -355,6 +464,16 @@ fn branches_that_still_run_are_stopped_or_count() {
     for after_ms in [0, 50, 110, 390, 480, 3000] {
         goes_on_whatever_happens::<branches::Branches>(3, Duration::from_millis(after_ms), 1);
     }
+}
+
+#[test]
+fn what_still_runs_in_a_branch_that_failed_is_stopped_or_counts() {
+    goes_on_at_any_moment::<inner::Inner>(2, Duration::from_millis(1), 1);
+}
+
+#[test]
+fn a_platform_that_gives_up_during_a_redrive_changes_nothing() {
+    goes_on_at_any_moment::<both::Both>(3, Duration::from_millis(1), 1);
 }
 
 #[test]
