@@ -46,6 +46,7 @@ What is written into the output directory (target/jointlambda/WORKFLOW):
   aws/main.tf.json             the root: provider, variables, and a module for each of the following
   aws/store/                   table and bucket, which all definitions of the workflow share
   aws/HASH/                    the functions of one definition, with their zip
+  .jointlambda.json            which files were written
   jointlambda.toml             where the workflow's clouds are, for the commands that operate runs
 Definitions that are there already stay, so that runs in flight end on the functions they began on;
 `--prune` removes them. A file that was changed by hand is never overwritten: files of your own beside

@@ -16,7 +16,10 @@ use crate::{
     program::{Program, Programs},
     report,
     settings::{self, Settings},
-    terraform::{self, aws},
+    terraform::{
+        self, Place, alicloud, aws,
+        root::{Entry, Region},
+    },
     trouble::Trouble,
 };
 
@@ -25,6 +28,8 @@ const ENTRY_FILE: &str = "deployment.json";
 const ZIP_FILE: &str = "bootstrap.zip";
 /// A module's document.
 const MODULE_FILE: &str = "main.tf.json";
+/// What Serverless Devs deploys.
+const SERVERLESS_DEVS_FILE: &str = "s.yaml";
 /// The most definitions that one root can have: each has a sweeper that looks every minute.
 const DEFINITIONS: usize = 64;
 
@@ -41,16 +46,15 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     let mut kept = Vec::new();
     for program in &programs.programs {
         let Some(described) = &program.described else { continue };
-        let zip = zip(program)?;
-        kept.extend(match program.provider {
-            Provider::Aws => add_aws(&mut files, &out, program, described, &settings, zip, args.prune)?,
-            Provider::Aliyun => Vec::new(),
-        });
+        kept.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
     }
     let changes = files.changes(&out, args.overwrite)?;
     if !args.dry_run {
         files.write(&out, &changes)?;
     }
+    // Every provider has the same definitions.
+    kept.sort_unstable();
+    kept.dedup();
     if !kept.is_empty() && !args.prune {
         let kept = kept.join(", ");
         programs.notes.push(format!(
@@ -114,83 +118,107 @@ fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {
     Ok(zip)
 }
 
-/// Adds all files for AWS; returns the definitions that stay or go.
-fn add_aws(
+/// Adds all files for a provider; returns the definitions that stay or go.
+fn add(
     files: &mut Files,
     out: &Path,
     program: &Program,
     described: &Described,
     settings: &Settings,
-    zip: Vec<u8>,
     prune: bool,
 ) -> Result<Vec<String>, Trouble> {
+    let zip = zip(program)?;
+    let zip_sha256 = sha256(&zip);
+    let top = program.provider.word();
     let hash = described.short_hash();
     let regions: Vec<_> = described.clouds().map(|(_, region)| region).collect();
-    let zip_sha256 = sha256(&zip);
-    let mut entry = aws::Entry { definition: described.hash(), regions: Default::default() };
+    let root = match program.provider {
+        Provider::Aws => &aws::ROOT,
+        Provider::Aliyun => &alicloud::ROOT,
+    };
+    let mut entry = Entry { definition: described.hash(), regions: Default::default() };
     for (cloud, region) in described.clouds() {
         // One region needs no folder of its own.
         let folder = if regions.len() == 1 { hash.clone() } else { format!("{hash}/{region}") };
-        let place = aws::functions::Place {
+        let place = Place {
             cloud,
             region,
             zip: if regions.len() == 1 { ZIP_FILE } else { "../bootstrap.zip" },
             zip_sha256: &zip_sha256,
             architecture: program.facts.as_ref().map_or("x86_64", |facts| facts.architecture),
         };
-        let module = aws::functions::module(described, settings, &place);
-        files.add(format!("aws/{folder}/{MODULE_FILE}"), terraform::text(&module));
-        let (table, bucket) = (settings.get(cloud, "table"), settings.get(cloud, "bucket"));
+        let (module, store, functions) = match program.provider {
+            Provider::Aws => (
+                aws::functions::module(described, settings, &place),
+                aws::store::arguments(described, settings, cloud),
+                aws::functions::arguments(regions.iter().copied()),
+            ),
+            Provider::Aliyun => (
+                alicloud::functions::module(described, settings, &place),
+                alicloud::store::arguments(described, settings, cloud),
+                alicloud::functions::arguments(region),
+            ),
+        };
+        files.add(format!("{top}/{folder}/{MODULE_FILE}"), terraform::text(&module));
+        if program.provider == Provider::Aliyun {
+            let document = alicloud::serverless_devs::document(described, settings, &place);
+            files.add(format!("{top}/{folder}/{SERVERLESS_DEVS_FILE}"), document);
+        }
         entry.regions.insert(
             region.to_owned(),
-            aws::Region {
+            Region {
                 cloud: cloud.to_owned(),
-                store: aws::call_store(region, table, bucket, described.object_days()),
-                functions: aws::call_functions(&format!("./{folder}"), region, regions.iter().copied()),
+                store: root.call_store(region, store),
+                functions: root.call_functions(&format!("./{folder}"), region, functions),
             },
         );
     }
-    files.add(format!("aws/{hash}/{ZIP_FILE}"), zip);
+    files.add(format!("{top}/{hash}/{ZIP_FILE}"), zip);
     files.add(
-        format!("aws/{hash}/{ENTRY_FILE}"),
+        format!("{top}/{hash}/{ENTRY_FILE}"),
         terraform::text(&serde_json::to_value(&entry).expect("strings and maps serialise")),
     );
-    files.add(format!("aws/store/{MODULE_FILE}"), terraform::text(&aws::store::module()));
+    let store = match program.provider {
+        Provider::Aws => aws::store::module(),
+        Provider::Aliyun => alicloud::store::module(),
+    };
+    files.add(format!("{top}/store/{MODULE_FILE}"), terraform::text(&store));
 
-    let mut entries = earlier(&out.join("aws"), &entry)?;
+    let mut entries = earlier(&out.join(top), &entry)?;
     let others: Vec<_> = entries.iter().map(|entry| entry.short_hash().to_owned()).collect();
     if prune {
-        for entry in entries.drain(..) {
-            remove_aws(files, &entry);
-        }
+        entries.drain(..).for_each(|entry| remove(files, top, &entry));
     }
     if entries.len() >= DEFINITIONS {
         return Err(Trouble::new(format!("{} definitions are deployed already", entries.len()))
             .hint("when no runs of the earlier ones are open any more, pass `--prune`"));
     }
     entries.push(entry);
-    files.add(format!("aws/{MODULE_FILE}"), terraform::text(&aws::root(&described.workflow(), &entries)));
+    files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&root.root(&described.workflow(), &entries)));
     Ok(others)
 }
 
-fn remove_aws(files: &mut Files, entry: &aws::Entry) {
+/// Has the files of a definition removed.
+fn remove(files: &mut Files, top: &str, entry: &Entry) {
     let hash = entry.short_hash();
-    for name in [ENTRY_FILE, ZIP_FILE, MODULE_FILE] {
-        files.remove(format!("aws/{hash}/{name}"));
+    for name in [ENTRY_FILE, ZIP_FILE, MODULE_FILE, SERVERLESS_DEVS_FILE] {
+        files.remove(format!("{top}/{hash}/{name}"));
     }
     for region in entry.regions.keys() {
-        files.remove(format!("aws/{hash}/{region}/{MODULE_FILE}"));
+        for name in [MODULE_FILE, SERVERLESS_DEVS_FILE] {
+            files.remove(format!("{top}/{hash}/{region}/{name}"));
+        }
     }
 }
 
 /// The entries of definitions other than `current`, in the order of their hashes.
-fn earlier(folder: &Path, current: &aws::Entry) -> Result<Vec<aws::Entry>, Trouble> {
+fn earlier(folder: &Path, current: &Entry) -> Result<Vec<Entry>, Trouble> {
     let Ok(folders) = fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
     let folders = folders.flatten().map(|folder| folder.path()).filter(|path| path.is_dir());
     for path in folders.map(|folder| folder.join(ENTRY_FILE)) {
         let Some(text) = settings::read([path.as_path()])? else { continue };
-        let entry: aws::Entry = serde_json::from_str(&text).map_err(|error| {
+        let entry: Entry = serde_json::from_str(&text).map_err(|error| {
             Trouble::of(format!("read {}", path.display()), &error)
                 .hint("restore it; without it the functions of that definition would be destroyed")
         })?;
@@ -208,6 +236,13 @@ fn earlier(folder: &Path, current: &aws::Entry) -> Result<Vec<aws::Entry>, Troub
     }
     entries.sort_by(|a, b| a.definition.cmp(&b.definition));
     Ok(entries)
+}
+
+/// A path as one would type it here.
+fn shown(path: &Path) -> String {
+    let here = env::current_dir().unwrap_or_default();
+    let text = path.strip_prefix(here).unwrap_or(path).display().to_string();
+    if text.contains(char::is_whitespace) { format!("'{text}'") } else { text }
 }
 
 /// Reports what was done, or would be.
@@ -231,7 +266,7 @@ fn say(
         .filter(|program| program.described.is_some())
         .flat_map(|program| {
             let folder = out.join(program.provider.word());
-            ["init", "apply"].map(|command| format!("terraform -chdir={} {command}", folder.display()))
+            ["init", "apply"].map(|command| format!("terraform -chdir={} {command}", shown(&folder)))
         })
         .collect();
     report["next"] = json!(next);
@@ -241,7 +276,7 @@ fn say(
     let mut text = report::deployed_text(&report, programs);
     text.push('\n');
     text.push_str(&report::programs_text(&programs.programs, args.dry_run));
-    text.push_str(&format!("\n{}\n", out.display()));
+    text.push_str(&format!("\n{}\n", shown(out)));
     text.push_str(&report::changes_text(changes, args.dry_run));
     for note in &programs.notes {
         text.push_str(&format!("note: {note}\n"));

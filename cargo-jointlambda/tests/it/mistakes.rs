@@ -131,3 +131,22 @@ fn a_bucket_that_is_set_otherwise() {
     let ran = project.run(&["describe", "--profile", "dev", "--cloud", "GCP"]);
     assert!(ran.error().contains("hint: pass one of `AWS`, `ALI`"), "{ran:?}");
 }
+
+#[test]
+fn a_program_that_only_one_platform_can_run() {
+    let project = Project::with_aliyun();
+    let report = project.build(&[]);
+    assert_eq!(report["programs"][0]["glibc"], serde_json::Value::Null, "it is static");
+    fs::remove_file(project.path(".cargo/config.toml")).unwrap();
+    let error = refused(&project, &[]);
+    assert!(error.contains("`two-seas-aliyun` needs glibc 2.3"), "{error}");
+    assert!(error.contains("Function Compute (custom.debian11) has 2.31"), "{error}");
+    assert!(error.contains("-unknown-linux-gnu.2.31`"), "{error}");
+}
+
+#[test]
+fn programs_of_different_workflows() {
+    let project = Project::with_aliyun();
+    project.redefine();
+    assert!(refused(&project, &[]).contains("the programs are of different workflows"));
+}

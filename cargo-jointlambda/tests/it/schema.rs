@@ -38,7 +38,7 @@ fn check(value: &Value, schema: &Value, at: &str, complaints: &mut Vec<String>) 
         (Value::String(word), _) => match word.as_str() {
             "any" => true,
             "string" => value.is_string(),
-            "number" => value.is_u64() || is_expression,
+            "number" => value.is_number() || is_expression,
             "bool" => value.is_boolean() || is_expression,
             "strings" => {
                 is_expression || value.as_array().is_some_and(|all| all.iter().all(Value::is_string))
@@ -82,7 +82,8 @@ fn references(value: &Value) -> BTreeSet<String> {
     match value {
         Value::String(text) => {
             for expression in text.split("${").skip(1) {
-                let expression = expression.split_once('}').expect("an expression ends").0;
+                // One may have a string in it with another in it.
+                let expression = expression.split_once('}').map_or(expression, |(it, _)| it);
                 let part = |c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
                 let names =
                     expression.split(part).filter(|name| name.contains('.') && !name.starts_with("path."));
@@ -110,15 +111,16 @@ fn is_declared(document: &Value, reference: &str) -> bool {
     }
 }
 
-/// Checks everything that a root refers to, itself and below; returns the documents.
-pub(crate) fn check_all(folder: &Path) -> Vec<(String, Value)> {
+/// Checks everything that a provider's root refers to, itself and below; returns the documents, each
+/// with the schema's word for it.
+pub(crate) fn check_all(folder: &Path, provider: &str) -> Vec<(String, Value)> {
     let read = |path: &Path| -> Value {
         let text =
             std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_str(&text).expect("it is JSON")
     };
     let root = read(&folder.join("main.tf.json"));
-    let mut documents = vec![("root".to_owned(), root.clone())];
+    let mut documents = vec![(format!("{provider} root"), root.clone())];
     for (name, call) in root["module"].as_object().expect("it has modules") {
         let source = call["source"].as_str().expect("it is a path");
         let module = read(&folder.join(source).join("main.tf.json"));
@@ -131,7 +133,7 @@ pub(crate) fn check_all(folder: &Path) -> Vec<(String, Value)> {
             let output = reference.rsplit('.').next().expect("a name");
             assert!(module["output"].get(output).is_some(), "{reference} is no output");
         }
-        documents.push(("module".to_owned(), module));
+        documents.push((format!("{provider} module"), module));
     }
     for (kind, document) in &documents {
         assert_eq!(complaints(document, kind), Vec::<String>::new());
@@ -152,29 +154,86 @@ fn all_documents_are_as_the_schema_says() {
     let project = Project::new();
     project.build(&[]);
     let out = project.path("target/jointlambda/two-seas/aws");
-    assert_eq!(check_all(&out).len(), 3);
+    assert_eq!(check_all(&out, "aws").len(), 3);
     project.redefine();
-    project.replace(
-        "src/aws.json",
-        r#""provider": "aliyun", "region": "cn-hongkong""#,
-        r#""provider": "aws", "region": "us-east-1""#,
-    );
+    let (ali, aws) =
+        (r#""provider": "aliyun", "region": "cn-hongkong""#, r#""provider": "aws", "region": "us-east-1""#);
+    project.replace("src/aws.json", ali, aws);
     std::fs::remove_file(project.path("target/jointlambda/two-seas/jointlambda.toml")).unwrap();
     project.build(&[]);
-    assert_eq!(
-        check_all(&out).len(),
-        6,
-        "the root, two stores, one old definition, a new one in two regions"
-    );
+    let all = check_all(&out, "aws");
+    assert_eq!(all.len(), 6, "the root, two stores, one old definition, a new one in two regions");
+}
+
+#[test]
+fn documents_for_alibaba_cloud_are_as_the_schema_says() {
+    let project = Project::with_aliyun();
+    project.replace("src/aliyun.json", r#""gpu_gb": 0"#, r#""gpu_gb": 8"#);
+    project.build(&[]);
+    let out = project.path("target/jointlambda/two-seas");
+    let documents = check_all(&out.join("aliyun"), "alicloud");
+    assert_eq!(documents.len(), 3);
+    misspelt(&documents);
+    let functions = &documents[1].1["resource"]["alicloud_fcv3_function"];
+    assert_eq!(functions["cut"]["runtime"], "custom-container");
+    assert_eq!(functions["sweeper"]["runtime"], "custom.debian11");
+
+    let yaml = std::fs::read_to_string(out.join("aliyun/01234567/s.yaml")).unwrap();
+    let document = yaml_value(&yaml);
+    assert_eq!(complaints(&document, "s.yaml"), Vec::<String>::new());
+    let props = &document["resources"]["cut"]["props"];
+    assert_eq!(props["gpuConfig"]["gpuMemorySize"], 8192);
+    assert_eq!(props["environmentVariables"]["JOINTLAMBDA_CLOUD"], "ALI");
+    let mut changed = document.clone();
+    changed["resources"]["cut"]["props"]["memorysize"] = 1.into();
+    assert_ne!(complaints(&changed, "s.yaml"), Vec::<String>::new());
+}
+
+/// The part of YAML that is generated: mappings and lists by indentation, scalars as in JSON.
+fn yaml_value(text: &str) -> Value {
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let (value, used) = yaml_block(&lines, 0);
+    assert_eq!(used, lines.len(), "all is understood: {:?}", lines.get(used));
+    value
+}
+
+fn yaml_block(lines: &[&str], depth: usize) -> (Value, usize) {
+    let (mut map, mut list, mut at) = (Map::new(), Vec::new(), 0);
+    let indent_of = |line: &str| line.len() - line.trim_start().len();
+    while let Some(line) = lines.get(at).filter(|line| indent_of(line) == depth) {
+        let item = line.trim_start();
+        let (key, inline) = match item.strip_prefix('-') {
+            Some(inline) => (None, inline),
+            None => item.split_once(':').map(|(key, inline)| (Some(key), inline)).expect("a key"),
+        };
+        at += 1;
+        let value = if inline.is_empty() {
+            let (value, used) = yaml_block(&lines[at..], depth + 2);
+            at += used;
+            value
+        } else {
+            serde_json::from_str(inline).unwrap_or_else(|error| panic!("{error} in {line}"))
+        };
+        match key {
+            Some(key) => drop(map.insert(key.to_owned(), value)),
+            None => list.push(value),
+        }
+    }
+    (if list.is_empty() { Value::Object(map) } else { Value::Array(list) }, at)
 }
 
 #[test]
 fn a_key_that_is_misspelt_anywhere_is_refused() {
     let project = Project::new();
     project.build(&[]);
+    misspelt(&check_all(&project.path("target/jointlambda/two-seas/aws"), "aws"));
+}
+
+/// Misspells each key of the documents in turn: the schema must notice.
+fn misspelt(documents: &[(String, Value)]) {
     let mut tried = 0;
-    for (kind, document) in check_all(&project.path("target/jointlambda/two-seas/aws")) {
-        for path in keys_of(&document, &[]) {
+    for (kind, document) in documents {
+        for path in keys_of(document, &[]) {
             let mut changed = document.clone();
             let (last, above) = path.split_last().expect("a key");
             let object = above.iter().fold(&mut changed, |value, key| match value {
@@ -184,7 +243,7 @@ fn a_key_that_is_misspelt_anywhere_is_refused() {
             let object = object.as_object_mut().expect("an object");
             let value = object.remove(last).expect("it is there");
             object.insert(format!("{last}x"), value);
-            assert_ne!(complaints(&changed, &kind), Vec::<String>::new(), "{path:?} may be misspelt");
+            assert_ne!(complaints(&changed, kind), Vec::<String>::new(), "{path:?} may be misspelt");
             tried += 1;
         }
     }

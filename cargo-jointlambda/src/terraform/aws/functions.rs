@@ -8,7 +8,7 @@ use crate::{
     described::Described,
     package::{ENTRY, base64},
     settings::Settings,
-    terraform::literal,
+    terraform::{Place, environment, root::of_stores},
 };
 
 /// How often an event is delivered again after a failure, and how old it may get.
@@ -24,16 +24,12 @@ const NAMED_FUNCTIONS: usize = 24;
 /// The longest name of a role and of a queue, of which the first is shorter.
 const ROLE_NAME_BYTES: usize = 64;
 
-/// Where the module is, and what of it is not in the description.
-pub(crate) struct Place<'a> {
-    /// The cloud in the workflow, and its region.
-    pub(crate) cloud: &'a str,
-    pub(crate) region: &'a str,
-    /// The zip, as seen from the module.
-    pub(crate) zip: &'a str,
-    pub(crate) zip_sha256: &'a [u8],
-    /// AWS's word for the processor.
-    pub(crate) architecture: &'a str,
+/// What the root gives the module, beside its own variables.
+pub(crate) fn arguments<'a>(regions: impl Iterator<Item = &'a str> + Clone) -> Value {
+    json!({
+        "table_arns": of_stores(regions.clone(), "table_arn"),
+        "bucket_arns": of_stores(regions, "bucket_arn"),
+    })
 }
 
 /// The module.
@@ -217,17 +213,6 @@ impl Functions {
             }),
         );
     }
-}
-
-/// What a function is told of itself and its surroundings.
-fn environment(settings: &Settings, cloud: &str, function: &str) -> Value {
-    json!({
-        "JOINTLAMBDA_FUNCTION": function,
-        "JOINTLAMBDA_CLOUD": cloud,
-        "JOINTLAMBDA_TABLE": literal(settings.get(cloud, "table")),
-        "JOINTLAMBDA_BUCKET": literal(settings.get(cloud, "bucket")),
-        "JOINTLAMBDA_CLOUDS": literal(&settings.others(cloud)),
-    })
 }
 
 /// What the functions may do: exactly what the backend and the platform do in their name.

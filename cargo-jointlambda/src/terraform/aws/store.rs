@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::{described::Described, settings::Settings};
+
 /// The key of a row.
 const KEY: &str = "key";
 /// The index of runs that are to be looked at, with its two keys: a constant one, and the time.
@@ -13,6 +15,15 @@ const INDEX_HASH: &str = "shard";
 const INDEX_RANGE: &str = "check_at";
 /// When a row may go, in seconds since the epoch.
 const EXPIRY: &str = "expires_at";
+
+/// What the root gives the module, beside its own variables.
+pub(crate) fn arguments(described: &Described, settings: &Settings, cloud: &str) -> Value {
+    json!({
+        "table": settings.get(cloud, "table"),
+        "bucket": settings.get(cloud, "bucket"),
+        "object_days": described.object_days(),
+    })
+}
 
 /// The module.
 pub(crate) fn module() -> Value {
