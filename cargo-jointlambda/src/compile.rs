@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     args::CompileArgs,
+    elf::ZIGBUILD,
     platform::Provider,
     project::{Program, Project},
     trouble::Trouble,
@@ -118,11 +119,11 @@ impl Compilation {
         let status = child.wait().map_err(|error| Trouble::of("wait for cargo", &error))?;
         if !status.success() {
             let zigbuild = self.arguments[0] == "zigbuild";
-            let hint = if zigbuild {
-                "cargo's messages are above; if it has no command `zigbuild`: `cargo install cargo-zigbuild && \
-                 pip install ziglang`"
-            } else {
-                "cargo's messages are above"
+            let hint = match zigbuild {
+                true => {
+                    format!("cargo's messages are above; is there a command `cargo zigbuild`? {ZIGBUILD}")
+                }
+                false => "cargo's messages are above".to_owned(),
             };
             return Err(Trouble::new(format!("`{}` failed", self.command_line())).hint(hint));
         }

@@ -13,6 +13,9 @@ use crate::{
     trouble::{Trouble, quoted},
 };
 
+/// What `--zigbuild` needs.
+pub(crate) const ZIGBUILD: &str = "once: `cargo install cargo-zigbuild && pip install ziglang`";
+
 /// What a program needs of the machine it runs on.
 #[derive(Debug, Serialize)]
 pub(crate) struct Needs {
@@ -99,7 +102,7 @@ pub(crate) fn check(
     let target = |architecture: Architecture| format!("{}-unknown-linux-gnu", architecture.word());
     let needs = needs.map_err(|unfit| match unfit {
         Unfit::Kind(kind) => Trouble::new(format!("`{bin}` is {kind}; {name} runs programs for Linux"))
-            .hint(format!("build it for Linux: `{rebuild} --target {}`", target(Architecture::X86_64))),
+            .hint(format!("build it for Linux: `{rebuild} --zigbuild` ({ZIGBUILD})")),
         Unfit::Machine(machine) => Trouble::new(format!(
             "`{bin}` is for a processor that {name} does not have (ELF machine {machine})"
         ))
@@ -124,7 +127,7 @@ pub(crate) fn check(
         ))
         .hint(format!(
             "link it against the older one: `{rebuild} --zigbuild --target {}.{glibc}` \
-             (once: `cargo install cargo-zigbuild && pip install ziglang`)",
+             ({ZIGBUILD})",
             target(needs.architecture)
         )));
     }

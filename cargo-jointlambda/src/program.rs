@@ -12,7 +12,7 @@ use crate::{
     package::{hex, sha256},
     platform::{Provider, Version},
     project::{self, Project},
-    trouble::Trouble,
+    trouble::{Trouble, quoted},
 };
 
 /// Debug information of this size is worth a word.
@@ -72,6 +72,7 @@ impl Programs {
         if let Some(first) = all.first() {
             note_missing(first, &programs, &mut notes);
         }
+        all.iter().for_each(|described| note_gpu(described, &mut notes));
         Ok(Programs { project, programs, notes })
     }
 
@@ -152,6 +153,19 @@ fn rebuild(project: &Project, args: &CompileArgs) -> String {
         command.push_str(&format!(" --bin {bin}"));
     }
     command
+}
+
+/// Functions that the zip is not for.
+fn note_gpu(described: &Described, notes: &mut Vec<String>) {
+    let with_gpu = described.functions.iter().filter(|function| function.gpu_gb > 0);
+    let names: Vec<_> = with_gpu.map(|function| function.function.as_str()).collect();
+    if !names.is_empty() && described.provider == Provider::Aliyun {
+        notes.push(format!(
+            "{} with a GPU: containers, whose image has the program as its entry; name it with \
+             `-var gpu_image=…`",
+            quoted(names)
+        ));
+    }
 }
 
 /// Clouds that there is no program for.

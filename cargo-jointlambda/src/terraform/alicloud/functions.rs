@@ -11,7 +11,7 @@ use crate::{
     described::{Described, Function},
     package::hex,
     settings::Settings,
-    terraform::{Place, environment, literal},
+    terraform::{Place, environment, literal, names, role_name},
 };
 
 /// How long a queue keeps the events that even a sweeper could not take: the longest it can.
@@ -37,7 +37,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
         events.insert(label.clone(), event_config(&label));
         functions.insert(label, resource(described, place, &function));
     }
-    let role = format!("{}-{}", described.sweeper.name, place.region);
+    let role = role_name(described, place.region);
     json!({
         "//": crate::terraform::note(),
         "terraform": { "required_providers": { "alicloud": { "source": "aliyun/alicloud" } } },
@@ -194,9 +194,9 @@ fn policy(described: &Described, settings: &Settings) -> Value {
         objects.push(format!("acs:oss:*:*:{bucket}/*"));
         logs.push(format!("acs:log:{region}:*:project/{bucket}/logstore/functions"));
         queues.push(format!("acs:mns:{region}:*:/queues/{}/messages", dead_letters(described)));
-        for function in deployed(described, cloud) {
-            functions.push(format!("acs:fc:{region}:*:functions/{}", function.name));
-            functions.push(format!("acs:fc:{region}:*:functions/{}/*", function.name));
+        for name in names(described, cloud) {
+            functions.push(format!("acs:fc:{region}:*:functions/{name}"));
+            functions.push(format!("acs:fc:{region}:*:functions/{name}/*"));
         }
         buckets.push(format!("acs:oss:*:*:{bucket}"));
     }

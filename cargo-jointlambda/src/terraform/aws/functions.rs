@@ -8,7 +8,7 @@ use crate::{
     described::Described,
     package::{ENTRY, base64},
     settings::Settings,
-    terraform::{Place, environment, root::of_stores},
+    terraform::{Place, environment, names, role_name, root::of_stores},
 };
 
 /// How often an event is delivered again after a failure, and how old it may get.
@@ -18,12 +18,6 @@ const EVENT_AGE_S: u32 = 6 * 3600;
 const DEAD_LETTERS_S: u32 = 14 * 24 * 3600;
 /// How often the sweeper looks for runs.
 const SWEEP: &str = "rate(1 minute)";
-/// So many functions are named one by one in the role's policy, which has at most 10,240 characters;
-/// more are named by what their names begin with.
-const NAMED_FUNCTIONS: usize = 24;
-/// The longest name of a role and of a queue, of which the first is shorter.
-const ROLE_NAME_BYTES: usize = 64;
-
 /// What the root gives the module, beside its own variables.
 pub(crate) fn arguments<'a>(regions: impl Iterator<Item = &'a str> + Clone) -> Value {
     json!({
@@ -253,28 +247,6 @@ fn statements(described: &Described, region: &str) -> Vec<Value> {
     ]
 }
 
-/// The names of all functions on a cloud, for a policy.
-fn names(described: &Described, cloud: &str) -> Vec<String> {
-    let functions = described.functions_on(cloud).map(|function| function.name.as_str());
-    let names: Vec<_> = functions.chain([described.sweeper.name.as_str()]).collect();
-    if names.len() <= NAMED_FUNCTIONS {
-        return names.into_iter().map(str::to_owned).collect();
-    }
-    let common = names.iter().copied().reduce(|one, other| {
-        let same = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-        &one[..same]
-    });
-    vec![format!("{}*", common.unwrap_or_default())]
-}
-
-/// Roles are the account's, not a region's.
-fn role_name(described: &Described, region: &str) -> String {
-    let end = format!("-{}-{region}", described.short_hash());
-    let workflow = described.workflow();
-    let room = ROLE_NAME_BYTES.saturating_sub(end.len()).min(workflow.len());
-    format!("{}{end}", &workflow[..room])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,26 +307,5 @@ mod tests {
             "us-east-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-sweeper",
         ];
         assert_eq!(ends, expected);
-    }
-
-    #[test]
-    fn many_functions_are_named_by_what_their_names_begin_with() {
-        let mut described = sample::described(Provider::Aws);
-        let one = described.functions[0].clone();
-        for index in 0..NAMED_FUNCTIONS {
-            let mut function = one.clone();
-            function.function = format!("f{index}");
-            function.name = format!("two-seas-0123abcd-f{index}");
-            described.functions.push(function);
-        }
-        assert_eq!(names(&described, "AWS"), ["two-seas-0123abcd-*"]);
-    }
-
-    #[test]
-    fn a_role_has_a_name_that_fits() {
-        let mut described = sample::described(Provider::Aws);
-        assert_eq!(role_name(&described, "us-east-1"), "two-seas-0123abcd-us-east-1");
-        described.definition.name = "x".repeat(80);
-        assert_eq!(role_name(&described, "us-east-1").len(), ROLE_NAME_BYTES);
     }
 }
