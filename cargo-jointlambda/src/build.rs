@@ -1,0 +1,288 @@
+//! `cargo jointlambda build`: from programs to files.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use crate::{
+    args::BuildArgs,
+    described::Described,
+    output::{Change, Files},
+    package::{self, sha256},
+    platform::Provider,
+    program::{Program, Programs},
+    report,
+    settings::{self, Settings},
+    terraform::{
+        self, Place, alicloud, aws,
+        root::{Entry, Region},
+    },
+    trouble::Trouble,
+};
+
+/// A definition's entry in the root module, beside its functions.
+const ENTRY_FILE: &str = "deployment.json";
+const ZIP_FILE: &str = "bootstrap.zip";
+/// A module's document.
+const MODULE_FILE: &str = "main.tf.json";
+/// What Serverless Devs deploys.
+const SERVERLESS_DEVS_FILE: &str = "s.yaml";
+/// The most definitions that one root can have: each has a sweeper that looks every minute.
+const DEFINITIONS: usize = 64;
+
+/// Runs the command.
+pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
+    let mut programs = Programs::load(&args.compile, !args.dry_run)?;
+    let out = out_of(args, &programs);
+    let Some(described) = programs.described().cloned() else {
+        return say(args, &programs, &out, &[], None);
+    };
+    let settings = load_settings(&out, &programs, &described, &args.bucket)?;
+    let mut files = Files::default();
+    files.add(settings::FILE, settings.text.clone());
+    let mut kept = Vec::new();
+    for program in &programs.programs {
+        let Some(described) = &program.described else { continue };
+        kept.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
+    }
+    let changes = files.changes(&out, args.overwrite)?;
+    if !args.dry_run {
+        files.write(&out, &changes)?;
+    }
+    // Every provider has the same definitions.
+    kept.sort_unstable();
+    kept.dedup();
+    if !kept.is_empty() && !args.prune {
+        let kept = kept.join(", ");
+        programs.notes.push(format!(
+            "earlier definitions stay, so that runs in flight end: {kept}; `--prune` removes their functions"
+        ));
+    }
+    if out.starts_with(&programs.project.target_directory) {
+        programs.notes.push(
+            "Terraform keeps its state beside main.tf.json, where `cargo clean` removes it: for more than a \
+             try give `--out`, or a `backend.tf` of your own"
+                .to_owned(),
+        );
+    }
+    say(args, &programs, &out, &changes, Some(&settings))
+}
+
+fn out_of(args: &BuildArgs, programs: &Programs) -> PathBuf {
+    let own = |out: &Path| env::current_dir().unwrap_or_default().join(out);
+    args.out.as_deref().map_or_else(|| default_out(programs), own)
+}
+
+fn default_out(programs: &Programs) -> PathBuf {
+    let workflow = programs.described().map_or("WORKFLOW".to_owned(), Described::workflow);
+    programs.project.target_directory.join("jointlambda").join(workflow)
+}
+
+/// The settings in the output directory, else in the package, else new ones.
+fn load_settings(
+    out: &Path,
+    programs: &Programs,
+    described: &Described,
+    buckets: &[String],
+) -> Result<Settings, Trouble> {
+    let paths = [out.join(settings::FILE), programs.project.root.join(settings::FILE)];
+    let text = settings::read(paths.iter().map(PathBuf::as_path))?;
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let place = format!("{}\n{}", machine.trim(), programs.project.root.display());
+    Settings::complete(text.as_deref(), described, buckets, &place)
+}
+
+/// The settings that `describe` shows: those that `build` would use.
+pub(crate) fn settings_of(programs: &Programs) -> Result<Option<Settings>, Trouble> {
+    let Some(described) = programs.described() else { return Ok(None) };
+    load_settings(&default_out(programs), programs, described, &[]).map(Some)
+}
+
+fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {
+    let zip = package::zip(&program.content)
+        .map_err(|error| Trouble::of(format!("zip {}", program.path.display()), &error))?;
+    let platform = program.provider.platform();
+    if zip.len() as u64 > platform.zip_bytes {
+        return Err(Trouble::new(format!(
+            "the zip of `{}` has {} bytes; {} takes {}",
+            program.bin,
+            zip.len(),
+            platform.name,
+            platform.zip_bytes
+        ))
+        .hint("set `strip = true`, `lto = true` and `opt-level = \"z\"` in [profile.release]"));
+    }
+    Ok(zip)
+}
+
+/// Adds all files for a provider; returns the definitions that stay or go.
+fn add(
+    files: &mut Files,
+    out: &Path,
+    program: &Program,
+    described: &Described,
+    settings: &Settings,
+    prune: bool,
+) -> Result<Vec<String>, Trouble> {
+    let zip = zip(program)?;
+    let zip_sha256 = sha256(&zip);
+    let top = program.provider.word();
+    let hash = described.short_hash();
+    let regions: Vec<_> = described.clouds().map(|(_, region)| region).collect();
+    let root = match program.provider {
+        Provider::Aws => &aws::ROOT,
+        Provider::Aliyun => &alicloud::ROOT,
+    };
+    let mut entry = Entry { definition: described.hash(), regions: Default::default() };
+    for (cloud, region) in described.clouds() {
+        // One region needs no folder of its own.
+        let folder = if regions.len() == 1 { hash.clone() } else { format!("{hash}/{region}") };
+        let place = Place {
+            cloud,
+            region,
+            zip: if regions.len() == 1 { ZIP_FILE } else { "../bootstrap.zip" },
+            zip_sha256: &zip_sha256,
+            architecture: program.facts.as_ref().map_or("x86_64", |facts| facts.architecture),
+        };
+        let (module, store, functions) = match program.provider {
+            Provider::Aws => (
+                aws::functions::module(described, settings, &place),
+                aws::store::arguments(described, settings, cloud),
+                aws::functions::arguments(regions.iter().copied()),
+            ),
+            Provider::Aliyun => (
+                alicloud::functions::module(described, settings, &place),
+                alicloud::store::arguments(described, settings, cloud),
+                alicloud::functions::arguments(region),
+            ),
+        };
+        files.add(format!("{top}/{folder}/{MODULE_FILE}"), terraform::text(&module));
+        if program.provider == Provider::Aliyun {
+            let document = alicloud::serverless_devs::document(described, settings, &place);
+            files.add(format!("{top}/{folder}/{SERVERLESS_DEVS_FILE}"), document);
+        }
+        entry.regions.insert(
+            region.to_owned(),
+            Region {
+                cloud: cloud.to_owned(),
+                store: root.call_store(region, store),
+                functions: root.call_functions(&format!("./{folder}"), region, functions),
+            },
+        );
+    }
+    files.add(format!("{top}/{hash}/{ZIP_FILE}"), zip);
+    files.add(
+        format!("{top}/{hash}/{ENTRY_FILE}"),
+        terraform::text(&serde_json::to_value(&entry).expect("strings and maps serialise")),
+    );
+    let store = match program.provider {
+        Provider::Aws => aws::store::module(),
+        Provider::Aliyun => alicloud::store::module(),
+    };
+    files.add(format!("{top}/store/{MODULE_FILE}"), terraform::text(&store));
+
+    let mut entries = earlier(&out.join(top), &entry)?;
+    let others: Vec<_> = entries.iter().map(|entry| entry.short_hash().to_owned()).collect();
+    if prune {
+        entries.drain(..).for_each(|entry| remove(files, top, &entry));
+    }
+    if entries.len() >= DEFINITIONS {
+        return Err(Trouble::new(format!("{} definitions are deployed already", entries.len()))
+            .hint("when no runs of the earlier ones are open any more, pass `--prune`"));
+    }
+    entries.push(entry);
+    files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&root.root(&described.workflow(), &entries)));
+    Ok(others)
+}
+
+/// Has the files of a definition removed.
+fn remove(files: &mut Files, top: &str, entry: &Entry) {
+    let hash = entry.short_hash();
+    for name in [ENTRY_FILE, ZIP_FILE, MODULE_FILE, SERVERLESS_DEVS_FILE] {
+        files.remove(format!("{top}/{hash}/{name}"));
+    }
+    for region in entry.regions.keys() {
+        for name in [MODULE_FILE, SERVERLESS_DEVS_FILE] {
+            files.remove(format!("{top}/{hash}/{region}/{name}"));
+        }
+    }
+}
+
+/// The entries of definitions other than `current`, in the order of their hashes.
+fn earlier(folder: &Path, current: &Entry) -> Result<Vec<Entry>, Trouble> {
+    let Ok(folders) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut entries = Vec::new();
+    let folders = folders.flatten().map(|folder| folder.path()).filter(|path| path.is_dir());
+    for path in folders.map(|folder| folder.join(ENTRY_FILE)) {
+        let Some(text) = settings::read([path.as_path()])? else { continue };
+        let entry: Entry = serde_json::from_str(&text).map_err(|error| {
+            Trouble::of(format!("read {}", path.display()), &error)
+                .hint("restore it; without it the functions of that definition would be destroyed")
+        })?;
+        if entry.definition == current.definition {
+            continue;
+        }
+        if entry.short_hash() == current.short_hash() {
+            return Err(Trouble::new(format!(
+                "two definitions have the hash {} in names",
+                entry.short_hash()
+            ))
+            .hint("change the signature of some function: the hash changes with it"));
+        }
+        entries.push(entry);
+    }
+    entries.sort_by(|a, b| a.definition.cmp(&b.definition));
+    Ok(entries)
+}
+
+/// A path as one would type it here.
+fn shown(path: &Path) -> String {
+    let here = env::current_dir().unwrap_or_default();
+    let text = path.strip_prefix(here).unwrap_or(path).display().to_string();
+    if text.contains(char::is_whitespace) { format!("'{text}'") } else { text }
+}
+
+/// Reports what was done, or would be.
+fn say(
+    args: &BuildArgs,
+    programs: &Programs,
+    out: &Path,
+    changes: &[Change],
+    settings: Option<&Settings>,
+) -> Result<(), Trouble> {
+    let mut report = settings.map_or_else(
+        || json!({ "package": programs.project.package, "programs": programs.programs, "notes": programs.notes }),
+        |settings| report::deployed(programs, settings, None),
+    );
+    report["dry_run"] = args.dry_run.into();
+    report["out"] = out.display().to_string().into();
+    report["files"] = json!(changes);
+    let next: Vec<_> = programs
+        .programs
+        .iter()
+        .filter(|program| program.described.is_some())
+        .flat_map(|program| {
+            let folder = out.join(program.provider.word());
+            ["init", "apply"].map(|command| format!("terraform -chdir={} {command}", shown(&folder)))
+        })
+        .collect();
+    report["next"] = json!(next);
+    if args.json {
+        return crate::print(&format!("{report:#}\n"));
+    }
+    let mut text = report::deployed_text(&report, programs);
+    text.push('\n');
+    text.push_str(&report::programs_text(&programs.programs, args.dry_run));
+    text.push_str(&format!("\n{}\n", shown(out)));
+    text.push_str(&report::changes_text(changes, args.dry_run));
+    for note in &programs.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    for command in next {
+        text.push_str(&format!("next: {command}\n"));
+    }
+    crate::print(&text)
+}

@@ -1,0 +1,400 @@
+//! What a program made with `jointlambda::serve!` says there is to deploy, and whether the platform
+//! takes it. The names of what is deployed come from here: the runtime makes them, this tool never
+//! does.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    platform::Provider,
+    trouble::{Trouble, quoted},
+};
+
+/// The one argument with which a program describes itself.
+pub(crate) const DESCRIBE: &str = "--describe";
+/// What the runtime takes as long for objects as for rows, twice: an object outlives the rows that
+/// name it.
+const OBJECTS_OUTLIVE_ROWS: u64 = 2;
+/// How long rows stay where the program does not say, in seconds.
+const DEFAULT_RETENTION_S: u64 = 8 * 24 * 3600;
+/// Memory and timeout of a sweeper, where the program does not say.
+const SWEEPER_MEMORY_MB: u32 = 256;
+const SWEEPER_TIMEOUT_S: u64 = 300;
+
+/// What a program describes.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Described {
+    pub(crate) definition: Definition,
+    pub(crate) provider: Provider,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) sweeper: Sweeper,
+    #[serde(default)]
+    pub(crate) options: Options,
+    pub(crate) runtime_version: String,
+}
+
+/// The parts of the workflow's definition that matter to a deployment.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    pub(crate) hash: u64,
+    pub(crate) clouds: Vec<CloudDef>,
+    pub(crate) functions: Vec<FunctionDef>,
+}
+
+/// A cloud of the workflow.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct CloudDef {
+    pub(crate) name: String,
+    pub(crate) cloud: Cloud,
+}
+
+/// A provider and one of its regions.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Cloud {
+    pub(crate) provider: Provider,
+    pub(crate) region: String,
+}
+
+/// Where a function is placed: indices of clouds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct FunctionDef {
+    pub(crate) name: String,
+    pub(crate) failover: Vec<usize>,
+}
+
+/// A function to be deployed.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Function {
+    /// Its name in the workflow.
+    pub(crate) function: String,
+    /// Its name on its clouds.
+    pub(crate) name: String,
+    pub(crate) memory_mb: u32,
+    pub(crate) timeout_s: u64,
+    #[serde(default)]
+    pub(crate) gpu_gb: u32,
+    #[serde(default)]
+    pub(crate) cpu_milli: u32,
+    /// Every cloud it can run on.
+    pub(crate) clouds: Vec<String>,
+}
+
+/// The function that looks after runs whose events were lost; one on each cloud.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Sweeper {
+    pub(crate) name: String,
+    #[serde(default = "sweeper_memory")]
+    pub(crate) memory_mb: u32,
+    #[serde(default = "sweeper_timeout")]
+    pub(crate) timeout_s: u64,
+}
+
+fn sweeper_memory() -> u32 {
+    SWEEPER_MEMORY_MB
+}
+
+fn sweeper_timeout() -> u64 {
+    SWEEPER_TIMEOUT_S
+}
+
+/// The options of the deployment that its stores depend on.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Options {
+    pub(crate) retention_s: Option<u64>,
+}
+
+impl Described {
+    /// Asks `program`. It answers from its tables, and touches no network.
+    pub(crate) fn by(program: &Path, bin: &str, provider: Provider) -> Result<Self, Trouble> {
+        let mut command = Command::new(program);
+        command.arg(DESCRIBE).stdin(Stdio::null()).env_remove("AWS_LAMBDA_RUNTIME_API");
+        let serve = format!("is src/bin/{bin}.rs `jointlambda::serve!(…, {provider});` and nothing else?");
+        let output = command.output().map_err(|error| {
+            Trouble::of(format!("run `{}`", program.display()), &error).hint("was it built for this machine?")
+        })?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+            return Err(
+                Trouble::new(format!("`{bin} {DESCRIBE}` failed ({}): {last}", output.status)).hint(serve)
+            );
+        }
+        let described: Described = serde_json::from_slice(&output.stdout).map_err(|error| {
+            Trouble::new(format!("`{bin} {DESCRIBE}` does not print what is expected: {error}")).hint(
+                format!(
+                    "{serve} this tool is version {}, and works with the same version of jointlambda",
+                    env!("CARGO_PKG_VERSION")
+                ),
+            )
+        })?;
+        described.check(bin, provider)?;
+        Ok(described)
+    }
+
+    /// What else the tool relies on.
+    fn check(&self, bin: &str, provider: Provider) -> Result<(), Trouble> {
+        if self.provider != provider {
+            return Err(Trouble::new(format!("`{bin}` is a program for {}", self.provider))
+                .hint(format!("write `jointlambda::serve!(…, {provider});` in src/bin/{bin}.rs")));
+        }
+        let mut regions = BTreeMap::new();
+        for (name, region) in self.clouds() {
+            if let Some(other) = regions.insert(region, name) {
+                return Err(Trouble::new(format!(
+                    "the clouds `{other}` and `{name}` are one, {provider} {region}: their tables would be too"
+                ))
+                .hint("declare it once in the workflow, and place functions of both on it"));
+            }
+        }
+        if regions.is_empty() {
+            return Err(Trouble::new(format!(
+                "the workflow `{}` has no cloud of {provider}",
+                self.definition.name
+            ))
+            .hint(format!("remove src/bin/{bin}.rs, or declare a `Cloud::{provider}(…)` in the workflow")));
+        }
+        let known = |cloud: &String| self.definition.clouds.iter().any(|known| known.name == *cloud);
+        for function in &self.functions {
+            if let Some(cloud) = function.clouds.iter().find(|cloud| !known(cloud)) {
+                return Err(Trouble::new(format!(
+                    "`{bin}` places `{}` on a cloud `{cloud}` that the workflow does not have",
+                    function.function
+                ))
+                .hint("is the program built from the workflow as it is?"));
+            }
+            self.check_limits(&function.function, &function.name, function.memory_mb, function.timeout_s)?;
+        }
+        let Sweeper { name, memory_mb, timeout_s } = &self.sweeper;
+        let mut functions = BTreeMap::from([(name.as_str(), "sweeper")]);
+        for Function { function, name, .. } in &self.functions {
+            if let Some(other) = functions.insert(name, function) {
+                return Err(Trouble::new(format!(
+                    "`{function}` and `{other}` would both be deployed as `{name}`"
+                ))
+                .hint(format!("give the function `{function}` another name")));
+            }
+        }
+        self.check_limits("sweeper", name, *memory_mb, *timeout_s)
+    }
+
+    fn check_limits(
+        &self,
+        function: &str,
+        name: &str,
+        memory_mb: u32,
+        timeout_s: u64,
+    ) -> Result<(), Trouble> {
+        let platform = self.provider.platform();
+        let refuse = |what: String, hint: &str| Err(Trouble::new(what).hint(hint));
+        if name.len() > platform.function_name_bytes {
+            return refuse(
+                format!(
+                    "the name `{name}` has {} bytes; {} takes {}",
+                    name.len(),
+                    platform.name,
+                    platform.function_name_bytes
+                ),
+                "give the workflow or the function a shorter name",
+            );
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(plain) {
+            return refuse(
+                format!("{} does not take `{name}` as the name of a function", platform.name),
+                "name the workflow and its functions with ASCII letters, digits and `_`",
+            );
+        }
+        let (least, most, step) = platform.memory_mb;
+        if !(least..=most).contains(&memory_mb) || !memory_mb.is_multiple_of(step) {
+            return refuse(
+                format!(
+                    "`{function}` has {memory_mb} MB of memory; {} has {least} to {most} in steps of {step}",
+                    platform.name
+                ),
+                "change `memory` in its `#[function]`",
+            );
+        }
+        if !(1..=platform.timeout_s).contains(&timeout_s) {
+            return refuse(
+                format!(
+                    "a delivery to `{function}` may take {timeout_s} s; {} takes 1 to {}",
+                    platform.name, platform.timeout_s
+                ),
+                "change `timeout` in its `#[function]`, or `wait` in its `batch`",
+            );
+        }
+        Ok(())
+    }
+
+    /// The provider's clouds in the workflow, with their regions.
+    pub(crate) fn clouds(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_provider = self.definition.clouds.iter().filter(|def| def.cloud.provider == self.provider);
+        of_provider.map(|def| (def.name.as_str(), def.cloud.region.as_str()))
+    }
+
+    /// The functions that can run on a cloud.
+    pub(crate) fn functions_on(&self, cloud: &str) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(move |function| function.clouds.iter().any(|on| on == cloud))
+    }
+
+    /// Where copies of a function run when its first cloud cannot take an invocation.
+    pub(crate) fn failover(&self, function: &str) -> Vec<&str> {
+        let def = self.definition.functions.iter().find(|def| def.name == function);
+        let clouds = def.map_or(&[][..], |def| &def.failover);
+        let names = clouds.iter().filter_map(|&index| self.definition.clouds.get(index));
+        names.map(|cloud| cloud.name.as_str()).collect()
+    }
+
+    /// The workflow's name as names on clouds begin with it.
+    pub(crate) fn workflow(&self) -> String {
+        self.definition.name.replace('_', "-")
+    }
+
+    /// The definition's hash in full.
+    pub(crate) fn hash(&self) -> String {
+        format!("{:016x}", self.definition.hash)
+    }
+
+    /// The definition's hash as it is in the names of functions.
+    pub(crate) fn short_hash(&self) -> String {
+        self.hash()[..8].to_owned()
+    }
+
+    /// After how many days an object of the bucket may go.
+    pub(crate) fn object_days(&self) -> u64 {
+        let rows = self.options.retention_s.unwrap_or(DEFAULT_RETENTION_S);
+        rows.saturating_mul(OBJECTS_OUTLIVE_ROWS).div_ceil(24 * 3600)
+    }
+}
+
+/// Checks that programs for several providers are of one workflow as it is.
+pub(crate) fn check_same(all: &[Described]) -> Result<(), Trouble> {
+    let Some((first, others)) = all.split_first() else { return Ok(()) };
+    match others.iter().find(|other| other.definition != first.definition) {
+        None => Ok(()),
+        Some(other) => Err(Trouble::new(format!(
+            "the programs are of different workflows: {} and {}",
+            quoted([format!("{} {}", first.definition.name, first.hash()).as_str()]),
+            quoted([format!("{} {}", other.definition.name, other.hash()).as_str()]),
+        ))
+        .hint("name the same workflow in each `serve!`")),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// A workflow on two regions of AWS and on Alibaba Cloud.
+    pub(crate) fn described(provider: Provider) -> Described {
+        let function = |name: &str, clouds: &[&str]| {
+            serde_json::json!({
+                "function": name, "name": format!("two-seas-0123abcd-{name}"), "memory_mb": 512, "timeout_s": 60,
+                "gpu_gb": 0, "cpu_milli": 500, "clouds": clouds,
+            })
+        };
+        let all = [
+            (Provider::Aws, vec![function("cut", &["AWS", "ALI"]), function("join", &["US", "AWS"])]),
+            (Provider::Aliyun, vec![function("cut", &["AWS", "ALI"])]),
+        ];
+        let functions = all.into_iter().find(|(of, _)| *of == provider).map(|(_, functions)| functions);
+        serde_json::from_value(serde_json::json!({
+            "definition": {
+                "name": "two_seas", "doc": "", "hash": 0x0123_abcd_4567_89ef_u64, "home": 0,
+                "clouds": [
+                    {"name": "AWS", "cloud": {"provider": "aws", "region": "ap-northeast-1"}},
+                    {"name": "US", "cloud": {"provider": "aws", "region": "us-east-1"}},
+                    {"name": "ALI", "cloud": {"provider": "aliyun", "region": "cn-hongkong"}},
+                ],
+                "functions": [
+                    {"name": "cut", "on": 0, "failover": [2]}, {"name": "join", "on": 1, "failover": [0]},
+                ],
+            },
+            "cloud": null, "provider": provider, "functions": functions,
+            "sweeper": {"name": "two-seas-0123abcd-sweeper"},
+            "options": {"retention_s": 691_200, "deadline_s": 604_800},
+            "runtime_version": "0.1.0",
+        }))
+        .unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Described)) -> String {
+        let mut described = sample::described(Provider::Aws);
+        described.check("two-seas-aws", Provider::Aws).unwrap();
+        change(&mut described);
+        described.check("two-seas-aws", Provider::Aws).unwrap_err().lines()
+    }
+
+    #[test]
+    fn what_the_platform_does_not_take_is_refused() {
+        let lines = refused(|described| described.functions[0].name = "x".repeat(65));
+        assert!(lines.contains("has 65 bytes; AWS Lambda takes 64"), "{lines}");
+        let lines = refused(|described| described.functions[0].name = "naïve".into());
+        assert!(lines.contains("AWS Lambda does not take `naïve`"), "{lines}");
+        let lines = refused(|described| described.functions[0].memory_mb = 64);
+        assert!(lines.contains("`cut` has 64 MB of memory"), "{lines}");
+        let lines = refused(|described| described.functions[1].timeout_s = 901);
+        assert!(lines.contains("a delivery to `join` may take 901 s"), "{lines}");
+        let lines = refused(|described| described.sweeper.timeout_s = 0);
+        assert!(lines.contains("a delivery to `sweeper` may take 0 s"), "{lines}");
+    }
+
+    #[test]
+    fn a_placement_that_cannot_be_deployed_is_refused() {
+        let lines =
+            refused(|described| described.definition.clouds[1].cloud.region = "ap-northeast-1".into());
+        assert!(lines.contains("the clouds `AWS` and `US` are one"), "{lines}");
+        let lines = refused(|described| described.functions[0].clouds.push("GCP".into()));
+        assert!(lines.contains("a cloud `GCP` that the workflow does not have"), "{lines}");
+        let lines = refused(|described| described.functions[0].name = described.sweeper.name.clone());
+        assert!(
+            lines.contains("`cut` and `sweeper` would both be deployed as `two-seas-0123abcd-sweeper`"),
+            "{lines}"
+        );
+        let lines = refused(|described| described.provider = Provider::Aliyun);
+        assert!(lines.contains("`two-seas-aws` is a program for aliyun"), "{lines}");
+        let lines = refused(|described| described.definition.clouds.truncate(0));
+        assert!(lines.contains("has no cloud of aws"), "{lines}");
+    }
+
+    #[test]
+    fn programs_of_different_workflows_are_refused() {
+        let mut all = [sample::described(Provider::Aws), sample::described(Provider::Aliyun)];
+        check_same(&all).unwrap();
+        all[1].definition.hash += 1;
+        let lines = check_same(&all).unwrap_err().lines();
+        assert!(lines.contains("`two_seas 0123abcd456789ef` and `two_seas 0123abcd456789f0`"), "{lines}");
+    }
+
+    #[test]
+    fn objects_outlive_rows() {
+        let mut described = sample::described(Provider::Aws);
+        assert_eq!(described.object_days(), 16);
+        described.options.retention_s = Some(1);
+        assert_eq!(described.object_days(), 1);
+        described.options.retention_s = None;
+        assert_eq!(described.object_days(), 16);
+    }
+
+    #[test]
+    fn placements_are_read() {
+        let described = sample::described(Provider::Aws);
+        assert_eq!(described.workflow(), "two-seas");
+        assert_eq!(described.short_hash(), "0123abcd");
+        let on = |cloud| described.functions_on(cloud).map(|f| f.function.as_str()).collect::<Vec<_>>();
+        assert_eq!(on("AWS"), ["cut", "join"]);
+        assert_eq!(on("US"), ["join"]);
+        assert_eq!(described.failover("cut"), ["ALI"]);
+    }
+}

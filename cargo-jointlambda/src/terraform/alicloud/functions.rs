@@ -1,0 +1,261 @@
+//! The functions of one definition in one region, with all that is theirs: a role, what becomes of
+//! failed events, and the schedule of the sweeper.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, cpu, deployed,
+    store::index_of,
+};
+use crate::{
+    described::{Described, Function},
+    package::hex,
+    settings::Settings,
+    terraform::{Place, environment, literal, names, role_name},
+};
+
+/// How long a queue keeps the events that even a sweeper could not take: the longest it can.
+const DEAD_LETTERS_S: u32 = 7 * 24 * 3600;
+
+/// What the root gives the module, beside its own variables.
+pub(crate) fn arguments(region: &str) -> Value {
+    let of_store = |output: &str| format!("${{module.store-{region}.{output}}}");
+    json!({
+        "log_project": of_store("log_project"),
+        "log_store": of_store("log_store"),
+    })
+}
+
+/// The module.
+pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'_>) -> Value {
+    let (mut environments, mut functions) = (Map::new(), Map::new());
+    let (mut events, mut names) = (Map::new(), Map::new());
+    for function in deployed(described, place.cloud) {
+        let label = function.function.clone();
+        environments.insert(label.clone(), environment(settings, place.cloud, &label));
+        names.insert(label.clone(), function.name.as_str().into());
+        events.insert(label.clone(), event_config(&label));
+        functions.insert(label, resource(described, place, &function));
+    }
+    let role = role_name(described, place.region);
+    json!({
+        "//": crate::terraform::note(),
+        "terraform": { "required_providers": { "alicloud": { "source": "aliyun/alicloud" } } },
+        "variable": {
+            "environment": {
+                "type": "map(string)", "description": "More environment variables.", "sensitive": true,
+            },
+            "gpu_image": { "type": "string", "description": "The image of functions with a GPU." },
+            "gpu_type": { "type": "string", "description": "The card of functions with a GPU." },
+            "log_project": { "type": "string", "description": "Where logs go." },
+            "log_store": { "type": "string", "description": "The part of the project that logs go to." },
+            "policies": { "type": "list(string)", "description": "What the functions' own code needs." },
+        },
+        "locals": { "environment": environments },
+        "data": { "alicloud_account": { "current": {} } },
+        "resource": {
+            "alicloud_ram_role": {
+                "function": {
+                    "role_name": role,
+                    "assume_role_policy_document": trust().to_string(),
+                },
+            },
+            "alicloud_ram_policy": {
+                "function": {
+                    "policy_name": role,
+                    "policy_document": policy(described, settings).to_string(),
+                },
+            },
+            "alicloud_ram_role_policy_attachment": {
+                "function": {
+                    "role_name": "${alicloud_ram_role.function.role_name}",
+                    "policy_name": "${alicloud_ram_policy.function.policy_name}",
+                    "policy_type": "Custom",
+                },
+                "own": {
+                    "count": "${length(var.policies)}",
+                    "role_name": "${alicloud_ram_role.function.role_name}",
+                    "policy_name": "${var.policies[count.index]}",
+                    "policy_type": "Custom",
+                },
+            },
+            "alicloud_fcv3_function": functions,
+            "alicloud_fcv3_async_invoke_config": events,
+            "alicloud_fcv3_trigger": {
+                "sweep": {
+                    "function_name": "${alicloud_fcv3_function.sweeper.function_name}",
+                    "qualifier": QUALIFIER,
+                    "trigger_name": "sweep",
+                    "trigger_type": "timer",
+                    "trigger_config": json!({ "cronExpression": SWEEP, "enable": true }).to_string(),
+                },
+            },
+            "alicloud_message_service_queue": {
+                "dead_letters": {
+                    "queue_name": dead_letters(described),
+                    "message_retention_period": DEAD_LETTERS_S,
+                },
+            },
+        },
+        "output": {
+            "functions": { "value": names },
+            "dead_letters": { "value": "${alicloud_message_service_queue.dead_letters.queue_name}" },
+        },
+    })
+}
+
+fn dead_letters(described: &Described) -> String {
+    format!("{}-dead-letters", described.sweeper.name)
+}
+
+fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Value {
+    let label = &function.function;
+    let mut resource = json!({
+        "function_name": function.name,
+        // The platform has no hash of a zip to compare with: this one is what changes.
+        "description": format!(
+            "{label} of {} {}, {}",
+            described.workflow(),
+            described.short_hash(),
+            &hex(place.zip_sha256)[..16],
+        ),
+        "role": "${alicloud_ram_role.function.arn}",
+        "runtime": described.provider.platform().runtime,
+        "handler": HANDLER,
+        "cpu": cpu(function.memory_mb, function.cpu_milli),
+        "memory_size": function.memory_mb,
+        "disk_size": DISK_MB,
+        "timeout": function.timeout_s,
+        "instance_concurrency": 1,
+        "internet_access": true,
+        "environment_variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
+        "log_config": [{
+            "project": "${var.log_project}",
+            "logstore": "${var.log_store}",
+            "log_begin_rule": "None",
+        }],
+        "depends_on": ["alicloud_ram_role_policy_attachment.function"],
+    });
+    if function.gpu_gb > 0 {
+        resource["runtime"] = "custom-container".into();
+        resource["custom_container_config"] = json!([{ "image": "${var.gpu_image}", "port": PORT }]);
+        resource["gpu_config"] =
+            json!([{ "gpu_memory_size": function.gpu_gb * 1024, "gpu_type": "${var.gpu_type}" }]);
+    } else {
+        let zip = format!("${{filebase64(\"${{path.module}}/{}\")}}", place.zip);
+        resource["code"] = json!([{ "zip_file": zip }]);
+        resource["custom_runtime_config"] = json!([{ "command": [COMMAND], "port": PORT }]);
+    }
+    resource
+}
+
+fn event_config(label: &str) -> Value {
+    let account = "${data.alicloud_account.current.id}";
+    let destination = if label == "sweeper" {
+        let queue = "${alicloud_message_service_queue.dead_letters.queue_name}";
+        let region = "${split(\":\", alicloud_fcv3_function.sweeper.function_arn)[2]}";
+        format!("acs:mns:{region}:{account}:/queues/{queue}/messages")
+    } else {
+        "${alicloud_fcv3_function.sweeper.function_arn}".to_owned()
+    };
+    json!({
+        "function_name": format!("${{alicloud_fcv3_function.{label}.function_name}}"),
+        "qualifier": QUALIFIER,
+        // A task has an id, by which a repeated invocation is refused.
+        "async_task": true,
+        "max_async_retry_attempts": REDELIVERIES,
+        "max_async_event_age_in_seconds": EVENT_AGE_S,
+        "destination_config": [{ "on_failure": [{ "destination": destination }] }],
+    })
+}
+
+fn trust() -> Value {
+    json!({
+        "Version": "1",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": { "Service": ["fc.aliyuncs.com"] },
+        }],
+    })
+}
+
+/// What the functions may do: exactly what the backend and the platform do in their name.
+fn policy(described: &Described, settings: &Settings) -> Value {
+    let allow = |actions: &[&str], resources: Vec<String>| json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+    let (mut tables, mut objects, mut buckets) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut functions, mut queues, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    for (cloud, region) in described.clouds() {
+        let get = |key: &str| literal(settings.get(cloud, key));
+        let (instance, table, bucket) = (get("instance"), get("table"), get("bucket"));
+        for table in [index_of(&table), table] {
+            tables.push(format!("acs:ots:{region}:*:instance/{instance}/table/{table}"));
+        }
+        objects.push(format!("acs:oss:*:*:{bucket}/*"));
+        logs.push(format!("acs:log:{region}:*:project/{bucket}/logstore/functions"));
+        queues.push(format!("acs:mns:{region}:*:/queues/{}/messages", dead_letters(described)));
+        for name in names(described, cloud) {
+            functions.push(format!("acs:fc:{region}:*:functions/{name}"));
+            functions.push(format!("acs:fc:{region}:*:functions/{name}/*"));
+        }
+        buckets.push(format!("acs:oss:*:*:{bucket}"));
+    }
+    let rows =
+        ["ots:BatchGetRow", "ots:DeleteRow", "ots:GetRange", "ots:GetRow", "ots:PutRow", "ots:UpdateRow"];
+    json!({
+        "Version": "1",
+        "Statement": [
+            allow(&rows, tables),
+            allow(&["oss:DeleteObject", "oss:GetObject", "oss:PutObject"], objects),
+            allow(&["oss:ListObjects"], buckets),
+            allow(&["fc:InvokeFunction"], functions),
+            allow(&["mns:SendMessage"], queues),
+            allow(&["log:PostLogStoreLogs"], logs),
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{described::sample, platform::Provider};
+
+    fn module_of(described: &Described) -> Value {
+        let settings = Settings::complete(None, described, &[], "place").unwrap();
+        let place = Place {
+            cloud: "ALI",
+            region: "cn-hongkong",
+            zip: "bootstrap.zip",
+            zip_sha256: &[0; 32],
+            architecture: "x86_64",
+        };
+        module(described, &settings, &place)
+    }
+
+    #[test]
+    fn a_function_with_a_gpu_is_a_container() {
+        let mut described = sample::described(Provider::Aliyun);
+        let plain = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
+        assert_eq!(plain["runtime"], "custom.debian11");
+        assert_eq!(plain["cpu"], 0.5);
+        described.functions[0].gpu_gb = 8;
+        let with_gpu = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
+        assert_eq!(with_gpu["runtime"], "custom-container");
+        assert_eq!(with_gpu["gpu_config"][0]["gpu_memory_size"], 8192);
+        assert!(with_gpu.get("code").is_none());
+    }
+
+    #[test]
+    fn the_policy_names_what_is_the_workflows_and_nothing_else() {
+        let module = module_of(&sample::described(Provider::Aliyun));
+        let policy =
+            module["resource"]["alicloud_ram_policy"]["function"]["policy_document"].as_str().unwrap();
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            for resource in statement["Resource"].as_array().unwrap() {
+                let resource = resource.as_str().unwrap();
+                assert!(resource.contains("two-seas") || resource.contains("two_seas"), "{resource}");
+            }
+        }
+    }
+}

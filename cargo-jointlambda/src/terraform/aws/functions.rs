@@ -1,0 +1,311 @@
+//! The functions of one definition in one region, with all that is theirs: a role, logs, what becomes
+//! of failed events, and the schedule of the sweeper.
+
+use serde_json::{Map, Value, json};
+
+use super::store::INDEX;
+use crate::{
+    described::Described,
+    package::{ENTRY, base64},
+    settings::Settings,
+    terraform::{Place, environment, names, role_name, root::of_stores},
+};
+
+/// How often an event is delivered again after a failure, and how old it may get.
+const REDELIVERIES: u32 = 2;
+const EVENT_AGE_S: u32 = 6 * 3600;
+/// How long a queue keeps the events that even a sweeper could not take: the longest it can.
+const DEAD_LETTERS_S: u32 = 14 * 24 * 3600;
+/// How often the sweeper looks for runs.
+const SWEEP: &str = "rate(1 minute)";
+/// What the root gives the module, beside its own variables.
+pub(crate) fn arguments<'a>(regions: impl Iterator<Item = &'a str> + Clone) -> Value {
+    json!({
+        "table_arns": of_stores(regions.clone(), "table_arn"),
+        "bucket_arns": of_stores(regions, "bucket_arn"),
+    })
+}
+
+/// The module.
+pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'_>) -> Value {
+    let mut functions = Functions::default();
+    for function in described.functions_on(place.cloud) {
+        let on_failure = "${aws_lambda_function.sweeper.arn}";
+        functions.add(
+            described,
+            settings,
+            place,
+            &Deployed {
+                label: &function.function,
+                name: &function.name,
+                memory_mb: function.memory_mb,
+                timeout_s: function.timeout_s,
+                on_failure,
+            },
+        );
+    }
+    let sweeper = &described.sweeper;
+    functions.add(
+        described,
+        settings,
+        place,
+        &Deployed {
+            label: "sweeper",
+            name: &sweeper.name,
+            memory_mb: sweeper.memory_mb,
+            timeout_s: sweeper.timeout_s,
+            on_failure: "${aws_sqs_queue.dead_letters.arn}",
+        },
+    );
+    let name = role_name(described, place.region);
+    json!({
+        "//": crate::terraform::note(),
+        "terraform": { "required_providers": { "aws": { "source": "hashicorp/aws" } } },
+        "variable": {
+            "table_arns": { "type": "list(string)", "description": "The workflow's tables, of all regions." },
+            "bucket_arns": { "type": "list(string)", "description": "The workflow's buckets, of all regions." },
+            "environment": {
+                "type": "map(string)", "description": "More environment variables.", "sensitive": true,
+            },
+            "log_retention_days": { "type": "number", "description": "How many days logs are kept." },
+            "policy_arns": { "type": "list(string)", "description": "What the functions' own code needs." },
+        },
+        "locals": { "environment": functions.environment },
+        "data": {
+            "aws_caller_identity": { "current": {} },
+            "aws_partition": { "current": {} },
+            "aws_iam_policy_document": {
+                "assume": {
+                    "statement": [{
+                        "actions": ["sts:AssumeRole"],
+                        "principals": [{ "type": "Service", "identifiers": ["lambda.amazonaws.com"] }],
+                    }],
+                },
+                "function": { "statement": statements(described, place.region) },
+            },
+        },
+        "resource": {
+            "aws_iam_role": {
+                "function": {
+                    "name": name,
+                    "assume_role_policy": "${data.aws_iam_policy_document.assume.json}",
+                },
+            },
+            "aws_iam_role_policy": {
+                "function": {
+                    "name": "jointlambda",
+                    "role": "${aws_iam_role.function.id}",
+                    "policy": "${data.aws_iam_policy_document.function.json}",
+                },
+            },
+            "aws_iam_role_policy_attachment": {
+                "own": {
+                    "count": "${length(var.policy_arns)}",
+                    "role": "${aws_iam_role.function.name}",
+                    "policy_arn": "${var.policy_arns[count.index]}",
+                },
+            },
+            "aws_cloudwatch_log_group": functions.logs,
+            "aws_lambda_function": functions.functions,
+            "aws_lambda_function_event_invoke_config": functions.events,
+            "aws_sqs_queue": {
+                "dead_letters": {
+                    "name": format!("{}-dead-letters", described.sweeper.name),
+                    "message_retention_seconds": DEAD_LETTERS_S,
+                    "sqs_managed_sse_enabled": true,
+                },
+            },
+            "aws_cloudwatch_event_rule": {
+                "sweep": { "name": described.sweeper.name, "schedule_expression": SWEEP },
+            },
+            "aws_cloudwatch_event_target": {
+                "sweep": {
+                    "rule": "${aws_cloudwatch_event_rule.sweep.name}",
+                    "arn": "${aws_lambda_function.sweeper.arn}",
+                },
+            },
+            "aws_lambda_permission": {
+                "sweep": {
+                    "statement_id": "schedule",
+                    "action": "lambda:InvokeFunction",
+                    "function_name": "${aws_lambda_function.sweeper.function_name}",
+                    "principal": "events.amazonaws.com",
+                    "source_arn": "${aws_cloudwatch_event_rule.sweep.arn}",
+                },
+            },
+        },
+        "output": {
+            "functions": { "value": functions.names },
+            "dead_letters": { "value": "${aws_sqs_queue.dead_letters.url}" },
+        },
+    })
+}
+
+/// The parts of the module that there is one of for each function, by its label.
+#[derive(Default)]
+struct Functions {
+    environment: Map<String, Value>,
+    logs: Map<String, Value>,
+    functions: Map<String, Value>,
+    events: Map<String, Value>,
+    names: Map<String, Value>,
+}
+
+/// One function as it is deployed.
+struct Deployed<'a> {
+    /// What it is called in the module, and in its environment.
+    label: &'a str,
+    name: &'a str,
+    memory_mb: u32,
+    timeout_s: u64,
+    on_failure: &'a str,
+}
+
+impl Functions {
+    fn add(&mut self, described: &Described, settings: &Settings, place: &Place<'_>, of: &Deployed<'_>) {
+        let label = of.label;
+        let put = |map: &mut Map<String, Value>, value: Value| map.insert(label.to_owned(), value);
+        put(&mut self.environment, environment(settings, place.cloud, label));
+        put(&mut self.names, of.name.into());
+        put(
+            &mut self.logs,
+            json!({
+                "name": format!("/aws/lambda/{}", of.name),
+                "retention_in_days": "${var.log_retention_days}",
+            }),
+        );
+        put(
+            &mut self.functions,
+            json!({
+                "function_name": of.name,
+                "description": format!("{label} of {} {}", described.workflow(), described.short_hash()),
+                "role": "${aws_iam_role.function.arn}",
+                "package_type": "Zip",
+                "filename": format!("${{path.module}}/{}", place.zip),
+                "source_code_hash": base64(place.zip_sha256),
+                "runtime": described.provider.platform().runtime,
+                "handler": ENTRY,
+                "architectures": [place.architecture],
+                "memory_size": of.memory_mb,
+                "timeout": of.timeout_s,
+                "environment": [{
+                    "variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
+                }],
+                "depends_on": [
+                    "aws_iam_role_policy.function",
+                    format!("aws_cloudwatch_log_group.{label}"),
+                ],
+            }),
+        );
+        put(
+            &mut self.events,
+            json!({
+                "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
+                "maximum_retry_attempts": REDELIVERIES,
+                "maximum_event_age_in_seconds": EVENT_AGE_S,
+                "destination_config": [{ "on_failure": [{ "destination": of.on_failure }] }],
+            }),
+        );
+    }
+}
+
+/// What the functions may do: exactly what the backend and the platform do in their name.
+fn statements(described: &Described, region: &str) -> Vec<Value> {
+    let allow = |sid: &str, actions: &[&str], resources: Value| json!({ "sid": sid, "effect": "Allow", "actions": actions, "resources": resources });
+    let account = "${data.aws_caller_identity.current.account_id}";
+    let partition = "${data.aws_partition.current.partition}";
+    let mut invoked = Vec::new();
+    for (cloud, region) in described.clouds() {
+        let arn = |name: String| format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
+        invoked.extend(names(described, cloud).into_iter().map(arn));
+    }
+    let here = described.clouds().find(|(_, here)| *here == region).map_or("", |(cloud, _)| cloud);
+    let log =
+        |name: String| format!("arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{name}:*");
+    let logs: Vec<_> = names(described, here).into_iter().map(log).collect();
+    vec![
+        allow(
+            "Rows",
+            &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            "${var.table_arns}".into(),
+        ),
+        allow(
+            "Runs",
+            &["dynamodb:Query"],
+            format!("${{formatlist(\"%s/index/{INDEX}\", var.table_arns)}}").into(),
+        ),
+        allow(
+            "Objects",
+            &["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            "${formatlist(\"%s/*\", var.bucket_arns)}".into(),
+        ),
+        // Without it a missing object is a denied one.
+        allow("ObjectNames", &["s3:ListBucket"], "${var.bucket_arns}".into()),
+        allow("Functions", &["lambda:InvokeFunction"], invoked.into()),
+        allow("DeadLetters", &["sqs:SendMessage"], json!(["${aws_sqs_queue.dead_letters.arn}"])),
+        allow("Logs", &["logs:CreateLogStream", "logs:PutLogEvents"], logs.into()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{described::sample, platform::Provider};
+
+    fn module_of(described: &Described) -> Value {
+        let settings = Settings::complete(None, described, &[], "place").unwrap();
+        let place = Place {
+            cloud: "AWS",
+            region: "ap-northeast-1",
+            zip: "bootstrap.zip",
+            zip_sha256: &[0; 32],
+            architecture: "x86_64",
+        };
+        module(described, &settings, &place)
+    }
+
+    #[test]
+    fn failed_events_go_to_the_sweeper_and_its_own_to_the_queue() {
+        let module = module_of(&sample::described(Provider::Aws));
+        let destination = |function: &str| {
+            let config = &module["resource"]["aws_lambda_function_event_invoke_config"][function];
+            config["destination_config"][0]["on_failure"][0]["destination"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(destination("cut"), "${aws_lambda_function.sweeper.arn}");
+        assert_eq!(destination("sweeper"), "${aws_sqs_queue.dead_letters.arn}");
+    }
+
+    #[test]
+    fn a_function_is_told_where_it_is_and_where_the_others_are() {
+        let module = module_of(&sample::described(Provider::Aws));
+        let environment = &module["locals"]["environment"]["cut"];
+        assert_eq!(environment["JOINTLAMBDA_FUNCTION"], "cut");
+        assert_eq!(environment["JOINTLAMBDA_CLOUD"], "AWS");
+        assert_eq!(environment["JOINTLAMBDA_TABLE"], "two-seas");
+        let others = environment["JOINTLAMBDA_CLOUDS"].as_str().unwrap();
+        let others: Value = serde_json::from_str(others).unwrap();
+        assert_eq!(others["US"]["region"], "us-east-1");
+        assert_eq!(others["ALI"]["provider"], "aliyun");
+        assert!(others.get("AWS").is_none());
+    }
+
+    #[test]
+    fn a_policy_names_the_functions_of_every_region_and_nothing_else() {
+        let described = sample::described(Provider::Aws);
+        let invoked: Vec<_> = statements(&described, "us-east-1")
+            .into_iter()
+            .find(|statement| statement["sid"] == "Functions")
+            .map(|statement| statement["resources"].as_array().unwrap().clone())
+            .unwrap();
+        let ends: Vec<_> =
+            invoked.iter().map(|arn| arn.as_str().unwrap().split_once(":lambda:").unwrap().1).collect();
+        let expected = [
+            "ap-northeast-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-cut",
+            "ap-northeast-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-join",
+            "ap-northeast-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-sweeper",
+            "us-east-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-join",
+            "us-east-1:${data.aws_caller_identity.current.account_id}:function:two-seas-0123abcd-sweeper",
+        ];
+        assert_eq!(ends, expected);
+    }
+}

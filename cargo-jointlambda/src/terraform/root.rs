@@ -1,0 +1,197 @@
+//! The root module of a provider: a provider block for each region, and a module for each store and
+//! for the functions of each definition.
+//!
+//! Everything goes by region, not by the name that the workflow gives a cloud: another name moves
+//! nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Which Terraform the documents are written for.
+const TERRAFORM: &str = ">= 1.5.0";
+
+/// What differs between the roots of two providers.
+pub(crate) struct Spec {
+    /// Terraform's name of the provider.
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+    /// Which versions the documents are written for.
+    pub(crate) version: &'static str,
+    /// What a provider block has beside its region, for a workflow.
+    pub(crate) provider: fn(&str) -> Value,
+    /// The root's variables.
+    pub(crate) variables: fn() -> Value,
+    /// Those of them that stores and functions are given.
+    pub(crate) store_variables: &'static [&'static str],
+    pub(crate) function_variables: &'static [&'static str],
+}
+
+/// What the root needs to know of one definition: kept beside the definition's own module, so that a
+/// later root can still have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The definition's hash in full.
+    pub(crate) definition: String,
+    /// By region.
+    pub(crate) regions: BTreeMap<String, Region>,
+}
+
+/// The calls of modules that a definition needs in one region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Region {
+    /// The name of the cloud in the workflow.
+    pub(crate) cloud: String,
+    pub(crate) store: Map<String, Value>,
+    pub(crate) functions: Map<String, Value>,
+}
+
+impl Entry {
+    /// The hash as it is in names.
+    pub(crate) fn short_hash(&self) -> &str {
+        &self.definition[..8.min(self.definition.len())]
+    }
+}
+
+impl Spec {
+    /// The call of a module in `region`: `arguments`, and variables of the root.
+    fn call(&self, source: &str, region: &str, variables: &[&str], arguments: Value) -> Map<String, Value> {
+        let mut call = object(arguments);
+        call.insert("source".into(), source.into());
+        call.insert("providers".into(), json!({ self.name: format!("{}.{region}", self.name) }));
+        call.extend(variables.iter().map(|name| ((*name).to_owned(), format!("${{var.{name}}}").into())));
+        call
+    }
+
+    /// The call of a region's store.
+    pub(crate) fn call_store(&self, region: &str, arguments: Value) -> Map<String, Value> {
+        self.call("./store", region, self.store_variables, arguments)
+    }
+
+    /// The call of a definition's functions in `region`.
+    pub(crate) fn call_functions(&self, source: &str, region: &str, arguments: Value) -> Map<String, Value> {
+        self.call(source, region, self.function_variables, arguments)
+    }
+
+    /// The root for all `entries`; where two say something of one store, the last one counts.
+    pub(crate) fn root(&self, workflow: &str, entries: &[Entry]) -> Value {
+        let mut regions = BTreeMap::new();
+        let mut modules = Map::new();
+        let (mut functions, mut dead_letters) = (Map::new(), Map::new());
+        for entry in entries {
+            let hash = entry.short_hash();
+            let (mut names, mut queues) = (Map::new(), Map::new());
+            for (region, calls) in &entry.regions {
+                let module = format!("functions-{hash}-{region}");
+                names.insert(region.clone(), format!("${{module.{module}.functions}}").into());
+                queues.insert(region.clone(), format!("${{module.{module}.dead_letters}}").into());
+                modules.insert(module, Value::Object(calls.functions.clone()));
+                modules.insert(format!("store-{region}"), Value::Object(calls.store.clone()));
+                regions.insert(region, &calls.cloud);
+            }
+            functions.insert(hash.to_owned(), Value::Object(names));
+            dead_letters.insert(hash.to_owned(), Value::Object(queues));
+        }
+        let providers = regions.keys().map(|region| {
+            let mut provider = object((self.provider)(workflow));
+            provider.insert("alias".into(), region.as_str().into());
+            provider.insert("region".into(), region.as_str().into());
+            Value::Object(provider)
+        });
+        let of_stores = |output: &str| {
+            let values = regions
+                .keys()
+                .map(|region| ((*region).clone(), format!("${{module.store-{region}.{output}}}").into()));
+            values.collect::<Map<String, Value>>()
+        };
+        json!({
+            "//": super::note(),
+            "terraform": {
+                "required_version": TERRAFORM,
+                "required_providers": { self.name: { "source": self.source, "version": self.version } },
+            },
+            "provider": { self.name: providers.collect::<Vec<_>>() },
+            "variable": (self.variables)(),
+            "module": modules,
+            "output": {
+                "functions": output("The names of the functions, by definition, region and function.", functions),
+                "dead_letters": output(
+                    "The queues of events that even a sweeper could not take, by definition and region.",
+                    dead_letters,
+                ),
+                "tables": output("The tables, by region.", of_stores("table")),
+                "buckets": output("The buckets, by region.", of_stores("bucket")),
+            },
+        })
+    }
+}
+
+/// An output of the stores of all `regions`, as a list.
+pub(crate) fn of_stores<'a>(regions: impl Iterator<Item = &'a str>, output: &str) -> Vec<String> {
+    regions.map(|region| format!("${{module.store-{region}.{output}}}")).collect()
+}
+
+fn output(description: &str, value: Map<String, Value>) -> Value {
+    json!({ "description": description, "value": value })
+}
+
+/// The object that `json!({…})` is.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => unreachable!("not an object: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terraform::aws;
+
+    fn entry(definition: &str, regions: &[&str], table: &str) -> Entry {
+        let calls = |region: &&str| {
+            let region_calls = Region {
+                cloud: "AWS".into(),
+                store: aws::ROOT.call_store(region, json!({ "table": table })),
+                functions: aws::ROOT.call_functions(
+                    "./x",
+                    region,
+                    json!({ "a": of_stores(regions.iter().copied(), "table_arn") }),
+                ),
+            };
+            ((*region).to_owned(), region_calls)
+        };
+        Entry { definition: definition.into(), regions: regions.iter().map(calls).collect() }
+    }
+
+    #[test]
+    fn every_definition_keeps_its_functions_and_regions() {
+        let old = entry("1111111100000000", &["us-east-1", "eu-west-1"], "old");
+        let new = entry("2222222200000000", &["us-east-1"], "new");
+        let root = aws::ROOT.root("w", &[old, new]);
+        let modules: Vec<_> = root["module"].as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = [
+            "functions-11111111-eu-west-1",
+            "functions-11111111-us-east-1",
+            "functions-22222222-us-east-1",
+            "store-eu-west-1",
+            "store-us-east-1",
+        ];
+        assert_eq!(modules, expected);
+        assert_eq!(root["module"]["store-us-east-1"]["table"], "new");
+        assert_eq!(root["module"]["store-eu-west-1"]["table"], "old");
+        let aliases: Vec<_> =
+            root["provider"]["aws"].as_array().unwrap().iter().map(|p| &p["alias"]).collect();
+        assert_eq!(aliases, ["eu-west-1", "us-east-1"]);
+        let tables = &root["module"]["functions-11111111-eu-west-1"]["a"];
+        assert_eq!(tables.as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_entry_is_what_it_was_when_it_is_read_again() {
+        let entry = entry("1111111100000000", &["us-east-1"], "t");
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+    }
+}

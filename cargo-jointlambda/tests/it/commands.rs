@@ -1,0 +1,178 @@
+//! `build` and `describe` where all is well.
+
+use std::{fs, io::Read as _};
+
+use serde_json::json;
+
+use crate::harness::{Project, files};
+
+const OUT: &str = "target/jointlambda/two-seas";
+
+#[test]
+fn describe_says_what_would_be_deployed() {
+    let project = Project::new();
+    let text = project.run(&["describe", "--profile", "dev"]).ok();
+    assert!(text.starts_with("two-seas, definition 0123456789abcdef, jointlambda 0.1.0\n"), "{text}");
+    assert!(text.contains("join       AWS    two-seas-01234567-join     2048 MB  120 s"), "{text}");
+    assert!(text.contains("cut        AWS    two-seas-01234567-cut      512 MB   60 s     ALI\n"), "{text}");
+    assert!(text.contains("(sweeper)  AWS    two-seas-01234567-sweeper  256 MB"), "{text}");
+    assert!(text.contains("AWS    aws       ap-northeast-1  two-seas  two-seas-"), "{text}");
+    assert!(text.contains("note: nothing is deployed on ALI"), "{text}");
+
+    let json = project.run(&["describe", "--profile", "dev", "--json"]).json();
+    assert_eq!(json["definition"], "0123456789abcdef");
+    assert_eq!(json["functions"][0]["name"], "two-seas-01234567-cut");
+    assert_eq!(json["functions"][0]["failover"], json!(["ALI"]));
+    assert_eq!(json["stores"][0]["object_days"], 16);
+    assert_eq!(json["programs"][0]["architecture"], std::env::consts::ARCH.replace("aarch64", "arm64"));
+    assert!(!project.path(OUT).exists(), "describing writes nothing");
+
+    let other = project.run(&["describe", "--profile", "dev", "--cloud", "ALI", "--json"]).json();
+    assert_eq!(other["functions"], json!([]));
+    assert_eq!(other["stores"], json!([]));
+}
+
+#[test]
+fn build_writes_a_zip_with_the_program_and_a_module() {
+    let project = Project::new();
+    let report = project.build(&[]);
+    assert_eq!(report["dry_run"], false);
+    let paths: Vec<_> = report["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
+    let expected = [
+        "aws/01234567/bootstrap.zip",
+        "aws/01234567/deployment.json",
+        "aws/01234567/main.tf.json",
+        "aws/main.tf.json",
+        "aws/store/main.tf.json",
+        "jointlambda.toml",
+    ];
+    assert_eq!(paths, expected);
+
+    let zip = fs::File::open(project.path(OUT).join("aws/01234567/bootstrap.zip")).unwrap();
+    let mut archive = zip::ZipArchive::new(zip).unwrap();
+    let mut program = Vec::new();
+    archive.by_name("bootstrap").unwrap().read_to_end(&mut program).unwrap();
+    assert_eq!(program, fs::read(project.path("target/debug/two-seas-aws")).unwrap());
+    assert_eq!(report["programs"][0]["bytes"], program.len());
+
+    let module = project.json("aws/01234567/main.tf.json");
+    let join = &module["resource"]["aws_lambda_function"]["join"];
+    assert_eq!(join["memory_size"], 2048);
+    assert_eq!(join["timeout"], 120);
+    let settings = fs::read_to_string(project.path(OUT).join("jointlambda.toml")).unwrap();
+    assert!(
+        settings.contains("[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\n"),
+        "{settings}"
+    );
+    assert_eq!(module["locals"]["environment"]["join"]["JOINTLAMBDA_TABLE"], "two-seas");
+}
+
+#[test]
+fn the_same_project_makes_the_same_files() {
+    let project = Project::new();
+    project.build(&[]);
+    let first = files(&project.path(OUT));
+    let again = project.build(&[]);
+    assert!(again["files"].as_array().unwrap().iter().all(|file| file["action"] == "keep"), "{again}");
+    assert_eq!(files(&project.path(OUT)), first);
+    // Elsewhere, and later.
+    project.build(&["--out", "elsewhere"]);
+    let relative = |folder: &str, files: Vec<(std::path::PathBuf, Vec<u8>)>| -> Vec<_> {
+        let folder = project.path(folder);
+        files
+            .into_iter()
+            .map(|(path, bytes)| (path.strip_prefix(&folder).unwrap().to_owned(), bytes))
+            .collect()
+    };
+    assert_eq!(relative("elsewhere", files(&project.path("elsewhere"))), relative(OUT, first));
+}
+
+#[test]
+fn a_dry_run_tells_all_and_does_nothing() {
+    let project = Project::new();
+    let absent = project.run(&["build", "--profile", "dev", "--dry-run"]).ok();
+    assert!(
+        absent.contains("would run `cargo build --profile dev --package two-seas --bin two-seas-aws`"),
+        "{absent}"
+    );
+    assert!(absent.contains("`two-seas-aws` is not compiled yet"), "{absent}");
+    assert!(!project.path("target").exists());
+
+    project.run(&["describe", "--profile", "dev"]).ok();
+    let before = files(project.path("").as_path());
+    let dry = project.build(&["--dry-run"]);
+    assert_eq!(files(project.path("").as_path()), before);
+    assert_eq!(dry["programs"][0]["state"], "current");
+    let mut done = project.build(&[]);
+    done["dry_run"] = true.into();
+    assert_eq!(dry, done, "what is done is what was told");
+
+    let text = project.run(&["build", "--profile", "dev", "--dry-run"]).ok();
+    assert!(text.contains("would keep  aws/main.tf.json"), "{text}");
+    project.redefine();
+    let outdated = project.build(&["--dry-run"]);
+    assert_eq!(outdated["programs"][0]["state"], "outdated");
+    assert!(outdated["notes"][0].as_str().unwrap().contains("is older than its sources"), "{outdated}");
+}
+
+#[test]
+fn definitions_stay_until_they_are_pruned() {
+    let project = Project::new();
+    project.build(&[]);
+    project.redefine();
+    let report = project.build(&[]);
+    assert!(report["notes"].to_string().contains("earlier definitions stay"), "{report}");
+    let modules = |project: &Project| {
+        let root = project.json("aws/main.tf.json");
+        root["module"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    let (old, new) = ("functions-01234567-ap-northeast-1", "functions-12345678-ap-northeast-1");
+    assert_eq!(modules(&project), [old, new, "store-ap-northeast-1"]);
+
+    let dry = project.build(&["--prune", "--dry-run"]);
+    assert!(project.path(OUT).join("aws/01234567/bootstrap.zip").exists());
+    let pruned = project.build(&["--prune"]);
+    assert_eq!(dry["files"], pruned["files"]);
+    let removed =
+        pruned["files"].as_array().unwrap().iter().filter(|file| file["action"] == "remove").count();
+    assert_eq!(removed, 3);
+    assert_eq!(modules(&project), [new, "store-ap-northeast-1"]);
+    assert!(!project.path(OUT).join("aws/01234567").exists());
+}
+
+#[test]
+fn two_regions_have_a_provider_and_a_module_each() {
+    let project = Project::new();
+    project.replace(
+        "src/aws.json",
+        r#""provider": "aliyun", "region": "cn-hongkong""#,
+        r#""provider": "aws", "region": "us-east-1""#,
+    );
+    let report = project.build(&["--bucket", "AWS=asia", "--bucket", "ALI=america"]);
+    assert_eq!(report["stores"][1]["bucket"], "america");
+    let root = project.json("aws/main.tf.json");
+    assert_eq!(root["provider"]["aws"].as_array().unwrap().len(), 2);
+    assert_eq!(root["module"]["store-us-east-1"]["bucket"], "america");
+    let west = project.json("aws/01234567/us-east-1/main.tf.json");
+    let functions: Vec<_> = west["resource"]["aws_lambda_function"].as_object().unwrap().keys().collect();
+    assert_eq!(functions, ["cut", "sweeper"]);
+    assert_eq!(west["resource"]["aws_lambda_function"]["cut"]["filename"], "${path.module}/../bootstrap.zip");
+    let east = project.json("aws/01234567/ap-northeast-1/main.tf.json");
+    let others = east["locals"]["environment"]["cut"]["JOINTLAMBDA_CLOUDS"].as_str().unwrap();
+    assert!(others.contains(r#""region":"us-east-1""#), "{others}");
+}
+
+#[test]
+fn settings_of_the_package_are_used_and_kept() {
+    let project = Project::new();
+    let mine = "# mine\n[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"my-table\"\nbucket = \"my-bucket\"\n";
+    project.write("jointlambda.toml", mine);
+    let report = project.build(&[]);
+    assert_eq!(report["stores"][0]["bucket"], "my-bucket");
+    assert_eq!(fs::read_to_string(project.path("jointlambda.toml")).unwrap(), mine);
+    // What the user changes in the written file stays as well.
+    let path = format!("{OUT}/jointlambda.toml");
+    project.replace(&path, "my-table", "other-table");
+    let report = project.build(&[]);
+    assert_eq!(report["stores"][0]["table"], "other-table");
+}

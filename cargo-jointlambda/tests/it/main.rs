@@ -1,0 +1,8 @@
+//! The tool as a user and a script see it: a project, the command, what it writes, and what Terraform
+//! makes of that.
+
+mod commands;
+mod harness;
+mod mistakes;
+mod schema;
+mod terraform;
