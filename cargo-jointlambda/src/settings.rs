@@ -83,6 +83,13 @@ impl Settings {
         self.clouds.get(cloud).and_then(|cloud| cloud.get(key)).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// All settings of a cloud that are text, but what the workflow says itself.
+    pub(crate) fn own(&self, cloud: &str) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.clouds.get(cloud).and_then(Value::as_object).into_iter().flatten();
+        let texts = all.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+        texts.filter(|(key, _)| !matches!(*key, "provider" | "region"))
+    }
+
     /// What a function on `cloud` is told of the workflow's other clouds: compact JSON.
     pub(crate) fn others(&self, cloud: &str) -> String {
         let others = self.clouds.iter().filter(|(name, _)| *name != cloud);
@@ -151,12 +158,18 @@ fn wanted(
         format!("{}-{}", name[..end].trim_end_matches('-'), &digest[..BUCKET_DIGITS])
     };
     let bucket = bucket.map_or_else(fresh, str::to_owned);
-    vec![
-        ("provider", provider.to_string()),
-        ("region", region.to_owned()),
-        ("table", workflow),
-        ("bucket", bucket),
-    ]
+    let mut wanted =
+        vec![("provider", provider.to_string()), ("region", region.to_owned()), ("bucket", bucket)];
+    match provider {
+        Provider::Aws => wanted.push(("table", workflow)),
+        // Names of instances have 3 to 16 bytes, and are unique in the region; names of tables no `-`.
+        Provider::Aliyun => {
+            let digest = hex(&sha256(format!("{place}\n{workflow}\n{region}").as_bytes()));
+            wanted.push(("instance", format!("jl-{}", &digest[..BUCKET_DIGITS])));
+            wanted.push(("table", described.definition.name.clone()));
+        }
+    }
+    wanted
 }
 
 fn section(cloud: &str, wanted: &[(&str, String)]) -> String {
@@ -221,6 +234,8 @@ mod tests {
         let bucket = first.get("AWS", "bucket");
         assert!(bucket.starts_with("two-seas-") && bucket.len() == "two-seas-".len() + 10, "{bucket}");
         assert_ne!(bucket, first.get("ALI", "bucket"));
+        assert_eq!(first.get("ALI", "table"), "two_seas");
+        assert!((3..=16).contains(&first.get("ALI", "instance").len()), "{}", first.text);
         let again = complete(Some(&first.text), &[]).unwrap();
         assert_eq!(again.text, first.text);
         assert_eq!(again.clouds, first.clouds);
