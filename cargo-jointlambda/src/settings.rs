@@ -162,11 +162,12 @@ fn wanted(
         vec![("provider", provider.to_string()), ("region", region.to_owned()), ("bucket", bucket)];
     match provider {
         Provider::Aws => wanted.push(("table", workflow)),
-        // Names of instances have 3 to 16 bytes, and are unique in the region; names of tables no `-`.
+        // The instance and the table in it. Names of instances have 3 to 16 bytes, and are unique in
+        // the region; names of tables no `-`.
         Provider::Aliyun => {
             let digest = hex(&sha256(format!("{place}\n{workflow}\n{region}").as_bytes()));
-            wanted.push(("instance", format!("jl-{}", &digest[..BUCKET_DIGITS])));
-            wanted.push(("table", described.definition.name.clone()));
+            let table = &described.definition.name;
+            wanted.push(("table", format!("jl-{}/{table}", &digest[..BUCKET_DIGITS])));
         }
     }
     wanted
@@ -196,6 +197,11 @@ fn check(
             return Err(Trouble::new(format!("`{key}` of `[clouds.{name}]` in {FILE} is no string"))
                 .hint("put it in quotes"));
         };
+        let is_aliyun = wanted.contains(&("provider", Provider::Aliyun.to_string()));
+        if *key == "table" && is_aliyun && there.split('/').filter(|part| !part.is_empty()).count() != 2 {
+            return Err(Trouble::new(format!("`table` of `[clouds.{name}]` in {FILE} is `{there}`"))
+                .hint("write `INSTANCE/TABLE`: on Alibaba Cloud a table is in an instance of TableStore"));
+        }
         // What the workflow says itself, the file may only repeat.
         if matches!(*key, "provider" | "region") && there != value {
             return Err(Trouble::new(format!(
@@ -234,8 +240,9 @@ mod tests {
         let bucket = first.get("AWS", "bucket");
         assert!(bucket.starts_with("two-seas-") && bucket.len() == "two-seas-".len() + 10, "{bucket}");
         assert_ne!(bucket, first.get("ALI", "bucket"));
-        assert_eq!(first.get("ALI", "table"), "two_seas");
-        assert!((3..=16).contains(&first.get("ALI", "instance").len()), "{}", first.text);
+        let (instance, table) = first.get("ALI", "table").split_once('/').unwrap();
+        assert_eq!(table, "two_seas");
+        assert!((3..=16).contains(&instance.len()), "{}", first.text);
         let again = complete(Some(&first.text), &[]).unwrap();
         assert_eq!(again.text, first.text);
         assert_eq!(again.clouds, first.clouds);
@@ -265,6 +272,8 @@ mod tests {
         );
         assert!(refused(&format!("{aws}secret_key = \"x\""), &[]).contains("looks like a secret"));
         assert!(refused(aws, &["AWS=other"]).contains("the bucket of `AWS` is set to `b-c`"));
+        let ali = "[clouds.ALI]\nprovider = \"aliyun\"\nregion = \"cn-hongkong\"\ntable = \"t\"\nbucket = \"b-c\"\n";
+        assert!(refused(ali, &[]).contains("write `INSTANCE/TABLE`"));
         assert!(refused("", &["name"]).contains("does not say of which cloud"));
         assert!(refused("", &["GCP=name"]).contains("no cloud `GCP`"));
         assert!(refused("", &["AWS=No"]).contains("is no name of a bucket"));
