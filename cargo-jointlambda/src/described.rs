@@ -168,7 +168,15 @@ impl Described {
                 ))
                 .hint("is the program built from the workflow as it is?"));
             }
-            self.check_limits(&function.function, &function.name, function.memory_mb, function.timeout_s)?;
+            // What runs only elsewhere is described as well, and is none of this platform's.
+            if self.is_here(function) {
+                self.check_limits(
+                    &function.function,
+                    &function.name,
+                    function.memory_mb,
+                    function.timeout_s,
+                )?;
+            }
         }
         let Sweeper { name, memory_mb, timeout_s } = &self.sweeper;
         let mut functions = BTreeMap::from([(name.as_str(), "sweeper")]);
@@ -236,6 +244,11 @@ impl Described {
     pub(crate) fn clouds(&self) -> impl Iterator<Item = (&str, &str)> {
         let of_provider = self.definition.clouds.iter().filter(|def| def.cloud.provider == self.provider);
         of_provider.map(|def| (def.name.as_str(), def.cloud.region.as_str()))
+    }
+
+    /// Whether a function can run on any cloud of the provider.
+    pub(crate) fn is_here(&self, function: &Function) -> bool {
+        self.clouds().any(|(cloud, _)| function.clouds.iter().any(|on| on == cloud))
     }
 
     /// The functions that can run on a cloud.
@@ -348,6 +361,14 @@ mod tests {
         assert!(lines.contains("a delivery to `join` may take 901 s"), "{lines}");
         let lines = refused(|described| described.sweeper.timeout_s = 0);
         assert!(lines.contains("a delivery to `sweeper` may take 0 s"), "{lines}");
+    }
+
+    #[test]
+    fn what_runs_only_elsewhere_is_not_held_to_this_platform() {
+        let mut described = sample::described(Provider::Aws);
+        described.functions[0].memory_mb = 32_768;
+        described.functions[0].clouds = vec!["ALI".into()];
+        described.check("two-seas-aws", Provider::Aws).unwrap();
     }
 
     #[test]

@@ -157,7 +157,8 @@ fn rebuild(project: &Project, args: &CompileArgs) -> String {
 
 /// Functions that the zip is not for.
 fn note_gpu(described: &Described, notes: &mut Vec<String>) {
-    let with_gpu = described.functions.iter().filter(|function| function.gpu_gb > 0);
+    let with_gpu =
+        described.functions.iter().filter(|function| function.gpu_gb > 0 && described.is_here(function));
     let names: Vec<_> = with_gpu.map(|function| function.function.as_str()).collect();
     if !names.is_empty() && described.provider == Provider::Aliyun {
         notes.push(format!(

@@ -83,6 +83,13 @@ impl Settings {
         self.clouds.get(cloud).and_then(|cloud| cloud.get(key)).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// All settings of a cloud that are text, but what the workflow says itself.
+    pub(crate) fn own(&self, cloud: &str) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.clouds.get(cloud).and_then(Value::as_object).into_iter().flatten();
+        let texts = all.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+        texts.filter(|(key, _)| !matches!(*key, "provider" | "region"))
+    }
+
     /// What a function on `cloud` is told of the workflow's other clouds: compact JSON.
     pub(crate) fn others(&self, cloud: &str) -> String {
         let others = self.clouds.iter().filter(|(name, _)| *name != cloud);
@@ -151,12 +158,19 @@ fn wanted(
         format!("{}-{}", name[..end].trim_end_matches('-'), &digest[..BUCKET_DIGITS])
     };
     let bucket = bucket.map_or_else(fresh, str::to_owned);
-    vec![
-        ("provider", provider.to_string()),
-        ("region", region.to_owned()),
-        ("table", workflow),
-        ("bucket", bucket),
-    ]
+    let mut wanted =
+        vec![("provider", provider.to_string()), ("region", region.to_owned()), ("bucket", bucket)];
+    match provider {
+        Provider::Aws => wanted.push(("table", workflow)),
+        // The instance and the table in it. Names of instances have 3 to 16 bytes, and are unique in
+        // the region; names of tables no `-`.
+        Provider::Aliyun => {
+            let digest = hex(&sha256(format!("{place}\n{workflow}\n{region}").as_bytes()));
+            let table = &described.definition.name;
+            wanted.push(("table", format!("jl-{}/{table}", &digest[..BUCKET_DIGITS])));
+        }
+    }
+    wanted
 }
 
 fn section(cloud: &str, wanted: &[(&str, String)]) -> String {
@@ -183,6 +197,11 @@ fn check(
             return Err(Trouble::new(format!("`{key}` of `[clouds.{name}]` in {FILE} is no string"))
                 .hint("put it in quotes"));
         };
+        let is_aliyun = wanted.contains(&("provider", Provider::Aliyun.to_string()));
+        if *key == "table" && is_aliyun && there.split('/').filter(|part| !part.is_empty()).count() != 2 {
+            return Err(Trouble::new(format!("`table` of `[clouds.{name}]` in {FILE} is `{there}`"))
+                .hint("write `INSTANCE/TABLE`: on Alibaba Cloud a table is in an instance of TableStore"));
+        }
         // What the workflow says itself, the file may only repeat.
         if matches!(*key, "provider" | "region") && there != value {
             return Err(Trouble::new(format!(
@@ -221,6 +240,9 @@ mod tests {
         let bucket = first.get("AWS", "bucket");
         assert!(bucket.starts_with("two-seas-") && bucket.len() == "two-seas-".len() + 10, "{bucket}");
         assert_ne!(bucket, first.get("ALI", "bucket"));
+        let (instance, table) = first.get("ALI", "table").split_once('/').unwrap();
+        assert_eq!(table, "two_seas");
+        assert!((3..=16).contains(&instance.len()), "{}", first.text);
         let again = complete(Some(&first.text), &[]).unwrap();
         assert_eq!(again.text, first.text);
         assert_eq!(again.clouds, first.clouds);
@@ -250,6 +272,8 @@ mod tests {
         );
         assert!(refused(&format!("{aws}secret_key = \"x\""), &[]).contains("looks like a secret"));
         assert!(refused(aws, &["AWS=other"]).contains("the bucket of `AWS` is set to `b-c`"));
+        let ali = "[clouds.ALI]\nprovider = \"aliyun\"\nregion = \"cn-hongkong\"\ntable = \"t\"\nbucket = \"b-c\"\n";
+        assert!(refused(ali, &[]).contains("write `INSTANCE/TABLE`"));
         assert!(refused("", &["name"]).contains("does not say of which cloud"));
         assert!(refused("", &["GCP=name"]).contains("no cloud `GCP`"));
         assert!(refused("", &["AWS=No"]).contains("is no name of a bucket"));

@@ -5,7 +5,7 @@ pub(crate) mod aws;
 pub(crate) mod root;
 pub(crate) mod yaml;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::{described::Described, settings::Settings};
 
@@ -45,15 +45,14 @@ fn literal(text: &str) -> String {
     text.replace("${", "$${").replace("%{", "%%{")
 }
 
-/// What a function is told of itself and its surroundings.
+/// What a function is told of itself and its surroundings: `JOINTLAMBDA_TABLE`, `JOINTLAMBDA_BUCKET`
+/// and whatever else is set for its cloud, and in one variable the same of the others.
 pub(crate) fn environment(settings: &Settings, cloud: &str, function: &str) -> Value {
-    json!({
-        "JOINTLAMBDA_FUNCTION": function,
-        "JOINTLAMBDA_CLOUD": cloud,
-        "JOINTLAMBDA_TABLE": literal(settings.get(cloud, "table")),
-        "JOINTLAMBDA_BUCKET": literal(settings.get(cloud, "bucket")),
-        "JOINTLAMBDA_CLOUDS": literal(&settings.others(cloud)),
-    })
+    let own = settings.own(cloud).map(|(key, value)| (key.to_uppercase(), literal(value)));
+    let others = ("CLOUDS".to_owned(), literal(&settings.others(cloud)));
+    let itself = [("FUNCTION".to_owned(), function.to_owned()), ("CLOUD".to_owned(), cloud.to_owned())];
+    let all = own.chain([others]).chain(itself);
+    all.map(|(key, value)| (format!("JOINTLAMBDA_{key}"), Value::from(value))).collect::<Map<_, _>>().into()
 }
 
 /// The names of all functions on a cloud, for a policy.

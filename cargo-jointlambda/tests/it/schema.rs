@@ -184,6 +184,9 @@ fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     let props = &document["resources"]["cut"]["props"];
     assert_eq!(props["gpuConfig"]["gpuMemorySize"], 8192);
     assert_eq!(props["environmentVariables"]["JOINTLAMBDA_CLOUD"], "ALI");
+    let instance = documents[0].1["module"]["store-cn-hongkong"]["instance"].as_str().unwrap();
+    let table = format!("{instance}/two_seas");
+    assert_eq!(props["environmentVariables"]["JOINTLAMBDA_TABLE"], table);
     let mut changed = document.clone();
     changed["resources"]["cut"]["props"]["memorysize"] = 1.into();
     assert_ne!(complaints(&changed, "s.yaml"), Vec::<String>::new());

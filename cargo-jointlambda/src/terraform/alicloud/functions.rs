@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, cpu, deployed,
-    store::index_of,
+    store::{index_of, table_of},
 };
 use crate::{
     described::{Described, Function},
@@ -187,7 +187,8 @@ fn policy(described: &Described, settings: &Settings) -> Value {
     let (mut functions, mut queues, mut logs) = (Vec::new(), Vec::new(), Vec::new());
     for (cloud, region) in described.clouds() {
         let get = |key: &str| literal(settings.get(cloud, key));
-        let (instance, table, bucket) = (get("instance"), get("table"), get("bucket"));
+        let (instance, table) = table_of(settings, cloud);
+        let (instance, table, bucket) = (literal(instance), literal(table), get("bucket"));
         for table in [index_of(&table), table] {
             tables.push(format!("acs:ots:{region}:*:instance/{instance}/table/{table}"));
         }

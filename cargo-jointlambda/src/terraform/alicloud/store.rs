@@ -18,13 +18,19 @@ const DAY_S: u64 = 24 * 3600;
 
 /// What the root gives the module, beside its own variables.
 pub(crate) fn arguments(described: &Described, settings: &Settings, cloud: &str) -> Value {
+    let (instance, table) = table_of(settings, cloud);
     json!({
-        "instance": settings.get(cloud, "instance"),
-        "table": settings.get(cloud, "table"),
+        "instance": instance,
+        "table": table,
         "bucket": settings.get(cloud, "bucket"),
         "object_days": described.object_days(),
         "row_seconds": described.object_days() * DAY_S,
     })
+}
+
+/// The instance of a cloud, and the table in it.
+pub(super) fn table_of<'a>(settings: &'a Settings, cloud: &str) -> (&'a str, &'a str) {
+    settings.get(cloud, "table").split_once('/').unwrap_or_default()
 }
 
 /// The table of the run index that belongs to a table.

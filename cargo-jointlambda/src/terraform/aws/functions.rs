@@ -226,7 +226,7 @@ fn statements(described: &Described, region: &str) -> Vec<Value> {
     vec![
         allow(
             "Rows",
-            &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
             "${var.table_arns}".into(),
         ),
         allow(
