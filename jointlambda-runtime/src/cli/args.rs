@@ -4,7 +4,9 @@ use std::{env, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, builder::ValueParser};
 
-use super::exit::Trouble;
+#[cfg(feature = "aws")]
+use super::place::deployed::Deployed;
+use super::{exit::Trouble, place::At};
 use crate::{backend::local::Profile, client::MAX_LISTED, definition::Definition, graph::Format};
 
 /// `run`.
@@ -20,6 +22,9 @@ pub(super) struct RunArgs {
     /// Keep rows and objects in this directory, so that the run can be resumed by its key
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub(super) deployed: Deployed,
     /// How long the services take: none, tokyo, wan or realistic
     #[arg(long, value_name = "PROFILE", default_value = "none")]
     pub(super) latency: Profile,
@@ -31,24 +36,22 @@ pub(super) struct RunArgs {
     pub(super) plain: bool,
 }
 
-/// A run in a store: all that `cancel` needs to know.
+/// A run, and where it is: all that `cancel` needs to know.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct StoredRun {
     /// The idempotency key that names the run
     #[arg(long, value_name = "KEY")]
     pub(super) id: String,
-    /// The directory that was given to `run`
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: PathBuf,
+    #[command(flatten)]
+    pub(super) at: At,
 }
 
 /// `list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// The directory that was given to `run`
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: PathBuf,
+    #[command(flatten)]
+    pub(super) at: At,
     /// Also list runs that have ended; this reads through all rows
     #[arg(long)]
     pub(super) all: bool,

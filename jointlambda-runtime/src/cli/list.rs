@@ -11,11 +11,11 @@ use super::{
     args::ListArgs,
     exit::{Trouble, one_line},
     figures, print,
-    run::{open_existing, runtime},
+    run::runtime,
     summary::aligned,
 };
 use crate::{
-    backend::{Timestamp, local::Profile},
+    backend::Timestamp,
     client::{RunList, RunSummary, Status, Which},
     machine::Workflow,
 };
@@ -27,8 +27,8 @@ const MAX_KEY: usize = 48;
 pub(super) fn list<W: Workflow>(args: &ListArgs) -> Result<ExitCode, Trouble> {
     let which = if args.all { Which::All } else { Which::Open };
     let list = runtime()?.block_on(async {
-        let clouds = open_existing::<W>(&args.store, Profile::NONE)?;
-        clouds.client().list(which, args.limit).await.map_err(|fault| Trouble::of(&fault))
+        let place = args.at.open::<W>()?;
+        place.client().list(which, args.limit).await.map_err(|fault| Trouble::of(&fault))
     })?;
     let text = if args.json {
         serde_json::to_string(&Object::of(&list)).map_err(|error| Trouble::of(&error))? + "\n"

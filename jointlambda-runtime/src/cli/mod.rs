@@ -9,6 +9,7 @@ mod input;
 mod interrupt;
 mod list;
 mod operate;
+mod place;
 mod progress;
 mod report;
 mod run;

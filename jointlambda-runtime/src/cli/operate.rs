@@ -6,11 +6,11 @@ use super::{
     args::{StatusArgs, StoredRun},
     exit::{Trouble, one_line},
     figures, print,
-    run::{no_such_run, open_existing, runtime},
+    run::runtime,
     summary::aligned,
 };
 use crate::{
-    backend::{Timestamp, local::Profile},
+    backend::Timestamp,
     client::{Client, RunError, RunReport, Status},
     id::RunId,
     machine::Workflow,
@@ -48,10 +48,10 @@ pub(super) fn of_run<W: Workflow, T>(
     ask: impl AsyncFnOnce(&Client<W>, &RunId) -> Result<T, RunError>,
 ) -> Result<T, Trouble> {
     runtime()?.block_on(async {
-        let clouds = open_existing::<W>(&run.store, Profile::NONE)?;
-        let client = clouds.client();
+        let place = run.at.open::<W>()?;
+        let client = place.client();
         ask(client, &client.run_id(&run.id)).await.map_err(|error| match error {
-            RunError::NoSuchRun(_) => no_such_run(&run.id, &run.store),
+            RunError::NoSuchRun(_) => run.at.no_such_run(&run.id),
             error => Trouble::of(&error),
         })
     })

@@ -41,6 +41,34 @@ impl Ended {
         }
     }
 
+    /// A run of a deployed workflow as one JSON object.
+    #[cfg(feature = "aws")]
+    pub(super) fn json(
+        &self,
+        workflow: &str,
+        run: &crate::id::RunId,
+        report: &crate::client::RunReport,
+    ) -> Result<String, serde_json::Error> {
+        let raw = |json: &String| RawValue::from_string(json.clone()).map(Some);
+        let (result, error) = match self {
+            Ended::Value(json) => (raw(json)?, None),
+            Ended::Error { json, .. } => (None, raw(json)?),
+            Ended::Failed(_) => (None, None),
+        };
+        #[derive(Serialize)]
+        struct Deployed<'r> {
+            workflow: &'r str,
+            run: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            result: Option<Box<RawValue>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<Box<RawValue>>,
+            #[serde(flatten)]
+            report: &'r crate::client::RunReport,
+        }
+        serde_json::to_string(&Deployed { workflow, run: run.to_string(), result, error, report })
+    }
+
     /// What stderr says of it.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         match self {

@@ -11,11 +11,15 @@ use super::{
     args::{self, RedriveArgs, RunArgs, StoredRun},
     chart::Canvas,
     exit::{ERR_VALUE, FAILED, Trouble, one_line},
-    interrupt, print,
+    interrupt,
+    place::At,
+    print,
     progress::{Live, Progress},
     report::{Ended, Report},
     show::{Layout, Show, Shown},
 };
+#[cfg(feature = "aws")]
+use super::{list, trace};
 use crate::{
     backend::local::{Config, OpenError, Profile, STORE_FILE, Storage},
     client::{RedriveError, RunError, StartError, Status},
@@ -49,8 +53,17 @@ pub(super) fn run<W: Workflow>(
 
 /// Redrives a run and reports, as [`run`] does.
 pub(super) fn redrive<W: Workflow>(args: RedriveArgs, show: Show<W::Output>) -> Result<ExitCode, Trouble> {
-    let RedriveArgs { run: StoredRun { id, store }, latency, json } = args;
-    let args = RunArgs { input: None, id: Some(id), store: Some(store), latency, json, plain: false };
+    let RedriveArgs { run: StoredRun { id, at }, latency, json } = args;
+    let args = RunArgs {
+        input: None,
+        id: Some(id),
+        store: at.store,
+        #[cfg(feature = "aws")]
+        deployed: at.deployed,
+        latency,
+        json,
+        plain: false,
+    };
     let runtime = runtime()?;
     let code = runtime.block_on(on_clouds::<W>(&args, Begin::Redrive, show));
     runtime.shutdown_background();
@@ -90,12 +103,6 @@ pub(super) fn open_existing<W: Workflow>(store: &Path, latency: Profile) -> Resu
     open(Some(store), latency)
 }
 
-/// A store does not have the run that a command is to act on.
-pub(super) fn no_such_run(key: &str, store: &Path) -> Trouble {
-    Trouble::new(format!("there is no run `{}` in {}", one_line(key), store.display()))
-        .hint("give the `--id` and `--store` that `run` was given; rows are kept for 8 days")
-}
-
 fn plain<O>(outcome: &O, show: Show<O>) -> Result<ExitCode, Trouble> {
     match show(outcome, Layout::Pretty).map_err(not_json)? {
         Shown::Value(json) => {
@@ -113,6 +120,10 @@ async fn on_clouds<W: Workflow>(
 ) -> Result<ExitCode, Trouble> {
     let definition = W::definition();
     let key = args.id.clone().unwrap_or_else(fresh_key);
+    #[cfg(feature = "aws")]
+    if let Some(client) = args.deployed.client::<W>()? {
+        return deployed(args, &key, &client, begin, show).await;
+    }
     let clouds = match (&args.store, &begin) {
         (Some(store), Begin::Redrive) => open_existing::<W>(store, args.latency)?,
         (store, _) => open::<W>(store.as_deref(), args.latency)?,
@@ -146,7 +157,7 @@ async fn on_clouds<W: Workflow>(
         },
         Err(EmbeddedError::Run(RunError::Failed(failure))) => Ended::Failed(failure),
         Err(EmbeddedError::Redrive(RedriveError::NoSuchRun(_))) => {
-            return Err(no_such_run(&key, args.store.as_deref().unwrap_or(Path::new("memory"))));
+            return Err(no_such_run(args, &key));
         }
         Err(error) => return Err(not_run(&error)),
     };
@@ -161,6 +172,62 @@ async fn on_clouds<W: Workflow>(
         usage: clouds.clouds().meter().since(&used_before),
     };
     finish(args, report)
+}
+
+fn no_such_run(args: &RunArgs, key: &str) -> Trouble {
+    let at = At {
+        store: args.store.clone(),
+        #[cfg(feature = "aws")]
+        deployed: args.deployed.clone(),
+    };
+    at.no_such_run(key)
+}
+
+/// Starts or redrives a run of a deployed workflow, follows it to its end, and shows its timeline.
+#[cfg(feature = "aws")]
+async fn deployed<W: Workflow>(
+    args: &RunArgs,
+    key: &str,
+    client: &crate::client::Client<W>,
+    begin: Begin<W::Input>,
+    show: Show<W::Output>,
+) -> Result<ExitCode, Trouble> {
+    let definition = W::definition();
+    let run = client.run_id(key);
+    let begun = match begin {
+        Begin::Start(input) => client.start(key, input).await.map(drop).map_err(EmbeddedError::from),
+        Begin::Redrive => client.redrive(&run).await.map(drop).map_err(EmbeddedError::from),
+    };
+    match begun {
+        Err(EmbeddedError::Redrive(RedriveError::NoSuchRun(_))) => return Err(no_such_run(args, key)),
+        begun => begun.map_err(|error| not_run(&error))?,
+    }
+    let again = format!("{} run --target … --id {}", args::program_name(definition), shell_word(key));
+    eprintln!("run {}: started; the same command with this key follows it", one_line(key));
+    interrupt::on_interrupt(move || {
+        eprintln!("interrupted; the run goes on, follow it with the same input: {again} …")
+    });
+    let layout = if args.json { Layout::Compact } else { Layout::Pretty };
+    let ended = match client.result(&run).await {
+        Ok(outcome) => match show(&outcome, layout).map_err(not_json)? {
+            Shown::Value(json) => Ended::Value(json),
+            Shown::Error { text, json } => Ended::Error { text, json },
+        },
+        Err(RunError::Failed(failure)) => Ended::Failed(failure),
+        Err(error) => return Err(not_run(&EmbeddedError::from(error))),
+    };
+    let report = client.report(&run).await.map_err(|error| Trouble::of(&error))?;
+    let text = if args.json {
+        ended.json(definition.name, &run, &report).map_err(not_json)? + "\n"
+    } else {
+        let value = if let Ended::Value(json) = &ended { format!("{json}\n\n") } else { String::new() };
+        value + &trace::text(&report, definition, Canvas::of_stdout(), list::now())
+    };
+    print(&text)?;
+    match ended.trouble() {
+        Some(trouble) => Err(trouble),
+        None => Ok(ExitCode::from(ended.exit_code())),
+    }
 }
 
 /// What there was of the run when the command began.

@@ -85,7 +85,12 @@ impl<'r> Stretch<'r> {
     }
 }
 
-fn text(report: &RunReport, definition: &'static Definition, canvas: Canvas, now: Timestamp) -> String {
+pub(super) fn text(
+    report: &RunReport,
+    definition: &'static Definition,
+    canvas: Canvas,
+    now: Timestamp,
+) -> String {
     let mut text = operate::headline(report);
     let calls: Vec<_> = report.instances.iter().filter_map(|one| Stretch::of(one, definition, now)).collect();
     text.push_str(&match calls.len() {

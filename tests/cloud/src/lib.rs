@@ -1,6 +1,10 @@
 //! Stand-ins for the clouds' services: real programs of others, on loopback, started by a test and
 //! stopped with it. `tests/cloud/install` installs them.
 
+pub mod deployed;
+pub mod proxy;
+pub mod steps;
+
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},

@@ -14,7 +14,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, rustls_provider::CryptoMode},
 };
-use opendal::{Operator, services::S3};
+use opendal::{Operator, layers::TimeoutLayer, services::S3};
 
 use crate::deployment::{CloudSettings, SettingsError};
 
@@ -126,7 +126,9 @@ impl Clients {
             if let Some(endpoint) = self.endpoint("S3") {
                 s3 = s3.endpoint(&endpoint);
             }
-            Operator::new(s3).map_err(|error| error.to_string())
+            opendal::install_default();
+            let operator = Operator::new(s3).map_err(|error| error.to_string())?;
+            Ok(operator.layer(TimeoutLayer::new().with_timeout(REQUEST).with_io_timeout(REQUEST)))
         });
         made.as_ref().map_err(String::as_str)
     }

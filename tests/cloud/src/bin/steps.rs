@@ -1,0 +1,3 @@
+//! The command of `steps`.
+
+jointlambda::main!(jointlambda_cloud_tests::steps::Steps);
