@@ -16,7 +16,7 @@ use crate::{
     commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Settled},
     envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
     error::Fault,
-    id::{Digest, RowKey, RunId},
+    id::{Digest, ObjectsOf, RowKey, RunId},
     machine::{Input, Machine, Workflow},
     payload::row_bound,
     retry,
@@ -464,7 +464,7 @@ impl<W: Workflow> Client<W> {
             self.runtime.resume(&again, &record, None).await?;
         }
         // What it stored has been taken over.
-        self.runtime.delete_objects(&run, CloudSet::MAX).await?;
+        self.runtime.delete_objects(&run, ObjectsOf::Work, CloudSet::MAX).await?;
         Ok(again.run)
     }
 

@@ -344,7 +344,7 @@ impl Runtime {
         let Some(end) = row.slots.get(&END) else { return Ok(row.slots.contains_key(&CANCEL)) };
         let end: Arrived = codec::unpack(end, "the end of a run")?;
         let late = if matches!(end.ended, Ended::Failed(_)) { 0 } else { objects };
-        self.delete_objects(run, end.objects_left() | late).await?;
+        self.delete_objects(run, end.leaves(), end.objects_left() | late).await?;
         Ok(true)
     }
 

@@ -18,7 +18,7 @@ use crate::{
     codec,
     definition::{CloudIndex, Definition, FunctionIndex, NodeIndex},
     error::Fault,
-    id::{Digest, RowKey, RunId},
+    id::{Digest, ObjectsOf, RowKey, RunId},
     sketch::Sketch,
 };
 
@@ -367,6 +367,15 @@ pub struct Arrived {
 }
 
 impl Arrived {
+    /// Which objects of a run that ended so are of no more use: a copy may have stored the result of a
+    /// run that was cancelled before.
+    pub(crate) fn leaves(&self) -> ObjectsOf {
+        match self.ended {
+            Ended::Cancelled => ObjectsOf::Run,
+            Ended::Returned(_) | Ended::Err(_) | Ended::Failed(_) => ObjectsOf::Work,
+        }
+    }
+
     /// The clouds whose objects of a run that ended so are of no more use. Whoever cancels a run
     /// knows not where they are; those of a failed run are for whoever redrives it, and go by age.
     pub(crate) fn objects_left(&self) -> CloudSet {

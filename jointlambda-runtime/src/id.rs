@@ -123,7 +123,7 @@ pub struct ObjectKey(String);
 impl ObjectKey {
     /// The object of `run` whose content has `digest`.
     pub fn new(run: &RunId, digest: &Digest) -> Self {
-        ObjectKey(format!("{}{digest}", Self::prefix(run)))
+        ObjectKey(format!("{}{digest}", Self::prefix(run, ObjectsOf::Work)))
     }
 
     /// The object that holds the result of `run`; it outlives the others.
@@ -131,15 +131,27 @@ impl ObjectKey {
         ObjectKey(format!("{run}.result/{digest}"))
     }
 
-    /// What the keys of all objects of `run`, but its result, begin with.
-    pub fn prefix(run: &RunId) -> String {
-        format!("{run}/")
+    /// What the keys of all objects of `run` begin with, and no others'.
+    pub fn prefix(run: &RunId, which: ObjectsOf) -> String {
+        match which {
+            ObjectsOf::Work => format!("{run}/"),
+            ObjectsOf::Run => run.to_string(),
+        }
     }
 
     /// The key as the stores see it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Which objects of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectsOf {
+    /// All but its result.
+    Work,
+    /// All of them.
+    Run,
 }
 
 /// The first 128 bits of the SHA-256 of a value.

@@ -14,7 +14,7 @@ use crate::{
     definition::{NodeDef, NodeIndex},
     envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Output, Place, Stamp, Value, path},
     error::Fault,
-    id::{RowKey, RunId},
+    id::{ObjectsOf, RowKey, RunId},
     machine::{Input, Machine},
     payload::{ROW_INLINE_MAX, fits_slot, row_bound},
     retry,
@@ -252,15 +252,24 @@ impl Runtime {
         let expires_at = self.expires_at(&**table, &actor.term);
         let arrival = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, 1, expires_at) };
         let key = RowKey::run(&actor.run);
-        retry::store(|| table.arrive(&key, arrival.clone())).await?;
-        self.delete_objects(&actor.run, arrived.objects_left()).await
+        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+        if !answer.fresh {
+            // It has ended before, maybe otherwise: what goes depends on that end.
+            return self.is_over(&actor.run, arrived.objects_left()).await.map(drop);
+        }
+        self.delete_objects(&actor.run, arrived.leaves(), arrived.objects_left()).await
     }
 
-    /// Removes the objects of a run, but its result, from some clouds.
-    pub(crate) async fn delete_objects(&self, run: &RunId, from: CloudSet) -> Result<(), Fault> {
+    /// Removes objects of a run from some clouds.
+    pub(crate) async fn delete_objects(
+        &self,
+        run: &RunId,
+        which: ObjectsOf,
+        from: CloudSet,
+    ) -> Result<(), Fault> {
         for (index, cloud) in self.clouds.iter().enumerate() {
             if from & (1 << index) != 0 {
-                retry::store(|| cloud.objects.delete_run(run)).await?;
+                retry::store(|| cloud.objects.delete_run(run, which)).await?;
             }
         }
         Ok(())

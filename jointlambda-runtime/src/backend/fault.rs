@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     error::Fault,
-    id::{ObjectKey, RowKey, RunId},
+    id::{ObjectKey, ObjectsOf, RowKey, RunId},
 };
 
 /// How long an operation is held while a second copy runs.
@@ -390,7 +390,7 @@ impl Objects for Faulty {
         self.store(Operation::GetObject, self.inner.objects.get(key)).await
     }
 
-    async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
-        self.store(Operation::DeleteRun, self.inner.objects.delete_run(run)).await
+    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+        self.store(Operation::DeleteRun, self.inner.objects.delete_run(run, which)).await
     }
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    id::{ObjectKey, RowKey, RunId},
+    id::{ObjectKey, ObjectsOf, RowKey, RunId},
     provider::Provider,
 };
 
@@ -272,7 +272,8 @@ pub struct Arrived {
 /// - `put` stores the object unless one is there under that key; keys name content, so either way
 ///   the object is there afterwards.
 /// - `get` returns the whole object or `None`.
-/// - `delete_run` removes every object of a run but its result; removing nothing is not an error.
+/// - `delete_run` removes every object of a run, or all but its result; removing nothing is not an
+///   error.
 #[async_trait]
 pub trait Objects: Send + Sync {
     /// Stores an object if absent.
@@ -281,8 +282,8 @@ pub trait Objects: Send + Sync {
     /// Reads an object.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError>;
 
-    /// Removes all objects of `run`.
-    async fn delete_run(&self, run: &RunId) -> Result<(), StoreError>;
+    /// Removes objects of `run`.
+    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError>;
 }
 
 /// Why a store did not do what it was asked.

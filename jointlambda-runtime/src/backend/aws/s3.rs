@@ -11,7 +11,7 @@ use super::client::Clients;
 use crate::{
     backend::{self, StoreError},
     deployment::CloudSettings,
-    id::{ObjectKey, RunId},
+    id::{ObjectKey, ObjectsOf, RunId},
 };
 
 /// A bucket.
@@ -66,9 +66,9 @@ impl backend::Objects for Objects {
         }
     }
 
-    async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
+    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
         let operator = self.operator()?;
-        let listed = operator.lister_with(&ObjectKey::prefix(run)).recursive(true).await;
+        let listed = operator.lister_with(&ObjectKey::prefix(run, which)).recursive(true).await;
         let entries = listed.map_err(|error| self.error(&error, "ListBucket"))?;
         let entries: Vec<_> =
             entries.try_collect().await.map_err(|error| self.error(&error, "ListBucket"))?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{CALLERS, Check, Subject, Verdict, checks, concurrently, ensure};
-use crate::id::{Digest, ObjectKey};
+use crate::id::{Digest, ObjectKey, ObjectsOf};
 
 /// Every clause of the contract of an object store.
 pub fn objects() -> Vec<Check> {
@@ -79,9 +79,12 @@ async fn only_the_objects_of_the_run_are_deleted(subject: &Subject) -> Verdict {
         for content in contents {
             objects.put(&ObjectKey::new(run, &Digest::of(content)), Bytes::from_static(content)).await?;
         }
+        objects.put(&ObjectKey::result(run, &Digest::of(b"r")), Bytes::from_static(b"r")).await?;
     }
-    objects.delete_run(&run).await?;
-    objects.delete_run(&run).await?;
+    let result = async |run| objects.get(&ObjectKey::result(run, &Digest::of(b"r"))).await;
+    objects.delete_run(&run, ObjectsOf::Work).await?;
+    objects.delete_run(&run, ObjectsOf::Work).await?;
+    ensure!(result(&run).await?.is_some(), "the result of the run is gone");
     for content in contents {
         let digest = Digest::of(content);
         let deleted = objects.get(&ObjectKey::new(&run, &digest)).await?;
@@ -89,5 +92,8 @@ async fn only_the_objects_of_the_run_are_deleted(subject: &Subject) -> Verdict {
         let kept = objects.get(&ObjectKey::new(&other, &digest)).await?;
         ensure!(kept.as_deref() == Some(content), "an object of another run is gone");
     }
+    objects.delete_run(&run, ObjectsOf::Run).await?;
+    ensure!(result(&run).await?.is_none(), "the result of the run is still there");
+    ensure!(result(&other).await?.is_some(), "the result of another run is gone");
     Ok(())
 }

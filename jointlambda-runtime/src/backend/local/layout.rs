@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
-    id::{ObjectKey, RowKey, RunId},
+    id::{ObjectKey, ObjectsOf, RowKey, RunId},
     provider::Provider,
 };
 
@@ -225,8 +225,8 @@ impl<'txn> CloudTables<'txn> {
         Ok(Outcome { answer: (), row_bytes: 0, changed: !there, indexed: false })
     }
 
-    pub(super) fn delete_run(&mut self, run: &RunId) -> Result<Outcome<()>, Refusal> {
-        let prefix = ObjectKey::prefix(run);
+    pub(super) fn delete_run(&mut self, run: &RunId, which: ObjectsOf) -> Result<Outcome<()>, Refusal> {
+        let prefix = ObjectKey::prefix(run, which);
         let mut keys = Vec::new();
         for entry in self.objects.range(prefix.as_str()..)? {
             let (key, _) = entry?;

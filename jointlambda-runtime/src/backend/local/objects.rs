@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::table::lock;
 use crate::{
     backend::Timestamp,
-    id::{ObjectKey, RunId},
+    id::{ObjectKey, ObjectsOf, RunId},
 };
 
 struct Object {
@@ -45,8 +45,8 @@ impl MemoryObjects {
         lock(&self.0).len() as u64
     }
 
-    pub(super) fn delete_run(&self, run: &RunId) {
-        let prefix = ObjectKey::prefix(run);
+    pub(super) fn delete_run(&self, run: &RunId, which: ObjectsOf) {
+        let prefix = ObjectKey::prefix(run, which);
         let mut objects = lock(&self.0);
         let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         let of_run = objects.range::<str, _>(from).take_while(|(key, _)| key.starts_with(&prefix));

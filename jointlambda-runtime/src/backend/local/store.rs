@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
-    id::{ObjectKey, RowKey, RunId},
+    id::{ObjectKey, ObjectsOf, RowKey, RunId},
     provider::Provider,
 };
 
@@ -152,12 +152,12 @@ impl Store {
         }
     }
 
-    pub(super) async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
+    pub(super) async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
         match self {
-            Store::Memory { objects, .. } => objects.delete_run(run),
+            Store::Memory { objects, .. } => objects.delete_run(run, which),
             Store::Disk { disk, cloud } => {
                 let run = run.clone();
-                disk.write(*cloud, move |tables| tables.delete_run(&run)).await?;
+                disk.write(*cloud, move |tables| tables.delete_run(&run, which)).await?;
             }
         }
         Ok(())

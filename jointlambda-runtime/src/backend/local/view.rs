@@ -17,7 +17,7 @@ use crate::{
         Arrival, Arrived, Created, Functions, Invoked, NewRow, Objects, Page, Row, StoreError, Table,
         Timestamp,
     },
-    id::{ObjectKey, RowKey, RunId},
+    id::{ObjectKey, ObjectsOf, RowKey, RunId},
 };
 
 /// The most rows that a read of several takes in one request (DynamoDB, and TableStore alike).
@@ -266,10 +266,10 @@ impl Objects for View {
         Ok(bytes)
     }
 
-    async fn delete_run(&self, run: &RunId) -> Result<(), StoreError> {
+    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
         let half = self.half_object();
         queue::sleep(half).await;
-        self.cloud().store.delete_run(run).await?;
+        self.cloud().store.delete_run(run, which).await?;
         queue::sleep(half).await;
         Ok(())
     }
