@@ -1,6 +1,9 @@
 //! Stand-ins for the clouds' services: real programs of others, on loopback, started by a test and
 //! stopped with it. `tests/cloud/install` installs them.
 
+mod account;
+pub mod workflow;
+
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
@@ -12,6 +15,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+pub use account::{Account, BUCKET};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
