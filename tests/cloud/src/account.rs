@@ -52,7 +52,8 @@ impl Account {
     /// The backend of a workflow's cloud `AWS`, with rows in `table`.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
         let url = &self.url;
-        let text = format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
+        let text =
+            format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
         let settings = from_toml(&text, W::definition()).expect("they are right");
         let credentials = aws::Credentials {
             access_key_id: "test".to_owned(),
@@ -72,7 +73,11 @@ impl Account {
             .http_client(aws::http_client())
             .build();
         let attribute = |name, kind| {
-            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().expect("complete")
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(kind)
+                .build()
+                .expect("complete")
         };
         let key = |name, kind| {
             KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")

@@ -113,6 +113,9 @@ impl Clients {
 
     pub(super) fn s3(&self) -> Result<&Operator, &str> {
         let made = self.s3.get_or_init(|| {
+            // Only where nobody has installed another: the library does so itself with features that
+            // run code before `main`.
+            opendal::install_default();
             let mut s3 = S3::default()
                 .bucket(&self.bucket)
                 .region(&self.region)

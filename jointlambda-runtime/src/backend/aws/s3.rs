@@ -45,8 +45,7 @@ impl Objects {
             ErrorKind::PermissionDenied => StoreError::Denied(format!(
                 "not allowed to use the bucket `{bucket}`: check the credentials, and grant s3:{action} on it"
             )),
-            ErrorKind::ConfigInvalid => StoreError::Denied(format!("S3 cannot be used: {error}")),
-            ErrorKind::NotFound => StoreError::Denied(format!(
+            _ if said.contains("NoSuchBucket") => StoreError::Denied(format!(
                 "there is no bucket `{bucket}` in {}: deploy the workflow's store, or correct `bucket`",
                 self.clients.region
             )),

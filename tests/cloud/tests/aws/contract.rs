@@ -1,10 +1,8 @@
 //! The contracts of the Backend-Shim, with 32 callers at once.
 
-use jointlambda::{
-    backend::{
-        Invoked,
-        conformance::{self, Subject},
-    },
+use jointlambda::backend::{
+    Invoked,
+    conformance::{self, Subject},
 };
 use jointlambda_cloud_tests::{Account, Standin, workflow::Doubled};
 

@@ -44,7 +44,10 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 fn http(status: u16, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// A backend whose services all answer so.
@@ -87,16 +90,22 @@ async fn what_is_not_deployed_is_said_with_what_to_do() {
         "the store refuses: there is no bucket `objects` in us-east-1: deploy the workflow's store, or correct `bucket`"
     );
     let Invoked::Rejected(why) = of_function(&backend).await else { panic!("there is no function") };
-    assert!(why.starts_with("there is no function `doubled-") && why.ends_with("deploy this version of the workflow"), "{why}");
+    assert!(
+        why.starts_with("there is no function `doubled-")
+            && why.ends_with("deploy this version of the workflow"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
 async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
     let renew = "the AWS credentials have expired: renew them, for instance with `aws sso login`";
-    let expired = backend(400, "ExpiredTokenException", "The security token included in the request is expired");
+    let expired =
+        backend(400, "ExpiredTokenException", "The security token included in the request is expired");
     assert_eq!(one_line(&of_table(&expired).await), format!("the store refuses: {renew}"));
     assert_eq!(of_function(&expired).await, Invoked::Rejected(renew.to_owned()));
-    let unknown = backend(403, "UnrecognizedClientException", "The security token included in the request is invalid");
+    let unknown =
+        backend(403, "UnrecognizedClientException", "The security token included in the request is invalid");
     let check = "the AWS credentials are not known in us-east-1: check AWS_ACCESS_KEY_ID and the region";
     assert_eq!(one_line(&of_table(&unknown).await), format!("the store refuses: {check}"));
     assert_eq!(of_function(&unknown).await, Invoked::Rejected(check.to_owned()));
@@ -115,7 +124,11 @@ async fn a_right_that_is_missing_is_named() {
     );
     let denied = backend(403, "AccessDeniedException", "User: x is not authorized to perform: y");
     let Invoked::Rejected(why) = of_function(&denied).await else { panic!("it is not allowed") };
-    assert!(why.starts_with("not allowed to invoke `doubled-") && why.ends_with("grant lambda:InvokeFunction on it"), "{why}");
+    assert!(
+        why.starts_with("not allowed to invoke `doubled-")
+            && why.ends_with("grant lambda:InvokeFunction on it"),
+        "{why}"
+    );
     let s3 = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
     let s3 = service(http(403, "Content-Type: application/xml\r\n", s3));
     let s3 = Account::at(&s3).backend::<Doubled>("rows");
