@@ -99,11 +99,12 @@ impl Clients {
         {
             return;
         }
+        // One at a time is enough.
+        self.note_lambda();
         // A request that runs nothing; whatever comes of it, the connection is there.
         let own = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "nothing".to_owned());
         let request = self.lambda().invoke().function_name(own).invocation_type(InvocationType::DryRun);
         let _ = request.send().await;
-        self.note_lambda();
     }
 
     /// A connection to Lambda is in use.

@@ -90,7 +90,9 @@ impl backend::Functions for Functions {
     }
 
     async fn warm(&self) {
-        self.clients.warm_lambda().await;
+        // A user function that has returned waits for no connection: the cloud may be down.
+        let clients = self.clients.clone();
+        tokio::spawn(async move { clients.warm_lambda().await });
     }
 }
 
