@@ -151,7 +151,7 @@ fn a_damaged_or_misaddressed_envelope_is_dropped_and_the_sweeper_sends_it_again(
             wire[0] = 77;
             wire
         },
-        |wire| [wire, vec![0; 900_000]].concat(),
+        |wire| [wire, vec![0; 700_000]].concat(),
     ];
     for damage in damages {
         let seen = AtomicU32::new(0);

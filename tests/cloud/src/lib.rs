@@ -1,9 +1,10 @@
 //! Stand-ins for the clouds' services: real programs of others, on loopback, started by a test and
 //! stopped with it. `tests/cloud/install` installs them.
 
-pub mod deployed;
+mod account;
 pub mod proxy;
 pub mod steps;
+pub mod workflow;
 
 use std::{
     fs::{self, File},
@@ -16,6 +17,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+pub use account::{Account, BUCKET};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -99,11 +99,12 @@ impl Clients {
         {
             return;
         }
+        // One at a time is enough.
+        self.note_lambda();
         // A request that runs nothing; whatever comes of it, the connection is there.
         let own = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "nothing".to_owned());
         let request = self.lambda().invoke().function_name(own).invocation_type(InvocationType::DryRun);
         let _ = request.send().await;
-        self.note_lambda();
     }
 
     /// A connection to Lambda is in use.
@@ -113,6 +114,9 @@ impl Clients {
 
     pub(super) fn s3(&self) -> Result<&Operator, &str> {
         let made = self.s3.get_or_init(|| {
+            // Only where nobody has installed another: the library does so itself with features that
+            // run code before `main`.
+            opendal::install_default();
             let mut s3 = S3::default()
                 .bucket(&self.bucket)
                 .region(&self.region)

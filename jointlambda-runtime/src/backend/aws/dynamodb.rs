@@ -45,6 +45,8 @@ const READ_ROUNDS: u32 = 8;
 const SHARDS: &[u8; 16] = b"0123456789abcdef";
 /// Rows that one request of a listing looks at.
 const SCANNED: i32 = 1_000;
+/// Requests that one page of a listing takes at most.
+const SCANS: u32 = 32;
 /// How long is waited for a change of a row: at first, and at most.
 const LOOK_AFTER: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
@@ -345,8 +347,9 @@ impl backend::Table for Table {
         let mut page = Page::default();
         let mut from =
             after.map(|key| Item::from([("key".to_owned(), AttributeValue::S(key.as_str().to_owned()))]));
-        let limit = limit.max(1);
+        let (limit, mut scans) = (limit.max(1), 0);
         loop {
+            scans += 1;
             let request = self
                 .clients
                 .dynamodb()
@@ -373,7 +376,7 @@ impl backend::Table for Table {
             from = answer.last_evaluated_key;
             match &from {
                 None => return Ok(page),
-                Some(last) if page.keys.len() == limit => {
+                Some(last) if page.keys.len() == limit || scans == SCANS => {
                     page.next = Some(RowKey::from_stored(text(last, "key")?));
                     return Ok(page);
                 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     backend::{self, Invoked},
     deployment::Names,
+    provider::Provider,
 };
 
 /// A region's functions.
@@ -46,6 +47,12 @@ pub(super) fn from_payload(payload: &[u8]) -> Option<Bytes> {
 #[async_trait]
 impl backend::Functions for Functions {
     async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
+        let (bytes, limit) = (envelope.len(), Provider::Aws.limits().async_payload_bytes);
+        if bytes > limit {
+            return Invoked::Rejected(format!(
+                "an envelope of {bytes} bytes is over Lambda's limit of {limit}"
+            ));
+        }
         let (region, name) = (&self.clients.region, self.names.of(function));
         let request = self
             .clients
@@ -83,7 +90,9 @@ impl backend::Functions for Functions {
     }
 
     async fn warm(&self) {
-        self.clients.warm_lambda().await;
+        // A user function that has returned waits for no connection: the cloud may be down.
+        let clients = self.clients.clone();
+        tokio::spawn(async move { clients.warm_lambda().await });
     }
 }
 

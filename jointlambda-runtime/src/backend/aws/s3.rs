@@ -1,18 +1,21 @@
 //! Objects on S3.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::{Error, ErrorKind, Operator};
 
-use super::client::Clients;
+use super::{client::Clients, error::advice};
 use crate::{
     backend::{self, StoreError},
     deployment::CloudSettings,
     id::{ObjectKey, ObjectsOf, RunId},
 };
+
+/// How long a request may take, with an object of some 100 MB. Whoever asked then asks again.
+const REQUEST: Duration = Duration::from_secs(60);
 
 /// A bucket.
 pub(super) struct Objects {
@@ -31,13 +34,18 @@ impl Objects {
 
     fn error(&self, error: &Error, action: &str) -> StoreError {
         let bucket = &self.bucket;
+        // What S3 says is in the text, as it came.
+        let said = error.to_string();
+        let code = CODES.iter().find(|code| said.contains(**code));
+        if let Some(advice) = code.and_then(|code| advice(code, &self.clients.region)) {
+            return StoreError::Denied(advice);
+        }
         match error.kind() {
             ErrorKind::RateLimited => StoreError::Throttled,
             ErrorKind::PermissionDenied => StoreError::Denied(format!(
                 "not allowed to use the bucket `{bucket}`: check the credentials, and grant s3:{action} on it"
             )),
-            ErrorKind::ConfigInvalid => StoreError::Denied(format!("S3 cannot be used: {error}")),
-            ErrorKind::NotFound => StoreError::Denied(format!(
+            _ if said.contains("NoSuchBucket") => StoreError::Denied(format!(
                 "there is no bucket `{bucket}` in {}: deploy the workflow's store, or correct `bucket`",
                 self.clients.region
             )),
@@ -47,35 +55,55 @@ impl Objects {
     }
 }
 
+/// The codes of S3 that say something of the credentials.
+const CODES: [&str; 3] = ["ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
+
+/// A request, as long as it may take. An object that is stored meanwhile all the same is no harm.
+async fn in_time<T>(request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unknown(format!("S3 took longer than {} s", REQUEST.as_secs()));
+    tokio::time::timeout(REQUEST, request).await.map_err(late)?
+}
+
 #[async_trait]
 impl backend::Objects for Objects {
     async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
-        match self.operator()?.write_with(key.as_str(), bytes).if_not_exists(true).await {
-            Ok(_) => Ok(()),
-            // It is there: keys name content.
-            Err(error) if error.kind() == ErrorKind::ConditionNotMatch => Ok(()),
-            Err(error) => Err(self.error(&error, "PutObject")),
-        }
+        let operator = self.operator()?;
+        in_time(async {
+            match operator.write_with(key.as_str(), bytes).if_not_exists(true).await {
+                Ok(_) => Ok(()),
+                // It is there: keys name content.
+                Err(error) if error.kind() == ErrorKind::ConditionNotMatch => Ok(()),
+                Err(error) => Err(self.error(&error, "PutObject")),
+            }
+        })
+        .await
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
-        match self.operator()?.read(key.as_str()).await {
-            Ok(buffer) => Ok(Some(buffer.to_bytes())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.error(&error, "GetObject")),
-        }
+        let operator = self.operator()?;
+        in_time(async {
+            match operator.read(key.as_str()).await {
+                Ok(buffer) => Ok(Some(buffer.to_bytes())),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(self.error(&error, "GetObject")),
+            }
+        })
+        .await
     }
 
     async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
         let operator = self.operator()?;
-        let listed = operator.lister_with(&ObjectKey::prefix(run, which)).recursive(true).await;
-        let entries = listed.map_err(|error| self.error(&error, "ListBucket"))?;
-        let entries: Vec<_> =
-            entries.try_collect().await.map_err(|error| self.error(&error, "ListBucket"))?;
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let deleted = operator.delete_iter(entries).await;
-        deleted.map_err(|error| self.error(&error, "DeleteObject"))
+        in_time(async {
+            let listed = operator.lister_with(&ObjectKey::prefix(run, which)).recursive(true).await;
+            let entries = listed.map_err(|error| self.error(&error, "ListBucket"))?;
+            let entries: Vec<_> =
+                entries.try_collect().await.map_err(|error| self.error(&error, "ListBucket"))?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let deleted = operator.delete_iter(entries).await;
+            deleted.map_err(|error| self.error(&error, "DeleteObject"))
+        })
+        .await
     }
 }

@@ -1,0 +1,224 @@
+//! An account on a stand-in: what a deployment needs there, made by the services' own interfaces.
+
+use std::{
+    io::{Cursor, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    config::{BehaviorVersion, Credentials, Region},
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, ScalarAttributeType,
+    },
+};
+use aws_sdk_lambda::{
+    client::Waiters as _,
+    primitives::Blob,
+    types::{DestinationConfig, Environment, FunctionCode, InvocationType, OnFailure, Runtime},
+};
+use jointlambda::{
+    Workflow,
+    backend::{
+        Backend,
+        aws::{self, backend_with},
+    },
+    deployment::{Names, SWEEPER, from_toml},
+};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+/// Where everything is.
+const REGION: &str = "us-east-1";
+/// The stand-in's account.
+const ACCOUNT: &str = "000000000000";
+/// The bucket of objects.
+pub const BUCKET: &str = "objects";
+/// How long a function may take to be ready.
+const READY: Duration = Duration::from_secs(60);
+
+/// An account, by the address of its services.
+pub struct Account {
+    url: String,
+}
+
+impl Account {
+    /// The account at `url`.
+    pub fn at(url: &str) -> Self {
+        Account { url: url.to_owned() }
+    }
+
+    /// The backend of a workflow's cloud `AWS`, with rows in `table`.
+    pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
+        let url = &self.url;
+        let text =
+            format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
+        let settings = from_toml(&text, W::definition()).expect("they are right");
+        let credentials = aws::Credentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+            session_token: None,
+        };
+        backend_with(&settings[0], Names::of_definition(W::definition()), credentials)
+    }
+
+    /// A table as `cargo jointlambda build` deploys it.
+    pub async fn create_table(&self, name: &str) {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.url)
+            .http_client(aws::http_client())
+            .build();
+        let attribute = |name, kind| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(kind)
+                .build()
+                .expect("complete")
+        };
+        let key = |name, kind| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
+        };
+        let index = GlobalSecondaryIndex::builder()
+            .index_name("due")
+            .key_schema(key("shard", KeyType::Hash))
+            .key_schema(key("check_at", KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .build()
+            .expect("complete");
+        aws_sdk_dynamodb::Client::from_conf(config)
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("key", ScalarAttributeType::S))
+            .attribute_definitions(attribute("shard", ScalarAttributeType::S))
+            .attribute_definitions(attribute("check_at", ScalarAttributeType::N))
+            .key_schema(key("key", KeyType::Hash))
+            .global_secondary_indexes(index)
+            .send()
+            .await
+            .expect("the table can be made");
+    }
+
+    /// The bucket.
+    pub fn create_bucket(&self) {
+        self.ask("s3", "PUT", &format!("/{BUCKET}"), "");
+    }
+
+    /// All functions of `W` and its sweeper, each running `program`.
+    pub async fn deploy<W: Workflow>(&self, program: &Path, table: &str) {
+        self.deploy_with::<W>(program, table, &[], true).await;
+    }
+
+    /// The same with more in the functions' environment; and with failed events lost if they are not to
+    /// be `delivered_again` and then given to the sweeper.
+    pub async fn deploy_with<W: Workflow>(
+        &self,
+        program: &Path,
+        table: &str,
+        extra: &[(&str, &str)],
+        delivered_again: bool,
+    ) {
+        let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+        let role = format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
+        );
+        self.ask("iam", "POST", "/", &role);
+        let (definition, lambda) = (W::definition(), self.lambda());
+        let names = Names::of_definition(definition);
+        let code = FunctionCode::builder().zip_file(Blob::new(archive(program))).build();
+        for function in [SWEEPER].into_iter().chain(definition.functions.iter().map(|one| one.name)) {
+            let mut environment = Environment::builder()
+                .variables("JOINTLAMBDA_FUNCTION", function)
+                .variables("JOINTLAMBDA_CLOUD", definition.clouds[0].name)
+                .variables("JOINTLAMBDA_TABLE", table)
+                .variables("JOINTLAMBDA_BUCKET", BUCKET);
+            for (name, value) in extra {
+                environment = environment.variables(*name, *value);
+            }
+            let name = names.of(function);
+            let created = lambda
+                .create_function()
+                .function_name(&name)
+                .runtime(Runtime::Providedal2023)
+                .handler("bootstrap")
+                .role(format!("arn:aws:iam::{ACCOUNT}:role/functions"))
+                .code(code.clone())
+                .timeout(30)
+                .memory_size(256)
+                .environment(environment.build());
+            created.send().await.expect("the function can be made");
+            let active = lambda.wait_until_function_active_v2().function_name(&name);
+            active.wait(READY).await.expect("it becomes active");
+            if function != SWEEPER {
+                let sweeper = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", names.of(SWEEPER));
+                let failures = OnFailure::builder().destination(sweeper).build();
+                let to_sweeper = DestinationConfig::builder().on_failure(failures).build();
+                let wired = lambda
+                    .put_function_event_invoke_config()
+                    .function_name(&name)
+                    .maximum_retry_attempts(if delivered_again { 2 } else { 0 })
+                    .set_destination_config(delivered_again.then_some(to_sweeper));
+                wired.send().await.expect("failed events can go to the sweeper");
+            }
+        }
+    }
+
+    /// Calls the sweeper as its schedule does; what it answers.
+    pub async fn sweep<W: Workflow>(&self) -> String {
+        let name = Names::of_definition(W::definition()).of(SWEEPER);
+        let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
+        let called = self
+            .lambda()
+            .invoke()
+            .function_name(name)
+            .invocation_type(InvocationType::RequestResponse)
+            .payload(Blob::new(clock.as_slice()));
+        let answer = called.send().await.expect("the sweeper can be called");
+        assert_eq!(answer.function_error(), None, "{answer:?}");
+        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        String::from_utf8_lossy(&payload).into_owned()
+    }
+
+    fn lambda(&self) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.url)
+            .http_client(aws::http_client())
+            .build();
+        aws_sdk_lambda::Client::from_conf(config)
+    }
+
+    /// A request to a service that nothing else here needs a client for. Nobody checks its signature.
+    fn ask(&self, service: &str, method: &str, path: &str, body: &str) {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("the stand-in listens");
+        let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.lines().next().is_some_and(|line| line.contains(" 200 ")), "{service}: {answer}");
+    }
+}
+
+/// What Lambda is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
+/// program, which is large when it is built for tests.
+fn archive(program: &Path) -> Vec<u8> {
+    let options =
+        SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file("bootstrap", options).expect("memory can be written");
+    write!(archive, "#!/bin/sh\nexec '{}' \"$@\"\n", program.display()).expect("memory can be written");
+    archive.finish().expect("memory can be written").into_inner()
+}

@@ -1,0 +1,3 @@
+//! The workflow's program for Lambda.
+
+jointlambda::serve!(jointlambda_cloud_tests::workflow::Doubled, aws);

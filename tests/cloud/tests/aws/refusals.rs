@@ -1,0 +1,174 @@
+//! What a service that says no, or nothing, means to the runtime; and the one line that people read.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    thread,
+};
+
+use jointlambda::{
+    backend::{Backend, Invoked, NewRow, StoreError},
+    id::{Digest, ObjectKey, RowKey, RunId},
+};
+use jointlambda_cloud_tests::{Account, Standin, workflow::Doubled};
+
+/// The address of a service that answers every request with `answer`, and closes the connection.
+fn service(answer: String) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !is_whole(&request) {
+                match stream.read(&mut part) {
+                    Ok(read) if read > 0 => request.extend_from_slice(&part[..read]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Whether a request has come with all of its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    request.len() >= head.len() + 4 + length.unwrap_or(0)
+}
+
+fn http(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A backend whose services all answer so.
+fn backend(status: u16, code: &str, message: &str) -> Backend {
+    let headers = format!("Content-Type: application/x-amz-json-1.0\r\nX-Amzn-ErrorType: {code}\r\n");
+    let body = format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "{message}"}}"#);
+    Account::at(&service(http(status, &headers, &body))).backend::<Doubled>("rows")
+}
+
+async fn of_table(backend: &Backend) -> StoreError {
+    let key = RowKey::run(&RunId::derive("refusals", "key"));
+    backend.table.create(&key, NewRow::default()).await.expect_err("it is refused")
+}
+
+async fn of_objects(backend: &Backend) -> StoreError {
+    let key = ObjectKey::new(&RunId::derive("refusals", "key"), &Digest::of(b"content"));
+    backend.objects.put(&key, "content".into()).await.expect_err("it is refused")
+}
+
+async fn of_function(backend: &Backend) -> Invoked {
+    backend.functions.invoke("sum", "x".into()).await
+}
+
+fn one_line(error: &StoreError) -> String {
+    let text = error.to_string();
+    assert!(!text.contains('\n'), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn what_is_not_deployed_is_said_with_what_to_do() {
+    let standin = Standin::ministack();
+    let backend = Account::at(&standin.url).backend::<Doubled>("rows");
+    assert_eq!(
+        one_line(&of_table(&backend).await),
+        "the store refuses: there is no table `rows` in us-east-1: deploy the workflow's store, or correct `table` and `region`"
+    );
+    assert_eq!(
+        one_line(&of_objects(&backend).await),
+        "the store refuses: there is no bucket `objects` in us-east-1: deploy the workflow's store, or correct `bucket`"
+    );
+    let Invoked::Rejected(why) = of_function(&backend).await else { panic!("there is no function") };
+    assert!(
+        why.starts_with("there is no function `doubled-")
+            && why.ends_with("deploy this version of the workflow"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
+    let renew = "the AWS credentials have expired: renew them, for instance with `aws sso login`";
+    let expired =
+        backend(400, "ExpiredTokenException", "The security token included in the request is expired");
+    assert_eq!(one_line(&of_table(&expired).await), format!("the store refuses: {renew}"));
+    assert_eq!(of_function(&expired).await, Invoked::Rejected(renew.to_owned()));
+    let unknown =
+        backend(403, "UnrecognizedClientException", "The security token included in the request is invalid");
+    let check = "the AWS credentials are not known in us-east-1: check AWS_ACCESS_KEY_ID and the region";
+    assert_eq!(one_line(&of_table(&unknown).await), format!("the store refuses: {check}"));
+    assert_eq!(of_function(&unknown).await, Invoked::Rejected(check.to_owned()));
+    let s3 = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
+    let s3 = service(http(400, "Content-Type: application/xml\r\n", s3));
+    let s3 = Account::at(&s3).backend::<Doubled>("rows");
+    assert_eq!(one_line(&of_objects(&s3).await), format!("the store refuses: {renew}"));
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named() {
+    let denied = backend(400, "AccessDeniedException", "User: x is not authorized to perform: y");
+    assert_eq!(
+        one_line(&of_table(&denied).await),
+        "the store refuses: not allowed to use the table `rows`: grant dynamodb:UpdateItem on it"
+    );
+    let denied = backend(403, "AccessDeniedException", "User: x is not authorized to perform: y");
+    let Invoked::Rejected(why) = of_function(&denied).await else { panic!("it is not allowed") };
+    assert!(
+        why.starts_with("not allowed to invoke `doubled-")
+            && why.ends_with("grant lambda:InvokeFunction on it"),
+        "{why}"
+    );
+    let s3 = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    let s3 = service(http(403, "Content-Type: application/xml\r\n", s3));
+    let s3 = Account::at(&s3).backend::<Doubled>("rows");
+    assert_eq!(
+        one_line(&of_objects(&s3).await),
+        "the store refuses: not allowed to use the bucket `objects`: check the credentials, and grant s3:PutObject on it"
+    );
+}
+
+#[tokio::test]
+async fn a_busy_service_is_told_from_one_that_gave_no_answer() {
+    let busy = backend(400, "ThrottlingException", "Rate exceeded");
+    assert_eq!(of_table(&busy).await, StoreError::Throttled);
+    let busy = backend(429, "TooManyRequestsException", "Rate Exceeded.");
+    assert_eq!(of_function(&busy).await, Invoked::Throttled);
+    let broken = backend(500, "InternalServerError", "again");
+    assert!(matches!(of_table(&broken).await, StoreError::Unknown(_)));
+    assert!(matches!(of_function(&broken).await, Invoked::Unknown(_)));
+    let large = backend(413, "RequestTooLargeException", "too large");
+    assert!(matches!(of_function(&large).await, Invoked::Rejected(_)));
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_told_from_what_was_not() {
+    // The connection goes once the request has come.
+    let mute = Account::at(&service(String::new())).backend::<Doubled>("rows");
+    assert!(matches!(of_table(&mute).await, StoreError::Unknown(_)));
+    assert!(matches!(of_objects(&mute).await, StoreError::Unknown(_)));
+    assert!(matches!(of_function(&mute).await, Invoked::Unknown(_)));
+    // Nothing listens there.
+    let port = jointlambda_cloud_tests::free_port();
+    let nobody = Account::at(&format!("http://127.0.0.1:{port}")).backend::<Doubled>("rows");
+    assert!(matches!(of_table(&nobody).await, StoreError::Unavailable(_)));
+    assert!(of_objects(&nobody).await.is_transient());
+    assert!(matches!(of_function(&nobody).await, Invoked::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn no_secret_is_printed() {
+    let backend = backend(400, "ValidationException", "no");
+    let shown = format!("{backend:?} {:?} {}", of_function(&backend).await, of_table(&backend).await);
+    assert!(!shown.contains("test"), "{shown}");
+}

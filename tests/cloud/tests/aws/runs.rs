@@ -1,0 +1,163 @@
+//! What happens to runs whose functions are processes: requests are counted, invocations doubled,
+//! processes killed.
+
+use std::{fs, path::Path, time::Duration};
+
+use jointlambda::{Client, Options, Workflow};
+use jointlambda_cloud_tests::{
+    Account, Standin,
+    proxy::Proxy,
+    steps::{Job, Steps},
+};
+
+const TABLE: &str = "rows";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_steps-aws");
+const COMMAND: &str = env!("CARGO_BIN_EXE_steps");
+/// How long a run may take, with redeliveries and sweeps.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+struct Deployed {
+    standin: Standin,
+    account: Account,
+    /// Between the functions and their services.
+    proxy: Proxy,
+    client: Client<Steps>,
+}
+
+impl Deployed {
+    async fn new(delivered_again: bool) -> Self {
+        let standin = Standin::ministack_with(&[("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")]);
+        let (account, proxy) = (Account::at(&standin.url), Proxy::before(&standin.url));
+        account.create_table(TABLE).await;
+        account.create_bucket();
+        let through = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), ("AWS_ENDPOINT_URL_LAMBDA", &*proxy.url)];
+        account.deploy_with::<Steps>(Path::new(PROGRAM), TABLE, &through, delivered_again).await;
+        let client = Client::new(vec![account.backend::<Steps>(TABLE)], Options::default());
+        Deployed { standin, account, proxy, client }
+    }
+
+    async fn run(&self, key: &str, job: Job) {
+        let expected = Steps::plain(job.clone()).await;
+        let run = self.client.start(key, job).await.expect("it starts");
+        let result = tokio::time::timeout(PATIENCE, self.client.result(&run)).await;
+        assert_eq!(result.expect("it ends").expect("it returns"), expected, "{key}");
+    }
+
+    /// Kills a function of the run as soon as one runs that takes its time.
+    fn kill_one(&self) {
+        let is_step = |pid: &u32| {
+            let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+            has(&read("cmdline"), PROGRAM)
+                && has(&read("environ"), "JOINTLAMBDA_FUNCTION=step\0")
+                && has(&read("environ"), &self.standin.url)
+        };
+        let pids = fs::read_dir("/proc").expect("this is Linux").flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let found = pids.into_iter().find(is_step).expect("a step runs");
+        let killed = std::process::Command::new("kill").args(["-9", &found.to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "it can be killed");
+    }
+}
+
+#[tokio::test]
+async fn a_hop_asks_for_a_write_a_read_and_an_invocation() {
+    let deployed = Deployed::new(true).await;
+    let mut counts = Vec::new();
+    for (hops, branches) in [(0, 0), (0, 0), (10, 0), (0, 20)] {
+        deployed.proxy.reset();
+        let key = format!("{} {hops} {branches}", counts.len());
+        // Long enough for the read beside the function to be answered.
+        deployed.run(&key, Job { hops, branches, pause_ms: 100, ..Job::default() }).await;
+        // The last function may still be answering.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        counts.push(deployed.proxy.counts());
+    }
+    let more = |with: usize, what: &str| {
+        let of = |at: usize| counts[at].get(what).copied().unwrap_or(0);
+        of(with) - of(1)
+    };
+    let chain = ["UpdateItem", "GetItem", "Invoke"].map(|what| more(2, what));
+    assert_eq!(chain, [10, 10, 10], "of 10 hops: {counts:?}");
+    // The branches' functions return at once: how many reads are answered before is chance.
+    let map = ["UpdateItem", "Invoke"].map(|what| more(3, what));
+    assert_eq!(map, [20, 20], "of 20 branches: {counts:?}");
+}
+
+#[tokio::test]
+async fn every_invocation_made_twice_changes_nothing() {
+    let deployed = Deployed::new(true).await;
+    deployed.proxy.invoke_twice();
+    for run in 0..3 {
+        deployed
+            .run(&format!("twice {run}"), Job { hops: 4, branches: 9, bytes: 300_000, ..Job::default() })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_is_killed_is_delivered_again() {
+    let deployed = Deployed::new(true).await;
+    let killer = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        deployed.kill_one();
+    };
+    tokio::join!(deployed.run("killed", Job { hops: 2, pause_ms: 4_000, ..Job::default() }), killer);
+}
+
+#[tokio::test]
+async fn a_function_that_is_killed_and_lost_is_found_by_the_sweeper() {
+    let deployed = Deployed::new(false).await;
+    let killer = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        deployed.kill_one();
+        // As the schedule does. What is not decided for a minute is taken for lost.
+        loop {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            deployed.account.sweep::<Steps>().await;
+        }
+    };
+    tokio::select! {
+        () = deployed.run("lost", Job { hops: 2, pause_ms: 4_000, ..Job::default() }) => {}
+        () = killer => unreachable!("it sweeps for ever"),
+    }
+}
+
+#[tokio::test]
+async fn a_deployed_workflow_is_operated_by_its_command() {
+    let deployed = Deployed::new(true).await;
+    let settings = deployed.standin.folder().join("jointlambda.toml");
+    let text = format!("[clouds.AWS]\ntable = \"{TABLE}\"\nbucket = \"objects\"\n");
+    fs::write(&settings, text).expect("a folder can be written to");
+    let command = |args: &[&str]| {
+        let mut command = std::process::Command::new(COMMAND);
+        command.args(args).args(["--target", "aws", "--settings"]).arg(&settings);
+        command.env("AWS_ENDPOINT_URL", &deployed.standin.url);
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        let output = command.output().expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let input = r#"{"hops": 2, "branches": 3, "bytes": 10, "pause_ms": 0, "fails": false}"#;
+    let (code, stdout, stderr) = command(&["run", "--id", "monday", "--input", input]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("\"squares\": 5") && stdout.contains("run monday has returned"), "{stdout}");
+    assert!(stderr.starts_with("run monday: started"), "{stderr}");
+    let (_, listed, _) = command(&["list", "--all"]);
+    assert!(listed.contains("monday  has returned"), "{listed}");
+    let (_, traced, _) = command(&["trace", "--id", "monday"]);
+    assert!(traced.contains("square[2]") && traced.contains('█'), "{traced}");
+    let (_, shown, _) = command(&["status", "--id", "monday", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
+    assert_eq!(shown["status"], "returned");
+
+    let fails = input.replace("false", "true");
+    let (code, _, stderr) = command(&["run", "--id", "tuesday", "--input", &fails]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("total failed after 3 attempts: total panicked: as it was told to"), "{stderr}");
+    let (code, _, stderr) = command(&["cancel", "--id", "tuesday"]);
+    assert_eq!((code, stderr.lines().count()), (Some(2), 1), "{stderr}");
+    let (code, _, stderr) = command(&["status", "--id", "friday"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: there is no run `friday`\nhint: "), "{stderr}");
+}
