@@ -1,7 +1,11 @@
 //! What happens to runs whose functions are processes: requests are counted, invocations doubled,
 //! processes killed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use jointlambda::{Client, Options, Workflow};
 use jointlambda_cloud_tests::{
@@ -44,7 +48,7 @@ impl Deployed {
     }
 
     /// Kills a function of the run as soon as one runs that takes its time.
-    fn kill_one(&self) {
+    async fn kill_one(&self) {
         let is_step = |pid: &u32| {
             let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
             let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
@@ -52,9 +56,21 @@ impl Deployed {
                 && has(&read("environ"), "JOINTLAMBDA_FUNCTION=step\0")
                 && has(&read("environ"), &self.standin.url)
         };
-        let pids = fs::read_dir("/proc").expect("this is Linux").flatten();
-        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let found = pids.into_iter().find(is_step).expect("a step runs");
+        let find = || {
+            let pids = fs::read_dir("/proc").expect("this is Linux").flatten();
+            let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            pids.find(is_step)
+        };
+        let began = Instant::now();
+        let found = loop {
+            match find() {
+                Some(found) => break found,
+                None => assert!(began.elapsed() < PATIENCE, "no step runs"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        // It has begun to handle its event by then, and takes its time.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let killed = std::process::Command::new("kill").args(["-9", &found.to_string()]).status();
         assert!(killed.is_ok_and(|status| status.success()), "it can be killed");
     }
@@ -64,7 +80,7 @@ impl Deployed {
 async fn a_hop_asks_for_a_write_a_read_and_an_invocation() {
     let deployed = Deployed::new(true).await;
     let mut counts = Vec::new();
-    for (hops, branches) in [(0, 0), (0, 0), (10, 0), (0, 20)] {
+    for (hops, branches) in [(1, 0), (11, 0), (0, 1), (0, 21)] {
         deployed.proxy.reset();
         let key = format!("{} {hops} {branches}", counts.len());
         // Long enough for the read beside the function to be answered.
@@ -73,15 +89,14 @@ async fn a_hop_asks_for_a_write_a_read_and_an_invocation() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         counts.push(deployed.proxy.counts());
     }
-    let more = |with: usize, what: &str| {
+    let more = |with: usize, without: usize, what: &str| {
         let of = |at: usize| counts[at].get(what).copied().unwrap_or(0);
-        of(with) - of(1)
+        of(with) - of(without)
     };
-    let chain = ["UpdateItem", "GetItem", "Invoke"].map(|what| more(2, what));
-    assert_eq!(chain, [10, 10, 10], "of 10 hops: {counts:?}");
-    // The branches' functions return at once: how many reads are answered before is chance.
-    let map = ["UpdateItem", "Invoke"].map(|what| more(3, what));
-    assert_eq!(map, [20, 20], "of 20 branches: {counts:?}");
+    let chain = ["UpdateItem", "GetItem", "Invoke"].map(|what| more(1, 0, what));
+    assert_eq!(chain, [10, 10, 10], "of 10 hops more: {counts:?}");
+    // The client invokes the branches, and these return before their rows have been read, or after.
+    assert_eq!(more(3, 2, "UpdateItem"), 20, "of 20 branches more: {counts:?}");
 }
 
 #[tokio::test]
@@ -99,8 +114,7 @@ async fn every_invocation_made_twice_changes_nothing() {
 async fn a_function_that_is_killed_is_delivered_again() {
     let deployed = Deployed::new(true).await;
     let killer = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        deployed.kill_one();
+        deployed.kill_one().await;
     };
     tokio::join!(deployed.run("killed", Job { hops: 2, pause_ms: 4_000, ..Job::default() }), killer);
 }
@@ -109,8 +123,7 @@ async fn a_function_that_is_killed_is_delivered_again() {
 async fn a_function_that_is_killed_and_lost_is_found_by_the_sweeper() {
     let deployed = Deployed::new(false).await;
     let killer = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        deployed.kill_one();
+        deployed.kill_one().await;
         // As the schedule does. What is not decided for a minute is taken for lost.
         loop {
             tokio::time::sleep(Duration::from_secs(10)).await;
