@@ -1,0 +1,82 @@
+//! Function Compute 3.0, TableStore and OSS of Alibaba Cloud, on loopback.
+//!
+//! For tests of programs that use them, without an account. Signatures, checksums, limits and error
+//! codes are checked and given as Alibaba's documents and SDKs have them; the SDKs themselves are
+//! run against it in its tests. Time can be put forward ([`clock::Clock`]), and things go wrong on
+//! purpose ([`fault`]). What is not known of the live services is in [`Options`], and in the README.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! use aliyun_emulator::{Emulator, Options};
+//!
+//! let emulator = Emulator::start(Options::default()).await?;
+//! println!("TableStore is at http://{}", emulator.tablestore());
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+pub mod clock;
+pub mod fault;
+mod http;
+mod options;
+mod tablestore;
+mod world;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::task::JoinHandle;
+
+pub use options::Options;
+
+use crate::{clock::Clock, fault::Rule, world::World};
+
+/// A running emulator; it ends, with all processes it has started, when this is dropped.
+pub struct Emulator {
+    world: Arc<World>,
+    tablestore: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Emulator {
+    /// Opens the three listeners on 127.0.0.1 and answers on them.
+    ///
+    /// # Errors
+    /// When a port is taken.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let world = World::new(options);
+        let (listener, tablestore) = http::bind(world.options.tablestore_port).await?;
+        let tasks = vec![http::serve(listener, tablestore::TableStore::new(world.clone()))];
+        Ok(Emulator { world, tablestore, tasks })
+    }
+
+    /// Where TableStore listens; for any instance.
+    pub fn tablestore(&self) -> SocketAddr {
+        self.tablestore
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.world.clock
+    }
+
+    /// Lets something go wrong.
+    ///
+    /// # Errors
+    /// When there are too many rules.
+    pub fn fault(&self, rule: Rule) -> Result<(), String> {
+        self.world.faults.add(rule, self.world.clock.now())
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.world.faults.clear();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
