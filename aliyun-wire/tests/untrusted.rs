@@ -4,7 +4,7 @@ use aliyun_wire::{
     acs3, oss,
     tablestore::{
         message::GetRangeRequest,
-        plain_buffer::{decode, decode_value, encode, encode_value},
+        plain_buffer::{decode, decode_one, decode_value, encode, encode_value},
         row::{Cell, Change, Row, Value},
     },
     text, time,
@@ -50,6 +50,16 @@ fn a_bit_that_is_not_the_one_sent_is_noticed() {
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert!(decode(&damaged).is_err(), "bit {bit}");
     }
+}
+
+#[test]
+fn one_row_takes_zeros_after_it_and_nothing_else() {
+    let row = encode(&rows()[2..]);
+    assert_eq!(decode_one(&row).unwrap(), rows()[2]);
+    assert_eq!(decode_one(&[&row[..], &[0; 8]].concat()).unwrap(), rows()[2]);
+    decode_one(&[&row[..], &[0, 1]].concat()).unwrap_err();
+    decode_one(&encode(&rows())).unwrap_err();
+    decode_one(&encode(&[])).unwrap_err();
 }
 
 #[test]
@@ -101,6 +111,7 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(bytes in any::<Vec<u8>>()) {
         let _ = decode(&bytes);
         let _ = decode_value(&bytes);
+        let _ = decode_one(&[&0x75_u32.to_le_bytes()[..], &bytes].concat());
         let _ = decode(&[&0x75_u32.to_le_bytes()[..], &bytes].concat());
         let _ = GetRangeRequest::decode(bytes.as_slice());
     }

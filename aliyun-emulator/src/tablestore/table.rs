@@ -18,6 +18,8 @@ pub(super) struct Table {
     pub(super) rows: BTreeMap<Key, Stored>,
     /// The last number that the table has chosen.
     pub(super) chosen: i64,
+    /// The latest time at which it was written.
+    pub(super) written_ms: Timestamp,
 }
 
 /// A row as stored: for each column its versions, by their timestamps.
@@ -29,6 +31,13 @@ pub(super) struct Stored {
 }
 
 impl Table {
+    /// The time of a write: requests come to the lock in another order than they were received,
+    /// and a write must not be older than the one before it.
+    pub(super) fn tick(&mut self, now: Timestamp) -> Timestamp {
+        self.written_ms = self.written_ms.max(now);
+        self.written_ms
+    }
+
     /// Removes what has expired of a row, and the row with its last column.
     pub(super) fn expire(&mut self, key: &Key, now: Timestamp) {
         let Some(oldest) = self.oldest(now) else { return };

@@ -77,6 +77,7 @@ impl Write {
 
     /// Makes the write, and says what was asked to be returned.
     pub(super) fn apply(&self, table: &mut Table, now: Timestamp) -> Result<Option<Row>, Refusal> {
+        let now = table.tick(now);
         let used = if self.kind == OperationType::Put { Use::Put } else { Use::Row };
         let parts = schema::key(&table.columns, &self.row.key, used)?;
         self.check_cells(table, now)?;

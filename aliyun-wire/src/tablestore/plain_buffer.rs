@@ -77,11 +77,7 @@ pub fn encode_value(value: &Value) -> Vec<u8> {
 /// # Errors
 /// When the bytes are not exactly a header and whole rows, or a checksum differs.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Row>, WireError> {
-    let mut input = Input { bytes, at: 0 };
-    let header = input.array::<4>("a plain buffer's header")?;
-    if u32::from_le_bytes(header) != HEADER {
-        return Err(WireError::malformed("a plain buffer does not begin with 0x75"));
-    }
+    let mut input = Input::after_header(bytes)?;
     let mut rows = Vec::new();
     while input.peek().is_some() {
         rows.push(decode_row(&mut input)?);
@@ -89,15 +85,17 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Row>, WireError> {
     Ok(rows)
 }
 
-/// Decodes exactly one row.
+/// Decodes exactly one row. Zeros after it are no error: Alibaba's Node.js SDK (5.6.5) reserves eight
+/// bytes for a bound of a range where one is written, and sends the rest.
 ///
 /// # Errors
 /// As [`decode`], and when there is not one row.
 pub fn decode_one(bytes: &[u8]) -> Result<Row, WireError> {
-    let mut rows = decode(bytes)?;
-    match (rows.pop(), rows.is_empty()) {
-        (Some(row), true) => Ok(row),
-        _ => Err(WireError::malformed("a plain buffer has not exactly one row")),
+    let mut input = Input::after_header(bytes)?;
+    let row = decode_row(&mut input)?;
+    match bytes[input.at..].iter().find(|byte| **byte != 0) {
+        None => Ok(row),
+        Some(found) => Err(WireError::Unexpected { what: "what follows a row", at: input.at, found: *found }),
     }
 }
 
@@ -274,6 +272,15 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    fn after_header(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut input = Input { bytes, at: 0 };
+        let header = input.array::<4>("a plain buffer's header")?;
+        if u32::from_le_bytes(header) != HEADER {
+            return Err(WireError::malformed("a plain buffer does not begin with 0x75"));
+        }
+        Ok(input)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
