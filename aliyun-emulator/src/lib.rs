@@ -21,6 +21,7 @@ pub mod clock;
 pub mod fault;
 mod http;
 mod options;
+mod oss;
 mod tablestore;
 mod world;
 
@@ -36,6 +37,7 @@ use crate::{clock::Clock, fault::Rule, world::World};
 pub struct Emulator {
     world: Arc<World>,
     tablestore: SocketAddr,
+    oss: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -47,13 +49,20 @@ impl Emulator {
     pub async fn start(options: Options) -> io::Result<Self> {
         let world = World::new(options);
         let (listener, tablestore) = http::bind(world.options.tablestore_port).await?;
-        let tasks = vec![http::serve(listener, tablestore::TableStore::new(world.clone()))];
-        Ok(Emulator { world, tablestore, tasks })
+        let mut tasks = vec![http::serve(listener, tablestore::TableStore::new(world.clone()))];
+        let (listener, oss) = http::bind(world.options.oss_port).await?;
+        tasks.push(http::serve(listener, oss::Oss::new(world.clone())));
+        Ok(Emulator { world, tablestore, oss, tasks })
     }
 
     /// Where TableStore listens; for any instance.
     pub fn tablestore(&self) -> SocketAddr {
         self.tablestore
+    }
+
+    /// Where OSS listens: `<bucket>.localhost`, or the bucket first in the path.
+    pub fn oss(&self) -> SocketAddr {
+        self.oss
     }
 
     /// The clock.

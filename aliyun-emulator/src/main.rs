@@ -80,6 +80,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
             )
         })?;
         println!("tablestore http://{}", emulator.tablestore());
+        println!("oss http://{}", emulator.oss());
         println!("ready");
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
             .map_err(|error| format!("failed to wait for signals: {error}"))?;

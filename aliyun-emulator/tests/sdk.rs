@@ -38,6 +38,8 @@ async fn run(script: &str, options: Options) {
     let child = Command::new(program)
         .arg(path)
         .env("TABLESTORE", format!("http://{}", emulator.tablestore()))
+        .env("OSS", format!("http://{}", emulator.oss()))
+        .env("OSS_V1", if options.oss_v1 { "on" } else { "off" })
         .env("REGION", &options.region)
         .env("ACCOUNT", &options.account_id)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -63,4 +65,26 @@ async fn tablestore_by_python() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tablestore_by_node() {
     run("tablestore_test.mjs", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oss_by_python() {
+    run("oss_test.py", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oss_by_python_with_the_first_signature() {
+    let mut options = Options::default();
+    options.oss_v1 = true;
+    run("oss_test.py", options).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oss_by_the_second_python_sdk() {
+    run("oss_v2_test.py", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oss_by_node() {
+    run("oss_test.mjs", Options::default()).await;
 }

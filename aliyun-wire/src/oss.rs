@@ -179,22 +179,37 @@ pub mod v1 {
     use crate::{AccessKey, WireError, digest::hmac_sha1_base64, text};
 
     /// The parameters of the query that are signed.
-    const SUBRESOURCES: [&str; 22] = [
+    const SUBRESOURCES: [&str; 39] = [
         "acl",
         "append",
+        "bucketInfo",
+        "cname",
+        "comp",
         "continuation-token",
+        "cors",
         "delete",
         "encryption",
         "lifecycle",
         "location",
         "logging",
         "objectInfo",
+        "objectMeta",
         "partNumber",
         "policy",
         "position",
+        "qos",
+        "referer",
+        "replication",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
         "response-content-type",
+        "response-expires",
+        "restore",
         "security-token",
         "sequential",
+        "stat",
         "symlink",
         "tagging",
         "uploadId",
@@ -202,6 +217,8 @@ pub mod v1 {
         "versionId",
         "versioning",
         "versions",
+        "website",
+        "x-oss-process",
     ];
 
     /// What is signed.
