@@ -19,6 +19,7 @@
 mod admin;
 pub mod clock;
 pub mod fault;
+mod function_compute;
 mod http;
 mod options;
 mod oss;
@@ -27,17 +28,22 @@ mod world;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 pub use options::Options;
 
-use crate::{clock::Clock, fault::Rule, world::World};
+use crate::{clock::Clock, fault::Rule, function_compute::FunctionCompute, world::World};
 
 /// A running emulator; it ends, with all processes it has started, when this is dropped.
 pub struct Emulator {
     world: Arc<World>,
     tablestore: SocketAddr,
     oss: SocketAddr,
+    function_compute: SocketAddr,
+    functions: Arc<FunctionCompute>,
+    /// Kept until the emulator ends.
+    _folder: Option<TempDir>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -51,8 +57,20 @@ impl Emulator {
         let (listener, tablestore) = http::bind(world.options.tablestore_port).await?;
         let mut tasks = vec![http::serve(listener, tablestore::TableStore::new(world.clone()))];
         let (listener, oss) = http::bind(world.options.oss_port).await?;
-        tasks.push(http::serve(listener, oss::Oss::new(world.clone())));
-        Ok(Emulator { world, tablestore, oss, tasks })
+        let buckets = oss::Oss::new(world.clone());
+        tasks.push(http::serve(listener, buckets.clone()));
+        let (listener, function_compute) = http::bind(world.options.function_compute_port).await?;
+        let (folder, temporary) = match &world.options.folder {
+            Some(folder) => (std::path::absolute(folder)?, None),
+            None => {
+                let temporary = tempfile::Builder::new().prefix("aliyun-emulator-").tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let functions = FunctionCompute::new(world.clone(), buckets, folder);
+        tasks.push(http::serve(listener, functions.clone()));
+        tasks.push(tokio::spawn(functions.clone().reap()));
+        Ok(Emulator { world, tablestore, oss, function_compute, functions, _folder: temporary, tasks })
     }
 
     /// Where TableStore listens; for any instance.
@@ -63,6 +81,11 @@ impl Emulator {
     /// Where OSS listens: `<bucket>.localhost`, or the bucket first in the path.
     pub fn oss(&self) -> SocketAddr {
         self.oss
+    }
+
+    /// Where Function Compute listens, for control and for invocations.
+    pub fn function_compute(&self) -> SocketAddr {
+        self.function_compute
     }
 
     /// The clock.
@@ -87,5 +110,6 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.functions.shut_down();
     }
 }

@@ -81,6 +81,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         })?;
         println!("tablestore http://{}", emulator.tablestore());
         println!("oss http://{}", emulator.oss());
+        println!("function-compute http://{}", emulator.function_compute());
         println!("ready");
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
             .map_err(|error| format!("failed to wait for signals: {error}"))?;

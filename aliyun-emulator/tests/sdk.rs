@@ -33,11 +33,14 @@ async fn run(script: &str, options: Options) {
     let path = if script.ends_with(".py") { scripts().join(script) } else { sdk.join(script) };
     if !script.ends_with(".py") {
         std::fs::copy(scripts().join(script), &path).unwrap();
-        std::fs::copy(scripts().join("check.mjs"), sdk.join("check.mjs")).unwrap();
+        for shared in ["check.mjs", "bootstrap.py"] {
+            std::fs::copy(scripts().join(shared), sdk.join(shared)).unwrap();
+        }
     }
     let child = Command::new(program)
         .arg(path)
         .env("TABLESTORE", format!("http://{}", emulator.tablestore()))
+        .env("FUNCTION_COMPUTE", emulator.function_compute().to_string())
         .env("OSS", format!("http://{}", emulator.oss()))
         .env("OSS_V1", if options.oss_v1 { "on" } else { "off" })
         .env("REGION", &options.region)
@@ -87,4 +90,14 @@ async fn oss_by_the_second_python_sdk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oss_by_node() {
     run("oss_test.mjs", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn function_compute_by_python() {
+    run("function_compute_test.py", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn function_compute_by_node() {
+    run("function_compute_test.mjs", Options::default()).await;
 }

@@ -39,7 +39,11 @@ pub(super) fn valid_name(name: &str) -> Result<(), Refusal> {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !name.starts_with('-')
         && !name.ends_with('-');
-    if valid { Ok(()) } else { Err(Refusal::new(400, "InvalidBucketName", "The specified bucket is not valid.")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(Refusal::new(400, "InvalidBucketName", "The specified bucket is not valid."))
+    }
 }
 
 impl Bucket {
@@ -52,7 +56,8 @@ impl Bucket {
         if call.key.len() > MAX_KEY || call.key.starts_with(['/', '\\']) {
             return Err(Refusal::new(400, "InvalidObjectName", "The specified object is not valid."));
         }
-        let forbids = request.header("x-oss-forbid-overwrite").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let forbids =
+            request.header("x-oss-forbid-overwrite").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if forbids && self.versioning.is_none() && self.objects.contains_key(&call.key) {
             let message = "The object you specified already exists and can not be overwritten.";
             return Err(Refusal::new(409, "FileAlreadyExists", message));
@@ -114,11 +119,19 @@ impl Bucket {
 
     pub(super) fn delete_many(&mut self, call: &Call<'_>) -> Result<Response, Refusal> {
         if call.request.header("content-md5").is_none() {
-            return Err(Refusal::new(400, "MissingArgument", "Missing Some Required Arguments: Content-MD5."));
+            return Err(Refusal::new(
+                400,
+                "MissingArgument",
+                "Missing Some Required Arguments: Content-MD5.",
+            ));
         }
         let delete: xml::Delete = xml::read(&call.request.body)?;
         if delete.objects.is_empty() || delete.objects.len() > MAX_DELETED {
-            return Err(Refusal::new(400, "MalformedXML", format!("There must be 1 to {MAX_DELETED} objects.")));
+            return Err(Refusal::new(
+                400,
+                "MalformedXML",
+                format!("There must be 1 to {MAX_DELETED} objects."),
+            ));
         }
         let encoded = call.value("encoding-type") == Some("url");
         let mut deleted = String::new();
@@ -174,7 +187,8 @@ mod tests {
         assert_eq!(range("bytes=8-99", 10), Some(8..10));
         assert_eq!(range("bytes=3-", 10), Some(3..10));
         assert_eq!(range("bytes=-3", 10), Some(7..10));
-        for none in ["bytes=10-", "bytes=5-4", "bytes=-0", "bytes=a-b", "0-1", "bytes=0-18446744073709551615"] {
+        for none in ["bytes=10-", "bytes=5-4", "bytes=-0", "bytes=a-b", "0-1", "bytes=0-18446744073709551615"]
+        {
             assert_eq!(range(none, 0).or(range(none, 10).filter(|_| !none.ends_with("615"))), None, "{none}");
         }
     }

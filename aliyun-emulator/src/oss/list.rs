@@ -68,7 +68,10 @@ pub(super) fn list(bucket: &Bucket, name: &str, call: &Call<'_>) -> Result<Respo
             ("Size", object.body.len().to_string()),
             ("StorageClass", "Standard".to_owned()),
         ];
-        contents.push_str(&format!("<Contents>{}</Contents>", parts.map(|(name, text)| xml::element(name, &text)).concat()));
+        contents.push_str(&format!(
+            "<Contents>{}</Contents>",
+            parts.map(|(name, text)| xml::element(name, &text)).concat()
+        ));
     }
     let mut body = [
         ("Name", name.to_owned()),
@@ -88,7 +91,10 @@ pub(super) fn list(bucket: &Bucket, name: &str, call: &Call<'_>) -> Result<Respo
     }
     body.push_str(&contents);
     for common in prefixes {
-        body.push_str(&format!("<CommonPrefixes>{}</CommonPrefixes>", xml::element("Prefix", &encode(&common))));
+        body.push_str(&format!(
+            "<CommonPrefixes>{}</CommonPrefixes>",
+            xml::element("Prefix", &encode(&common))
+        ));
     }
     let body = xml::document("ListBucketResult", &body);
     Ok(Response::new(200, body).header("content-type", "application/xml"))

@@ -11,6 +11,8 @@ use std::{
 
 use aliyun_wire::{digest, oss, text, time};
 
+use bytes::Bytes;
+
 use self::bucket::Bucket;
 use crate::{
     admin,
@@ -70,6 +72,12 @@ impl Oss {
         Arc::new(Oss { world, buckets: Mutex::default() })
     }
 
+    /// The bytes of an object, for a function whose package it is.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(buckets.get(bucket)?.objects.get(key)?.body.clone())
+    }
+
     fn check(&self, call: &Call<'_>) -> Result<(), Refusal> {
         let denied = |code: &str, message: &str| Refusal::new(403, code, message);
         let request = call.request;
@@ -86,14 +94,21 @@ impl Oss {
         };
         let known = |id: &str| {
             self.world.access_key(id).ok_or_else(|| {
-                denied("InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.")
+                denied(
+                    "InvalidAccessKeyId",
+                    "The OSS Access Key Id you provided does not exist in our records.",
+                )
             })
         };
         let mismatch = "The request signature we calculated does not match the signature you provided. \
                         Check your key and signing method.";
         let (key, sent) = if authorization.starts_with("OSS ") {
             if !self.world.options.oss_v1 {
-                return Err(Refusal::new(400, "InvalidArgument", "Signature version 1 is not supported for this account; use OSS4-HMAC-SHA256."));
+                return Err(Refusal::new(
+                    400,
+                    "InvalidArgument",
+                    "Signature version 1 is not supported for this account; use OSS4-HMAC-SHA256.",
+                ));
             }
             let id = oss::v1::access_key_id(authorization)
                 .ok_or_else(|| Refusal::new(400, "InvalidArgument", "Authorization header is invalid."))?;
@@ -107,7 +122,11 @@ impl Oss {
                 .map_err(|error| Refusal::new(400, "InvalidArgument", error.to_string()))?;
             let key = known(&parsed.access_key_id)?;
             if request.header("x-oss-content-sha256") != Some(oss::UNSIGNED) {
-                return Err(Refusal::new(400, "InvalidArgument", "x-oss-content-sha256 must be UNSIGNED-PAYLOAD."));
+                return Err(Refusal::new(
+                    400,
+                    "InvalidArgument",
+                    "x-oss-content-sha256 must be UNSIGNED-PAYLOAD.",
+                ));
             }
             if parsed.region != self.world.options.region {
                 let message = format!("Invalid signing region in Authorization header: {}.", parsed.region);
@@ -117,7 +136,10 @@ impl Oss {
             (key, time::parse(request.header("x-oss-date").unwrap_or_default()))
         };
         if key.token.as_deref() != request.header("x-oss-security-token") {
-            return Err(denied("InvalidSecurityToken", "The security token is not the one of the access key."));
+            return Err(denied(
+                "InvalidSecurityToken",
+                "The security token is not the one of the access key.",
+            ));
         }
         let sent = sent.ok_or_else(|| denied("AccessDenied", "The request has no valid date."))?;
         if sent.abs_diff(Clock::of_day()) > time::SKEW_MS {
@@ -138,7 +160,11 @@ impl Oss {
         if operation == "PutBucket" {
             bucket::valid_name(name)?;
             if !buckets.contains_key(name) && buckets.len() >= MAX_BUCKETS {
-                return Err(Refusal::new(400, "TooManyBuckets", "You have attempted to create more buckets than allowed."));
+                return Err(Refusal::new(
+                    400,
+                    "TooManyBuckets",
+                    "You have attempted to create more buckets than allowed.",
+                ));
             }
             buckets.entry(name.to_owned()).or_default();
             return Ok(Response::new(200, ""));

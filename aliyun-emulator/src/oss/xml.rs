@@ -16,8 +16,12 @@ pub(super) fn document(name: &str, inner: &str) -> String {
 }
 
 pub(super) fn error(refusal: &Refusal, request_id: &str, host: &str) -> String {
-    let parts =
-        [("Code", &*refusal.code), ("Message", &*refusal.message), ("RequestId", request_id), ("HostId", host)];
+    let parts = [
+        ("Code", &*refusal.code),
+        ("Message", &*refusal.message),
+        ("RequestId", request_id),
+        ("HostId", host),
+    ];
     document("Error", &parts.map(|(name, text)| element(name, text)).concat())
 }
 

@@ -153,7 +153,15 @@ impl Tables {
         if all.keys().filter(|(of, _)| of == instance).count() >= MAX_TABLES {
             return Err(Refusal::new(403, "OTSQuotaExhausted", "The number of tables exceeded the quota."));
         }
-        let table = Table { meta, options, columns, created_ms: now, rows: BTreeMap::new(), chosen: 0, written_ms: now };
+        let table = Table {
+            meta,
+            options,
+            columns,
+            created_ms: now,
+            rows: BTreeMap::new(),
+            chosen: 0,
+            written_ms: now,
+        };
         all.insert(name, Arc::new(Mutex::new(table)));
         Ok(CreateTableResponse {}.encode_to_vec())
     }
