@@ -6,7 +6,7 @@ use aliyun_emulator::{Emulator, Options};
 use tokio::process::Command;
 
 /// Longer than any script takes on a slow machine; a script that hangs is stopped.
-const BOUND_S: u64 = 300;
+const BOUND_S: u64 = 180;
 
 fn scripts() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")

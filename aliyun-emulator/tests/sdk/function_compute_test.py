@@ -64,7 +64,7 @@ def create(name, **settings):
 def invoke(name, event, kind="Sync", task=None, sdk=fc, **headers):
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
     headers = models.InvokeFunctionHeaders(x_fc_invocation_type=kind, x_fc_async_task_id=task, common_headers=headers)
-    request = models.InvokeFunctionRequest(body=io.BytesIO(body))
+    request = models.InvokeFunctionRequest(body=body)
     answer = sdk.invoke_function_with_options(name, request, headers, RuntimeOptions())
     return answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, answer.body.read()
 
