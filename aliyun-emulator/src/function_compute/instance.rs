@@ -6,7 +6,10 @@ use std::{
     net::Ipv4Addr,
     path::Path,
     process::Stdio,
-    sync::{Mutex, atomic::AtomicU64},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,8 @@ pub(super) struct Instance {
     port: u16,
     group: Option<Pid>,
     child: Mutex<Child>,
+    /// Whether it was told to end: the process may be there for a moment longer.
+    ended: AtomicBool,
     freeze: bool,
     /// How many requests it has now; the pool counts them.
     pub(super) busy: Mutex<usize>,
@@ -112,6 +117,7 @@ impl Instance {
             port,
             group,
             child: Mutex::new(child),
+            ended: AtomicBool::new(false),
             freeze: options.freeze,
             busy: Mutex::new(0),
             idle_since: AtomicU64::new(now),
@@ -145,7 +151,7 @@ impl Instance {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        matches!(lock(&self.child).try_wait(), Ok(None))
+        !self.ended.load(Ordering::SeqCst) && matches!(lock(&self.child).try_wait(), Ok(None))
     }
 
     /// Sends a request, and reads the answer whole.
@@ -209,6 +215,7 @@ impl Instance {
 
     /// Ends the process and those that it has started.
     pub(super) fn kill(&self) {
+        self.ended.store(true, Ordering::SeqCst);
         self.signal(Signal::KILL);
     }
 

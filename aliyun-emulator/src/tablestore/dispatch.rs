@@ -27,8 +27,11 @@ const UNIT_BYTES: usize = 4096;
 /// All tables of all instances. Each has a lock of its own, held for one operation on one row.
 #[derive(Default)]
 pub(super) struct Tables {
-    all: Mutex<BTreeMap<(String, String), Arc<Mutex<Table>>>>,
+    all: Mutex<BTreeMap<Name, Arc<Mutex<Table>>>>,
 }
+
+/// The instance and the table.
+type Name = (String, String);
 
 type Done = Result<Vec<u8>, Refusal>;
 
