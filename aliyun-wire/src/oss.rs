@@ -94,7 +94,7 @@ impl Request<'_> {
     /// is not the key's.
     pub fn verify(&self, key: &AccessKey, authorization: &Authorization) -> Result<(), WireError> {
         let time = self.time()?;
-        if !time.starts_with(&authorization.date) {
+        if time[..8] != authorization.date {
             return Err(WireError::malformed("x-oss-date is not of the day in the credential"));
         }
         let signature = self.signature(key, time, &authorization.region, &authorization.additional);

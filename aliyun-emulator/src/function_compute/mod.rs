@@ -54,9 +54,10 @@ impl FunctionCompute {
         })
     }
 
-    /// Ends every process; what is still to be delivered is lost.
+    /// Ends every process, and takes the functions away, so that no event starts another.
     pub(crate) fn shut_down(&self) {
-        for function in lock(&self.functions).values() {
+        for function in std::mem::take(&mut *lock(&self.functions)).values() {
+            function.pool.retire();
             function.pool.clear();
         }
     }
