@@ -298,3 +298,110 @@ fn throughput(table: &Table) -> ReservedThroughputDetails {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use aliyun_wire::tablestore::row::{Cell, Value};
+
+    use super::*;
+
+    fn key(value: Value) -> Vec<u8> {
+        plain_buffer::encode(&[Row::of_key(vec![("pk".into(), value)])])
+    }
+
+    fn condition() -> Condition {
+        let single = SingleColumnValueFilter {
+            comparator: Comparator::Equal.into(),
+            column_name: "n".into(),
+            column_value: plain_buffer::encode_value(&Value::Integer(5)),
+            filter_if_missing: true,
+            latest_version_only: true,
+        };
+        let single = Filter { r#type: FilterType::SingleColumn.into(), filter: single.encode_to_vec() };
+        let not =
+            CompositeColumnValueFilter { combinator: LogicalOperator::Not.into(), sub_filters: vec![single] };
+        let not = Filter { r#type: FilterType::Composite.into(), filter: not.encode_to_vec() };
+        Condition { row_existence: RowExistence::Ignore.into(), column_condition: Some(not.encode_to_vec()) }
+    }
+
+    fn update() -> Vec<u8> {
+        let cells = vec![Cell::increment("n", 1), Cell::put("t", Value::string("x")), Cell::delete("gone")];
+        plain_buffer::encode(&[Row { key: vec![("pk".into(), Value::string("a"))], cells, delete: false }])
+    }
+
+    fn requests() -> Vec<(&'static str, Vec<u8>)> {
+        let (table_name, returned) =
+            ("t".to_owned(), ReturnContent { return_type: Some(2), ..Default::default() });
+        let schema =
+            PrimaryKeySchema { name: "pk".into(), r#type: PrimaryKeyType::String.into(), option: None };
+        let create = CreateTableRequest {
+            table_meta: TableMeta {
+                table_name: "t".into(),
+                primary_key: vec![schema],
+                defined_column: vec![],
+            },
+            reserved_throughput: ReservedThroughput::default(),
+            table_options: Some(TableOptions { time_to_live: Some(86_400), ..Default::default() }),
+        };
+        let one = UpdateRowRequest {
+            table_name: table_name.clone(),
+            row_change: update(),
+            condition: condition(),
+            return_content: Some(returned.clone()),
+            transaction_id: None,
+        };
+        let row = RowInBatchWriteRowRequest {
+            r#type: OperationType::Update.into(),
+            row_change: update(),
+            condition: condition(),
+            return_content: Some(returned),
+        };
+        let many = BatchWriteRowRequest {
+            tables: vec![TableInBatchWriteRowRequest { table_name: table_name.clone(), rows: vec![row] }],
+            transaction_id: None,
+        };
+        let range = GetRangeRequest {
+            table_name: table_name.clone(),
+            max_versions: Some(1),
+            limit: Some(1),
+            inclusive_start_primary_key: key(Value::InfMin),
+            exclusive_end_primary_key: key(Value::InfMax),
+            filter: condition().column_condition,
+            ..Default::default()
+        };
+        let get = GetRowRequest {
+            table_name,
+            primary_key: key(Value::string("a")),
+            max_versions: Some(1),
+            ..Default::default()
+        };
+        vec![
+            ("CreateTable", create.encode_to_vec()),
+            ("UpdateRow", one.encode_to_vec()),
+            ("BatchWriteRow", many.encode_to_vec()),
+            ("GetRange", range.encode_to_vec()),
+            ("GetRow", get.encode_to_vec()),
+        ]
+    }
+
+    #[test]
+    fn no_request_cut_or_damaged_makes_it_panic() {
+        let create = &requests()[0].1;
+        for (operation, body) in requests() {
+            let tables = Tables::default();
+            if operation != "CreateTable" {
+                tables.apply("jlinst", "CreateTable", create, 1).unwrap();
+            }
+            tables.apply("jlinst", operation, &body, 1).unwrap();
+            for cut in 0..body.len() {
+                let _ = tables.apply("jlinst", operation, &body[..cut], 1);
+                let _ = target(operation, &body[..cut]);
+            }
+            for bit in 0..body.len() * 8 {
+                let mut damaged = body.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                let _ = tables.apply("jlinst", operation, &damaged, 1);
+            }
+        }
+    }
+}
