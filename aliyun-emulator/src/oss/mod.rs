@@ -230,8 +230,9 @@ fn call(request: &Request) -> Result<Call<'_>, Refusal> {
     let host = request.header("host").unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     let of_host = host
-        .strip_suffix(".localhost")
-        .or_else(|| host.split_once(".oss-").map(|(bucket, _)| bucket))
+        .split_once(".oss-")
+        .map(|(bucket, _)| bucket)
+        .or_else(|| host.strip_suffix(".localhost"))
         .map(str::to_owned);
     let (bucket, key) = match of_host {
         Some(bucket) => (Some(bucket), path),

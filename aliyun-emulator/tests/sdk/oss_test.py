@@ -1,6 +1,7 @@
 """Alibaba's first Python SDK for OSS: V4, and V1 where the emulator takes it."""
 
 import os
+import socket
 
 import oss2
 from check import at_once, refused
@@ -10,9 +11,9 @@ REGION = os.environ["REGION"]
 V1 = os.environ["OSS_V1"] == "on"
 
 
-def bucket(name="jl-bucket", secret="testAccessKeySecret", key="testAccessKeyId", region=REGION, v1=False):
+def bucket(name="jl-bucket", secret="testAccessKeySecret", key="testAccessKeyId", region=REGION, v1=False, endpoint=ENDPOINT):
     auth = oss2.Auth(key, secret) if v1 else oss2.AuthV4(key, secret)
-    return oss2.Bucket(auth, ENDPOINT, name, region=None if v1 else region, connect_timeout=10)
+    return oss2.Bucket(auth, endpoint, name, region=None if v1 else region, connect_timeout=10)
 
 
 def everything(objects):
@@ -72,6 +73,13 @@ def everything(objects):
 
 
 everything(bucket())
+
+# The bucket in the name of the host, as the service itself has it.
+look_up = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **named: look_up("127.0.0.1" if host.endswith(".localhost") else host, *rest, **named)
+by_host = bucket("jl-by-host", endpoint=ENDPOINT.replace("127.0.0.1", f"oss-{REGION}.localhost"))
+everything(by_host)
+assert by_host._make_url("jl-by-host", "x").startswith("http://jl-by-host.oss-")
 wrong = dict(status=403, code="SignatureDoesNotMatch")
 refused(lambda: bucket(secret="wrong").get_object("x"), oss2.exceptions.ServerError, **wrong)
 refused(lambda: bucket(key="nobody").get_object("x"), oss2.exceptions.ServerError, status=403, code="InvalidAccessKeyId")
