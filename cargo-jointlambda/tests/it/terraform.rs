@@ -86,9 +86,9 @@ struct Ministack {
 }
 
 impl Ministack {
-    /// Starts it, if it is installed: on the PATH, or in `target/ministack` of the workspace.
+    /// Starts it, if it is installed: on the PATH, or where `tests/cloud/install` puts it.
     fn start(state: &Path) -> Result<Self, String> {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/ministack/bin");
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cloud/python/bin");
         let program = find([target], "ministack").or_else(|| on_path("ministack"));
         let program = program.ok_or("ministack is not installed (pip install ministack)")?;
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;

@@ -1,0 +1,140 @@
+//! Listeners: a request read whole, within a bound, and an answer, or none at all.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
+
+use aliyun_wire::{Header, WireError, text};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// The most bytes of a request's body that are read: the largest upload that is allowed, in base64.
+pub(crate) const MAX_BODY: usize = 140 * 1024 * 1024;
+
+/// A request, read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// As it was sent, encoded.
+    pub(crate) path: String,
+    /// As it was sent, encoded.
+    pub(crate) query: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(has, _)| has.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    pub(crate) fn headers(&self) -> Vec<Header<'_>> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    pub(crate) fn query(&self) -> Result<Vec<(String, Option<String>)>, WireError> {
+        text::parse_query(&self.query)
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Response {
+    pub(crate) fn new(status: u16, body: impl Into<Bytes>) -> Self {
+        Response { status, headers: Vec::new(), body: body.into() }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// An error as all three services have it: a status, a code and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Refusal { status, code: code.into(), message: message.into() }
+    }
+}
+
+/// What answers on a listener. `None` closes the connection.
+pub(crate) trait Answers: Send + Sync + 'static {
+    fn answer(self: Arc<Self>, request: Request) -> impl Future<Output = Option<Response>> + Send;
+}
+
+/// Opens a listener on loopback; port 0 chooses one.
+pub(crate) async fn bind(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Answers on a listener until the task is aborted.
+pub(crate) fn serve(listener: TcpListener, service: Arc<impl Answers>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            // An accept that fails (too many open files) says nothing of the next one.
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let service = service.clone();
+            connections.spawn(async move {
+                let answer = service_fn(move |request| exchange(service.clone(), request));
+                // Clients that go away are not the emulator's fault.
+                let _ = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            });
+        }
+    })
+}
+
+async fn exchange(
+    service: Arc<impl Answers>,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let request = Request {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        body,
+    };
+    let Some(response) = service.answer(request).await else {
+        return Err(io::Error::other("closed on purpose"));
+    };
+    let mut builder = hyper::Response::builder().status(response.status);
+    for (name, value) in response.headers {
+        builder = builder.header(name, value);
+    }
+    builder.body(Full::new(response.body)).map_err(io::Error::other)
+}

@@ -1,0 +1,69 @@
+//! What the three services share: the clock, the faults, the access keys and the options.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use aliyun_wire::AccessKey;
+
+use crate::{
+    clock::Clock,
+    fault::{Action, Answer, Faults, Service},
+    http::{Refusal, Response},
+    options::Options,
+};
+
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) options: Options,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Arc<Self> {
+        let faults = Faults::new(options.seed);
+        Arc::new(World { clock: Clock::default(), faults, options })
+    }
+
+    pub(crate) fn access_key(&self, id: &str) -> Option<&AccessKey> {
+        self.options.access_keys.iter().find(|key| key.id == id)
+    }
+
+    /// Does what was asked, unless a fault is due: then that.
+    pub(crate) async fn with_faults(
+        &self,
+        service: Service,
+        operation: &str,
+        target: &str,
+        refuse: impl Fn(Refusal) -> Response,
+        apply: impl Future<Output = Response>,
+    ) -> Option<Response> {
+        let refuse = |Answer { status, code, message }| refuse(Refusal::new(status, code, message));
+        match self.faults.strike(service, operation, target, self.clock.now()) {
+            None | Some(Action::Duplicate { .. }) => Some(apply.await),
+            Some(Action::Delay { ms }) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                Some(apply.await)
+            }
+            Some(Action::DropBefore) => None,
+            Some(Action::DropAfter) => {
+                apply.await;
+                None
+            }
+            Some(Action::Error(answer)) => Some(refuse(answer)),
+            Some(Action::ErrorAfter(answer)) => {
+                apply.await;
+                Some(refuse(answer))
+            }
+        }
+    }
+}
+
+/// A request id: unique, in the form of the services.
+pub(crate) fn request_id() -> String {
+    format!(
+        "{:08X}-{:04X}-{:04X}-{:012X}",
+        fastrand::u32(..),
+        fastrand::u16(..),
+        fastrand::u16(..),
+        fastrand::u64(..) >> 16
+    )
+}

@@ -1,0 +1,55 @@
+//! The command: what it says of itself, and its errors in one line.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+
+fn emulator(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aliyun-emulator"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn help_tells_the_ports_and_the_key() {
+    let output = emulator(&["--help"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for said in
+        ["--tablestore-port", "8801", "8802", "8803", "testAccessKeyId:testAccessKeySecret", "--oss-v1"]
+    {
+        assert!(text.contains(said), "{said} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn errors_are_one_line_that_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, said) in [
+        (vec!["--tablestore-port", &port], "choose other ports, or 0 for free ones"),
+        (vec!["--access-key", "nobody"], "--access-key is not <id>:<secret>"),
+        (vec!["--function-env", "NAME"], "--function-env NAME is not <name>=<value>"),
+    ] {
+        let output = emulator(&arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with("error: ") && text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn it_says_where_it_listens_and_then_that_it_is_ready() {
+    let ports = ["--tablestore-port", "0", "--oss-port", "0", "--function-compute-port", "0"];
+    let mut child = emulator(&ports).stdout(Stdio::piped()).spawn().unwrap();
+    let lines: Vec<String> =
+        BufReader::new(child.stdout.take().unwrap()).lines().take(4).map(Result::unwrap).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["tablestore", "oss", "function-compute", "ready"]);
+    assert!(lines[..3].iter().all(|line| line.contains("http://127.0.0.1:")), "{lines:?}");
+}
