@@ -103,6 +103,14 @@ pub enum SettingsError {
     /// A variable of a function's environment is not set.
     #[error("{0} is not set: a deployed function has it in its environment, see `cargo jointlambda build`")]
     NotDeployed(&'static str),
+    /// A table of TableStore is not written with its instance.
+    #[error("`table` of the cloud `{cloud}` is `{table}`: write `INSTANCE/TABLE`")]
+    BadTable {
+        /// The cloud.
+        cloud: String,
+        /// What is written.
+        table: String,
+    },
     /// There are no credentials.
     #[error("no credentials for the cloud `{cloud}`: {missing} is not set; {hint}")]
     NoCredentials {
@@ -193,7 +201,7 @@ struct Written {
 /// The text is no such settings, or does not fit the workflow.
 pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSettings>, SettingsError> {
     let unreadable = |error: toml::de::Error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let why = match line {
             Some(line) => format!("line {line}: {}", error.message()),
             None => error.message().to_owned(),
@@ -201,9 +209,9 @@ pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSetting
         SettingsError::Unreadable { place: FILE.to_owned(), why }
     };
     let mut written: Written = toml::from_str(text).map_err(unreadable)?;
-    let all = definition.clouds.iter().map(|def| settings(def, &mut written.clouds, FILE)).collect();
+    let all: Vec<_> = definition.clouds.iter().map(|def| settings(def, &mut written.clouds, FILE)).collect();
     no_others(&written.clouds, definition, FILE)?;
-    all
+    all.into_iter().collect()
 }
 
 /// The clouds of a workflow as a deployed function is told, and which of them it runs on.
@@ -288,6 +296,8 @@ pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec
     let backend = |settings: &CloudSettings| match settings.provider {
         #[cfg(feature = "aws")]
         Provider::Aws => crate::backend::aws::backend(settings, names.clone()),
+        #[cfg(feature = "aliyun")]
+        Provider::Aliyun => crate::backend::aliyun::backend(settings, names.clone()),
         #[allow(unreachable_patterns)]
         provider => Err(SettingsError::NotBuilt {
             cloud: settings.name.clone(),

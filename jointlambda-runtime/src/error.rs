@@ -144,7 +144,7 @@ impl Fault {
     }
 }
 
-#[cfg(any(feature = "cli", feature = "aws"))]
+#[cfg(any(feature = "cli", feature = "aws", feature = "aliyun"))]
 /// An error and all its causes, in one line; a cause that the message ends with is not repeated.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

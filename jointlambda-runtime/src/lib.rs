@@ -11,7 +11,7 @@ pub mod client;
 mod codec;
 mod commit;
 pub mod definition;
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 pub mod deployment;
 mod dispatch;
 #[cfg(feature = "local")]

@@ -48,12 +48,20 @@ pub struct Subject {
     used: AtomicU32,
     serve: Option<Serve>,
     slack_bytes: usize,
+    limits_rows: bool,
 }
 
 impl Subject {
     /// A backend under test; `nonce` tells the rows of this test run from those of others.
     pub fn new(backend: Backend, nonce: impl Into<String>) -> Self {
-        Subject { backend, nonce: nonce.into(), used: AtomicU32::new(0), serve: None, slack_bytes: 0 }
+        Subject {
+            backend,
+            nonce: nonce.into(),
+            used: AtomicU32::new(0),
+            serve: None,
+            slack_bytes: 0,
+            limits_rows: true,
+        }
     }
 
     /// Says how a receiver is attached to the backend's functions, for [`functions()`]. The
@@ -69,6 +77,13 @@ impl Subject {
     #[must_use]
     pub fn with_slack(mut self, bytes: usize) -> Self {
         self.slack_bytes = bytes;
+        self
+    }
+
+    /// Says that the provider limits what is written at once, and not what a row adds up to.
+    #[must_use]
+    pub fn without_limit_of_rows(mut self) -> Self {
+        self.limits_rows = false;
         self
     }
 

@@ -3,6 +3,8 @@
 //! Each trait's documentation is its contract, which `conformance.rs` checks on every
 //! implementation. Only the modules below this one touch a network, a disk or a clock.
 
+#[cfg(feature = "aliyun")]
+pub mod aliyun;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "local")]

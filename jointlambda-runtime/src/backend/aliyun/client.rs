@@ -1,0 +1,194 @@
+//! The one HTTP client of all services, and what requests are signed with.
+
+use std::{
+    env,
+    error::Error as _,
+    fmt, io,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use aliyun_wire::AccessKey;
+use reqwest::{Method, StatusCode};
+
+use crate::{
+    backend::Timestamp,
+    deployment::{CloudSettings, SettingsError},
+    error::chain,
+};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long a request may take. Whoever asked then asks again, or goes elsewhere.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How long a request for an object may take, with one of some 100 MB.
+pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
+/// How long a connection is kept that is not in use: less than the services keep it.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// Where the services are.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// TableStore, such as `https://INSTANCE.REGION.ots.aliyuncs.com`.
+    pub tablestore: String,
+    /// OSS, such as `https://oss-REGION.aliyuncs.com`: the bucket goes before the host.
+    pub oss: String,
+    /// Function Compute, such as `https://ACCOUNT.REGION.fc.aliyuncs.com`.
+    pub function_compute: String,
+}
+
+impl Endpoints {
+    /// Alibaba's own for the region, unless `ALIBABA_CLOUD_TABLESTORE_ENDPOINT`,
+    /// `ALIBABA_CLOUD_OSS_ENDPOINT` and `ALIBABA_CLOUD_FC_ENDPOINT` say otherwise. Functions are invoked
+    /// at the account's own endpoint where `FC_ACCOUNT_ID` or `ALIBABA_CLOUD_ACCOUNT_ID` names it.
+    pub fn of_environment(settings: &CloudSettings) -> Self {
+        let get = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let region = &settings.region;
+        let instance = settings.table.split('/').next().unwrap_or_default();
+        let account = get("FC_ACCOUNT_ID").or_else(|| get("ALIBABA_CLOUD_ACCOUNT_ID"));
+        Endpoints {
+            tablestore: get("ALIBABA_CLOUD_TABLESTORE_ENDPOINT")
+                .unwrap_or_else(|| format!("https://{instance}.{region}.ots.aliyuncs.com")),
+            oss: get("ALIBABA_CLOUD_OSS_ENDPOINT")
+                .unwrap_or_else(|| format!("https://oss-{region}.aliyuncs.com")),
+            function_compute: get("ALIBABA_CLOUD_FC_ENDPOINT").unwrap_or_else(|| match account {
+                Some(account) => format!("https://{account}.{region}.fc.aliyuncs.com"),
+                None => format!("https://fcv3.{region}.aliyuncs.com"),
+            }),
+        }
+    }
+}
+
+/// What requests are made with.
+pub(super) struct Client {
+    pub(super) region: String,
+    pub(super) key: AccessKey,
+    pub(super) endpoints: Endpoints,
+    http: OnceLock<reqwest::Client>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// A request that is signed.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) timeout: Duration,
+}
+
+impl Request {
+    pub(super) fn post(url: String, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+        Request { method: Method::POST, url, headers, body, timeout: REQUEST }
+    }
+}
+
+/// An answer, whatever it says.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: Vec<(String, String)>,
+    pub(super) body: bytes::Bytes,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// All headers, as they are verified.
+    pub(super) fn headers(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// Nothing was sent.
+    Unreachable(String),
+    /// It may have been received.
+    Lost(String),
+}
+
+impl Client {
+    pub(super) fn new(settings: &CloudSettings, key: AccessKey, endpoints: Endpoints) -> Self {
+        Client { region: settings.region.clone(), key, endpoints, http: OnceLock::new() }
+    }
+
+    pub(super) async fn send(&self, request: Request) -> Result<Answer, NoAnswer> {
+        let mut building = self.http().request(request.method, request.url).timeout(request.timeout);
+        for (name, value) in request.headers {
+            building = building.header(name, value);
+        }
+        let response = building.body(request.body).send().await.map_err(|error| no_answer(&error))?;
+        let status = response.status();
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        let headers = headers.collect();
+        let body = response.bytes().await.map_err(|error| no_answer(&error))?;
+        Ok(Answer { status, headers, body })
+    }
+
+    fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(|| {
+            let built = reqwest::Client::builder()
+                .connect_timeout(CONNECT)
+                .pool_idle_timeout(IDLE)
+                .tcp_nodelay(true)
+                .build();
+            built.expect("a client without files can be built")
+        })
+    }
+}
+
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    let why = chain(error);
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
+        {
+            return NoAnswer::Unreachable(why);
+        }
+        next = cause.source();
+    }
+    if error.is_connect() { NoAnswer::Unreachable(why) } else { NoAnswer::Lost(why) }
+}
+
+/// The host of a URL, with its port if there is one.
+pub(super) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+pub(super) fn now() -> Timestamp {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The credentials of the environment: those that Function Compute gives a function, or the SDKs'.
+pub(super) fn access_key(cloud: &str) -> Result<AccessKey, SettingsError> {
+    const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+    const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+    let get = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    match (get(ID), get(SECRET)) {
+        (Some(id), Some(secret)) => {
+            let key = AccessKey::new(id, secret);
+            Ok(match get("ALIBABA_CLOUD_SECURITY_TOKEN") {
+                Some(token) => key.with_token(token),
+                None => key,
+            })
+        }
+        (id, _) => Err(SettingsError::NoCredentials {
+            cloud: cloud.to_owned(),
+            missing: if id.is_none() { ID } else { SECRET },
+            hint: "use the access key of a RAM user or role, with ALIBABA_CLOUD_SECURITY_TOKEN if it has one",
+        }),
+    }
+}

@@ -1,0 +1,205 @@
+//! Objects on OSS.
+
+use std::sync::Arc;
+
+use aliyun_wire::{
+    digest, oss,
+    text::{Keep, percent_encode},
+    time,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::Method;
+
+use super::client::{Answer, Client, NoAnswer, OBJECT_REQUEST, Request, host, now};
+use crate::{
+    backend::{self, StoreError},
+    id::{ObjectKey, ObjectsOf, RunId},
+};
+
+/// Objects of one listing; of more there are several.
+const LISTED: u32 = 1_000;
+/// Listings of one removal: more objects go by age.
+const MAX_LISTINGS: usize = 1_000;
+
+/// A bucket.
+pub(super) struct Objects {
+    client: Arc<Client>,
+    bucket: String,
+}
+
+type Query<'q> = Vec<(String, Option<String>)>;
+
+impl Objects {
+    pub(super) fn new(client: Arc<Client>, bucket: &str) -> Self {
+        Objects { client, bucket: bucket.to_owned() }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        key: &str,
+        query: Query<'_>,
+        more: Vec<(&'static str, String)>,
+        body: &[u8],
+    ) -> Result<Answer, StoreError> {
+        let endpoint = &self.client.endpoints.oss;
+        let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
+        // The live service takes the bucket in the host only; addresses cannot have one there.
+        let is_address = rest.starts_with(|c: char| c.is_ascii_digit()) || rest.starts_with('[');
+        let (base, host) = if is_address {
+            (format!("{endpoint}/{}", self.bucket), host(endpoint).to_owned())
+        } else {
+            (format!("{scheme}://{}.{rest}", self.bucket), format!("{}.{}", self.bucket, host(endpoint)))
+        };
+        let mut headers = vec![
+            ("host", host),
+            ("x-oss-content-sha256", oss::UNSIGNED.to_owned()),
+            ("x-oss-date", time::compact(now())),
+        ];
+        headers.extend(more);
+        if let Some(token) = &self.client.key.token {
+            headers.push(("x-oss-security-token", token.clone()));
+        }
+        let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let request = oss::Request {
+            method: method.as_str(),
+            bucket: Some(&self.bucket),
+            key,
+            query: &query,
+            headers: &signed,
+        };
+        let authorization = request.authorize(&self.client.key, &self.client.region);
+        let authorization = authorization.map_err(|error| StoreError::Denied(error.to_string()))?;
+        headers.push(("authorization", authorization));
+        let encoded: Vec<_> = query
+            .iter()
+            .map(|(name, value)| {
+                let value = value.as_deref().map(|value| percent_encode(value, Keep::Nothing));
+                let name = percent_encode(name, Keep::Nothing);
+                value.map_or(name.clone(), |value| format!("{name}={value}"))
+            })
+            .collect();
+        let mark = if encoded.is_empty() { "" } else { "?" };
+        let url = format!("{base}/{}{mark}{}", percent_encode(key, Keep::Slashes), encoded.join("&"));
+        let request = Request { method, url, headers, body: body.to_vec(), timeout: OBJECT_REQUEST };
+        self.client.send(request).await.map_err(|none| match none {
+            NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
+            NoAnswer::Lost(why) => StoreError::Unknown(why),
+        })
+    }
+
+    /// What an answer means that is no success.
+    fn error(&self, answer: &Answer, action: &str) -> StoreError {
+        let text = String::from_utf8_lossy(&answer.body);
+        let code = element(&text, "Code").unwrap_or_default();
+        let (bucket, region) = (&self.bucket, &self.client.region);
+        match (answer.status.as_u16(), code) {
+            (_, "NoSuchBucket") => StoreError::Denied(format!(
+                "there is no bucket `{bucket}` in {region}: deploy the workflow's store, or correct `bucket`"
+            )),
+            (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "SecurityTokenExpired") => {
+                StoreError::Denied(format!(
+                    "the credentials are not known in {region}, or have expired: check \
+                     ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token"
+                ))
+            }
+            (403, _) => StoreError::Denied(format!(
+                "not allowed to use the bucket `{bucket}`: grant oss:{action} on it ({code})"
+            )),
+            (429, _) => StoreError::Throttled,
+            (503, _) if answer.header("x-oss-qos-delay-time").is_some() => StoreError::Throttled,
+            (500.., _) => StoreError::Unknown(format!("OSS: {code}")),
+            (status, _) => StoreError::Denied(format!("OSS: {status} {code}")),
+        }
+    }
+}
+
+#[async_trait]
+impl backend::Objects for Objects {
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
+        let more = vec![("x-oss-forbid-overwrite", "true".to_owned())];
+        let answer = self.ask(Method::PUT, key.as_str(), Query::new(), more, &bytes).await?;
+        match answer.status.as_u16() {
+            200 => Ok(()),
+            // It is there: keys name content.
+            409 => Ok(()),
+            _ => Err(self.error(&answer, "PutObject")),
+        }
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
+        let answer = self.ask(Method::GET, key.as_str(), Query::new(), Vec::new(), b"").await?;
+        let code = || element(&String::from_utf8_lossy(&answer.body), "Code").unwrap_or_default().to_owned();
+        match answer.status.as_u16() {
+            200 => {
+                let sent = answer.header("x-oss-hash-crc64ecma").and_then(|crc| crc.parse::<u64>().ok());
+                if sent.is_some_and(|sent| sent != digest::crc64(&answer.body)) {
+                    return Err(StoreError::Unknown("an object came damaged".to_owned()));
+                }
+                Ok(Some(answer.body))
+            }
+            404 if code() == "NoSuchKey" => Ok(None),
+            _ => Err(self.error(&answer, "GetObject")),
+        }
+    }
+
+    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+        for _ in 0..MAX_LISTINGS {
+            let query = vec![
+                ("list-type".to_owned(), Some("2".to_owned())),
+                ("max-keys".to_owned(), Some(LISTED.to_string())),
+                ("prefix".to_owned(), Some(ObjectKey::prefix(run, which))),
+            ];
+            let answer = self.ask(Method::GET, "", query, Vec::new(), b"").await?;
+            if !answer.status.is_success() {
+                return Err(self.error(&answer, "ListObjects"));
+            }
+            let text = String::from_utf8_lossy(&answer.body);
+            let keys: Vec<&str> = elements(&text, "Key").collect();
+            for key in &keys {
+                let answer = self.ask(Method::DELETE, key, Query::new(), Vec::new(), b"").await?;
+                if !answer.status.is_success() && answer.status.as_u16() != 404 {
+                    return Err(self.error(&answer, "DeleteObject"));
+                }
+            }
+            if keys.len() < LISTED as usize {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of an element that has nothing but text. Our keys are hexadecimal digits, so nothing in
+/// them is escaped.
+fn element<'t>(xml: &'t str, name: &str) -> Option<&'t str> {
+    elements(xml, name).next()
+}
+
+fn elements<'t>(xml: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let mut rest = xml;
+    std::iter::from_fn(move || {
+        let start = rest.find(&open)? + open.len();
+        let end = start + rest[start..].find(&close)?;
+        let text = &rest[start..end];
+        rest = &rest[end + close.len()..];
+        Some(text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_found_in_an_answer() {
+        let xml = "<R><Contents><Key>a/b</Key></Contents><Contents><Key>c</Key></Contents></R>";
+        assert_eq!(elements(xml, "Key").collect::<Vec<_>>(), ["a/b", "c"]);
+        assert_eq!(element("<Error><Code>NoSuchKey</Code>", "Code"), Some("NoSuchKey"));
+        for cut in 0..xml.len() {
+            let _ = elements(&xml[..cut], "Key").count();
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! Rows in TableStore. A row is a row; its run index is a table of its own.
+//!
+//! | column | holds |
+//! |---|---|
+//! | `key` | the row's key, the table's only key |
+//! | `body` | its body |
+//! | `s0`, `s1` … | its filled slots |
+//! | `filled`, `ok` | how many there are, and how many of them by an arrival that was `ok` |
+//! | `expires_at` | what the row was created with; what makes rows go is the time to live of the table |
+//! | `check_at` | when it is to be looked at, for a row of the run index |
+//!
+//! The table `TABLE_due` has the keys `shard`, `check_at`, `key`. What it says counts where the row
+//! itself says the same `check_at`: an entry is made before the row says so, and removed some time after
+//! it does not any more.
+
+mod wire;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aliyun_wire::tablestore::{
+    message::{
+        BatchGetRowRequest, BatchGetRowResponse, Condition, DeleteRowRequest, DeleteRowResponse, Direction,
+        GetRangeRequest, GetRangeResponse, GetRowRequest, GetRowResponse, PutRowRequest, PutRowResponse,
+        ReturnContent, ReturnType, RowExistence, TableInBatchGetRowRequest, UpdateRowRequest,
+        UpdateRowResponse,
+    },
+    plain_buffer,
+    row::{Cell, Row as Wire, Value},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+
+use self::wire::{Refused, Test};
+use super::client::{Client, now};
+use crate::{
+    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
+    id::RowKey,
+    provider::Provider,
+    retry,
+};
+
+/// Rows of one request, and requests at a time.
+const ROWS_PER_READ: usize = 100;
+const READS_AT_ONCE: usize = 16;
+/// How often rows are asked for that the table has left out, being busy.
+const READ_ROUNDS: u32 = 8;
+/// The parts of the index.
+const SHARDS: &[u8; 16] = b"0123456789abcdef";
+/// Rows of one request of a range.
+const RANGE: i32 = 1_000;
+/// Ranges that one page of runs reads at most.
+const MAX_RANGES: usize = 32;
+/// How long is waited for a change of a row: at first, and at most.
+const LOOK_AFTER: Duration = Duration::from_millis(10);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// Who has not waited for so long begins anew.
+const FORGOTTEN: Duration = Duration::from_secs(10);
+/// Rows of which it is known how long they have been waited for.
+const WAITED_FOR: usize = 1_024;
+
+/// The table of a region.
+pub(super) struct Table {
+    client: Arc<Client>,
+    instance: String,
+    name: String,
+    /// The run index.
+    index: String,
+    /// Rows that are waited for: when last, and how long next.
+    waits: Mutex<HashMap<String, (Instant, Duration)>>,
+}
+
+impl Table {
+    pub(super) fn new(client: Arc<Client>, instance: &str, name: &str) -> Self {
+        let (instance, name) = (instance.to_owned(), name.to_owned());
+        let index = format!("{name}_due");
+        Table { client, instance, name, index, waits: Mutex::default() }
+    }
+
+    /// Changes a row if it passes a test; gives the counters as they are then, or nothing if it does
+    /// not.
+    async fn update(&self, key: &RowKey, cells: Vec<Cell>, test: Test) -> Result<Option<Wire>, StoreError> {
+        let bytes = cells.iter().map(|cell| size(cell.value.as_ref())).sum();
+        let change = Wire { key: key_of(key), cells, delete: false };
+        let request = UpdateRowRequest {
+            table_name: self.name.clone(),
+            row_change: plain_buffer::encode(&[change]),
+            condition: Condition {
+                row_existence: RowExistence::Ignore as i32,
+                column_condition: Some(test.encode()),
+            },
+            return_content: Some(ReturnContent {
+                return_type: Some(ReturnType::AfterModify as i32),
+                return_column_names: vec!["filled".to_owned(), "ok".to_owned()],
+            }),
+            transaction_id: None,
+        };
+        match self.ask::<_, UpdateRowResponse>("UpdateRow", &request, bytes).await {
+            Ok(answer) => {
+                let row = answer.row.filter(|row| !row.is_empty());
+                let row = row.map(|row| plain_buffer::decode_one(&row)).transpose().map_err(corrupt)?;
+                Ok(Some(row.unwrap_or_default()))
+            }
+            Err(Refused::Condition) => Ok(None),
+            Err(Refused::Error(error)) => Err(error),
+        }
+    }
+
+    /// Makes an entry of the run index.
+    async fn enter(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        let request = PutRowRequest {
+            table_name: self.index.clone(),
+            row: plain_buffer::encode(&[Wire {
+                cells: vec![Cell::put("at", Value::Integer(signed(now())))],
+                ..Wire::of_key(entry(key, check_at))
+            }]),
+            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
+            return_content: None,
+            transaction_id: None,
+        };
+        self.ask::<_, PutRowResponse>("PutRow", &request, 0).await.map(drop).map_err(StoreError::from)
+    }
+
+    /// Removes an entry of the run index.
+    async fn leave(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        let request = DeleteRowRequest {
+            table_name: self.index.clone(),
+            primary_key: plain_buffer::encode(&[Wire { delete: true, ..Wire::of_key(entry(key, check_at)) }]),
+            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
+            return_content: None,
+            transaction_id: None,
+        };
+        self.ask::<_, DeleteRowResponse>("DeleteRow", &request, 0).await.map(drop).map_err(StoreError::from)
+    }
+
+    async fn read(&self, keys: Vec<&RowKey>) -> Result<Vec<(String, Row)>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        let mut wanted = keys;
+        for round in 1..=READ_ROUNDS {
+            let encoded = wanted.iter().map(|key| plain_buffer::encode(&[Wire::of_key(key_of(key))]));
+            let request = BatchGetRowRequest {
+                tables: vec![TableInBatchGetRowRequest {
+                    table_name: self.name.clone(),
+                    primary_key: encoded.collect(),
+                    max_versions: Some(1),
+                    ..TableInBatchGetRowRequest::default()
+                }],
+            };
+            let answer = self.ask::<_, BatchGetRowResponse>("BatchGetRow", &request, 0).await;
+            let answer = answer.map_err(StoreError::from)?;
+            let answered = answer.tables.into_iter().next().map(|table| table.rows).unwrap_or_default();
+            if answered.len() != wanted.len() {
+                return Err(StoreError::Unknown("an answer lacks rows that were asked for".to_owned()));
+            }
+            let mut left = Vec::new();
+            for (key, one) in wanted.into_iter().zip(answered) {
+                match (one.is_ok, one.row.filter(|row| !row.is_empty())) {
+                    (true, Some(row)) => {
+                        let row = plain_buffer::decode_one(&row).map_err(corrupt)?;
+                        rows.push((key.as_str().to_owned(), row_of(row)?));
+                    }
+                    (true, None) => {}
+                    (false, _) => left.push(key),
+                }
+            }
+            if left.is_empty() {
+                return Ok(rows);
+            }
+            wanted = left;
+            tokio::time::sleep(retry::backoff(Duration::from_millis(20), round, 50)).await;
+        }
+        Err(StoreError::Throttled)
+    }
+
+    /// Reads the keys of a part of a table, of rows that have a column, and where the next one begins.
+    async fn range(
+        &self,
+        (table, column): (&str, &str),
+        from: Vec<(String, Value)>,
+        to: Vec<(String, Value)>,
+        limit: i32,
+    ) -> Result<(Vec<Wire>, Option<Vec<(String, Value)>>), StoreError> {
+        let request = GetRangeRequest {
+            table_name: table.to_owned(),
+            direction: Direction::Forward as i32,
+            columns_to_get: vec![column.to_owned()],
+            max_versions: Some(1),
+            limit: Some(limit),
+            inclusive_start_primary_key: plain_buffer::encode(&[Wire::of_key(from)]),
+            exclusive_end_primary_key: plain_buffer::encode(&[Wire::of_key(to)]),
+            ..GetRangeRequest::default()
+        };
+        let answer =
+            self.ask::<_, GetRangeResponse>("GetRange", &request, 0).await.map_err(StoreError::from)?;
+        let rows = if answer.rows.is_empty() {
+            Vec::new()
+        } else {
+            plain_buffer::decode(&answer.rows).map_err(corrupt)?
+        };
+        let next = answer.next_start_primary_key.filter(|next| !next.is_empty());
+        let next = next.map(|next| plain_buffer::decode_one(&next)).transpose().map_err(corrupt)?;
+        Ok((rows, next.map(|next| next.key)))
+    }
+
+    /// The entries of a part of the index up to a time.
+    async fn entries(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, RowKey)>, StoreError> {
+        let shard = || ("shard".to_owned(), Value::string(char::from(shard).to_string()));
+        let from = vec![shard(), ("check_at".to_owned(), Value::InfMin), ("key".to_owned(), Value::InfMin)];
+        let until = Value::Integer(signed(until));
+        let to = vec![shard(), ("check_at".to_owned(), until), ("key".to_owned(), Value::InfMax)];
+        let (mut found, mut from) = (Vec::new(), Some(from));
+        while let Some(start) = from.take().filter(|_| found.len() < limit) {
+            let most = RANGE.min(i32::try_from(limit - found.len()).unwrap_or(RANGE));
+            let (rows, next) = self.range((&self.index, "at"), start, to.clone(), most).await?;
+            for row in rows {
+                match row.key.as_slice() {
+                    [_, (_, Value::Integer(at)), (_, Value::String(key))] => {
+                        found.push((u64::try_from(*at).unwrap_or(0), RowKey::from_stored(key.as_str())));
+                    }
+                    _ => {
+                        return Err(StoreError::Corrupt(
+                            "an entry of the run index has another key".to_owned(),
+                        ));
+                    }
+                }
+            }
+            from = next;
+        }
+        Ok(found)
+    }
+
+    /// How long to wait until the next look at a row: longer each time.
+    fn next_look(&self, key: &RowKey) -> Duration {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if waits.len() >= WAITED_FOR {
+            waits.retain(|_, (last, _)| now.duration_since(*last) < FORGOTTEN);
+        }
+        if waits.len() >= WAITED_FOR {
+            waits.clear();
+        }
+        let (last, wait) = waits.entry(key.as_str().to_owned()).or_insert((now, LOOK_AFTER));
+        if now.duration_since(*last) >= FORGOTTEN {
+            *wait = LOOK_AFTER;
+        }
+        let this = *wait;
+        (*last, *wait) = (now, (this * 3 / 2).min(LONGEST_LOOK));
+        this.mul_f64(0.75 + fastrand::f64() / 2.0)
+    }
+}
+
+#[async_trait]
+impl backend::Table for Table {
+    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
+        let (bytes, limit) = (key.as_str().len() + row.body.len(), Provider::Aliyun.limits().row_bytes);
+        if bytes > limit {
+            return Err(StoreError::TooLarge { what: "row", bytes, limit });
+        }
+        let mut cells = vec![
+            Cell::put("body", Value::binary(row.body.to_vec())),
+            Cell::put("expires_at", Value::Integer(signed(row.expires_at))),
+        ];
+        if let Some(check_at) = row.check_at {
+            // First, so that no run is open that is not in it.
+            self.enter(key, check_at).await?;
+            cells.push(Cell::put("check_at", Value::Integer(signed(check_at))));
+        }
+        if self.update(key, cells, Test::Missing("body".to_owned())).await?.is_some() {
+            return Ok(Created::New);
+        }
+        match self.get(key).await? {
+            Some(row) if row.body.is_some() => Ok(Created::Exists(row)),
+            _ => Err(StoreError::Unknown("the row changed meanwhile".to_owned())),
+        }
+    }
+
+    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        self.wire(key).await?.map(row_of).transpose()
+    }
+
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        let mut seen = HashSet::new();
+        let distinct: Vec<&RowKey> = keys.iter().filter(|key| seen.insert(key.as_str())).collect();
+        let mut found = HashMap::with_capacity(distinct.len());
+        for keys in distinct.chunks(ROWS_PER_READ * READS_AT_ONCE) {
+            let requests = keys.chunks(ROWS_PER_READ).map(|keys| self.read(keys.to_vec()));
+            found.extend(try_join_all(requests).await?.into_iter().flatten());
+        }
+        Ok(keys.iter().map(|key| found.get(key.as_str()).cloned()).collect())
+    }
+
+    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
+        let slot = format!("s{}", arrival.slot);
+        let mut cells = vec![
+            Cell::put(slot.as_str(), Value::binary(arrival.value.to_vec())),
+            Cell::increment("filled", 1),
+            Cell::increment("ok", i64::from(arrival.ok)),
+        ];
+        // The only slot of a row that has one fills it.
+        if arrival.of <= 1 {
+            cells.push(Cell::delete("check_at"));
+        }
+        let mut tests = vec![Test::Missing(slot)];
+        if arrival.only_open {
+            tests.push(Test::Missing("body".to_owned()));
+            tests.push(Test::Below("filled".to_owned(), i64::from(arrival.of)));
+        }
+        let changed = self.update(key, cells, Test::All(tests)).await?;
+        let (fresh, filled, ok, row) = match changed {
+            Some(counters) => (true, small(counters.get("filled"))?, small(counters.get("ok"))?, None),
+            None => {
+                let wire = self.wire(key).await?.unwrap_or_default();
+                let counters = (small(wire.get("filled"))?, small(wire.get("ok"))?);
+                let row = row_of(wire)?;
+                let has_slot = row.slots.contains_key(&arrival.slot);
+                if !has_slot && arrival.only_open {
+                    return Ok(Arrived { fresh: false, closed: true, filled: counters.0, ok: 0, row: None });
+                }
+                if !has_slot {
+                    return Err(StoreError::Unknown("the slot is neither free nor filled".to_owned()));
+                }
+                (false, counters.0, counters.1, Some(row))
+            }
+        };
+        // Of a row that takes more, that may be in the index.
+        if filled >= arrival.of && arrival.of > 1 {
+            let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
+            self.update(key, vec![Cell::delete("check_at")], test).await?;
+        }
+        let row = row.filter(|_| arrival.is_enough(filled, ok));
+        let row = row.map(|row| Row { check_at: row.check_at.filter(|_| filled < arrival.of), ..row });
+        Ok(Arrived { fresh, closed: false, filled, ok, row })
+    }
+
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let shards = SHARDS.iter().map(|&shard| self.entries(shard, until, limit));
+        let mut entries: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
+        entries.sort_unstable();
+        let keys: Vec<RowKey> = entries.iter().map(|(_, key)| key.clone()).collect();
+        let rows = self.get_many(&keys).await?;
+        let mut due = Vec::new();
+        for ((check_at, key), row) in entries.into_iter().zip(rows) {
+            if row.and_then(|row| row.check_at) == Some(check_at) {
+                due.push(key);
+            } else if check_at < now() {
+                // The row has ended, or moved, or was never made.
+                self.leave(&key, check_at).await?;
+            }
+        }
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        let Some(before) = self.get(key).await?.and_then(|row| row.check_at) else { return Ok(()) };
+        if before == check_at {
+            return Ok(());
+        }
+        self.enter(key, check_at).await?;
+        let cells = vec![Cell::put("check_at", Value::Integer(signed(check_at)))];
+        let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
+        if self.update(key, cells, test).await?.is_some() {
+            self.leave(key, before).await?;
+        }
+        Ok(())
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        let (mut page, limit) = (Page::default(), limit.max(1));
+        let bound = |value| vec![("key".to_owned(), value)];
+        // A key comes right after another that ends in the first character.
+        let mut from = Some(bound(after.map_or(Value::InfMin, |key| Value::string(format!("{key}\u{0}")))));
+        for _ in 0..MAX_RANGES {
+            let Some(start) = from.take() else { return Ok(page) };
+            let (rows, next) =
+                self.range((&self.name, "expires_at"), start, bound(Value::InfMax), RANGE).await?;
+            for row in rows {
+                let [(_, Value::String(key))] = row.key.as_slice() else {
+                    return Err(StoreError::Corrupt("a row has another key".to_owned()));
+                };
+                let key = RowKey::from_stored(key.as_str());
+                if key.as_run().is_none() {
+                    page.next = Some(key);
+                    continue;
+                }
+                if page.keys.len() == limit {
+                    page.next = page.keys.last().cloned();
+                    return Ok(page);
+                }
+                page.next = Some(key.clone());
+                page.keys.push(key);
+            }
+            from = next;
+            if from.is_none() {
+                page.next = None;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn changed(&self, key: &RowKey) {
+        tokio::time::sleep(self.next_look(key)).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+impl Table {
+    /// A row as it is stored.
+    async fn wire(&self, key: &RowKey) -> Result<Option<Wire>, StoreError> {
+        let request = GetRowRequest {
+            table_name: self.name.clone(),
+            primary_key: plain_buffer::encode(&[Wire::of_key(key_of(key))]),
+            max_versions: Some(1),
+            ..GetRowRequest::default()
+        };
+        let answer = self.ask::<_, GetRowResponse>("GetRow", &request, 0).await.map_err(StoreError::from)?;
+        if answer.row.is_empty() {
+            return Ok(None);
+        }
+        plain_buffer::decode_one(&answer.row).map(Some).map_err(corrupt)
+    }
+}
+
+fn key_of(key: &RowKey) -> Vec<(String, Value)> {
+    vec![("key".to_owned(), Value::string(key.as_str()))]
+}
+
+/// The key of an entry of the run index.
+fn entry(key: &RowKey, check_at: Timestamp) -> Vec<(String, Value)> {
+    vec![
+        ("shard".to_owned(), Value::string(key.as_str().get(..1).unwrap_or("0"))),
+        ("check_at".to_owned(), Value::Integer(signed(check_at))),
+        ("key".to_owned(), Value::string(key.as_str())),
+    ]
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn size(value: Option<&Value>) -> usize {
+    match value {
+        Some(Value::Binary(bytes)) => bytes.len(),
+        _ => 0,
+    }
+}
+
+fn corrupt(error: aliyun_wire::WireError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+fn row_of(wire: Wire) -> Result<Row, StoreError> {
+    let time = |name: &str| match wire.get(name) {
+        None => Ok(None),
+        Some(Value::Integer(number)) => Ok(u64::try_from(*number).ok()),
+        Some(_) => Err(StoreError::Corrupt(format!("the column `{name}` holds no whole number"))),
+    };
+    let (check_at, expires_at) = (time("check_at")?, time("expires_at")?.unwrap_or(0));
+    let (mut body, mut slots) = (None, BTreeMap::new());
+    for cell in wire.cells {
+        let slot = cell.name.strip_prefix('s').and_then(|number| number.parse().ok());
+        match (cell.name.as_str(), slot, cell.value) {
+            ("body", _, Some(Value::Binary(bytes))) => body = Some(Bytes::from(bytes)),
+            (_, Some(slot), Some(Value::Binary(bytes))) => drop(slots.insert(slot, Bytes::from(bytes))),
+            ("body", ..) | (_, Some(_), _) => {
+                return Err(StoreError::Corrupt(format!("the column `{}` holds no bytes", cell.name)));
+            }
+            _ => {}
+        }
+    }
+    Ok(Row { body, slots, check_at, expires_at })
+}
+
+/// A counter; 0 where there is none.
+fn small(value: Option<&Value>) -> Result<u32, StoreError> {
+    match value {
+        None => Ok(0),
+        Some(Value::Integer(number)) => {
+            u32::try_from(*number).map_err(|_| StoreError::Corrupt("a counter is out of range".to_owned()))
+        }
+        Some(_) => Err(StoreError::Corrupt("a counter is no whole number".to_owned())),
+    }
+}
