@@ -18,8 +18,10 @@ use jointlambda::{
 use tokio::time::Instant;
 
 use crate::{
+    cancelling::race::Race,
     faulty::{Parts, under},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
+    redundancy::{saw_two, three::Three},
 };
 
 /// The functions of one cloud do not take events, from the `from`-th invocation on any cloud.
@@ -127,5 +129,15 @@ fn a_run_waits_for_the_only_cloud_that_can_go_on() {
         survives::<Chain>(3, &[0, 1], lasts);
         survives::<Fan>(vec![2, 1, 5], &[0, 1], lasts);
         survives::<Turns>(2, &[0, 1], lasts);
+    }
+}
+
+#[test]
+fn the_first_that_are_ok_come_from_where_functions_run() {
+    survives::<Race>(3, &[1], None);
+    for lasts in [5, 90] {
+        let lasts = Some(Duration::from_secs(lasts));
+        survives::<Race>(3, &[0, 1], lasts);
+        survives_where::<Three>(vec![1, 2, 3], &[0, 1], lasts, saw_two);
     }
 }
