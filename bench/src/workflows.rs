@@ -150,6 +150,61 @@ pub(crate) mod parts {
     }
 }
 
+/// Turns of a fan-in that waits for the first branch that is `Ok`.
+pub(crate) mod firsts {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn firsts(input: (u64, u64)) -> Result<u64> {
+            let (turns, branches) = input;
+            let mut sum = 0;
+            for _ in 0..turns {
+                sum += first_ok(1, 0..branches, async |x| ask(x).await).await?[0];
+            }
+            ask(sum).await
+        }
+
+        #[function(on = AWS)]
+        async fn ask(_x: u64) -> Result<u64> {
+            Ok(1)
+        }
+    }
+}
+
+/// Branches that a function starts, and that are run together, ten at a time.
+pub(crate) mod gathered {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn gathered(members: u64) -> u64 {
+            let members = count(members).await;
+            let squares = fan_out(0..members, async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = AWS)]
+        async fn count(members: u64) -> u64 {
+            members
+        }
+
+        #[function(on = AWS, batch(size = 10, wait = "1s"))]
+        async fn square(items: Vec<u64>) -> Vec<u64> {
+            items.into_iter().map(|x| x * x).collect()
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}
+
 /// A chain that goes from cloud to cloud.
 pub(crate) mod alternating {
     use jointlambda::prelude::*;

@@ -14,8 +14,8 @@ use jointlambda::{
 };
 
 use crate::{
-    faulty::{count_schedule, deploy, singles, sweep_for_ever},
-    many_faults::{chain::Chain, fan::Fan, turns::Turns},
+    faulty::{MakeParts, count_schedule, deploy_of, drawn_survivable, singles, sound, sweep_for_ever},
+    many_faults::{at_random, chain::Chain, fan::Fan, turns::Turns},
     replay::Replay,
 };
 
@@ -32,8 +32,9 @@ struct Trial {
     was_cancelled: bool,
 }
 
-/// Cancels a run of `W` once it has begun operation `at`.
+/// Cancels a run of `W` on a deployment of `parts` once it has begun operation `at`.
 fn cancel_at<W: Workflow>(
+    parts: MakeParts<'_>,
     input: &W::Input,
     expected: &W::Output,
     at: u64,
@@ -43,17 +44,20 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
+    let parts = parts();
     virtual_time(0, async {
         let faults = Faults::new(schedule);
         let mut config = Embedded::<W>::config();
         config.profile = BUSY;
         let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
         let options = Options::default();
-        deploy::<W>(&clouds, &faults, &options);
+        deploy_of::<W>(&*parts, &clouds, &faults, &options);
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
-        let canceller = Client::<W>::new(faults.wrap(clouds.backends_from(0)), options.clone());
+        let backends = parts.stopper(faults.wrap(clouds.backends_from(0)));
+        let canceller = Client::<W>::new(backends, options.clone());
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
-        let sweeper = Runtime::new::<W>(faults.wrap(clouds.backends_from(0)), options.clone());
+        let backends = parts.sweeper(faults.wrap(clouds.backends_from(0)));
+        let sweeper = Runtime::new::<W>(backends, options.clone());
         let run = client.run_id("key");
         let begun = async {
             let started = faults.client(client.start("key", input.clone())).await;
@@ -120,9 +124,26 @@ where
         if holdings.rows > 0 || holdings.objects > 0 {
             return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
-        count_schedule(&faults);
+        if parts.counts() {
+            count_schedule(&faults);
+        }
         Ok(Trial { operations: faults.log(), from, was_cancelled })
     })
+}
+
+/// Tries the schedules that were asked for instead of all; whether any were.
+fn replayed<W: Workflow>(input: &W::Input, expected: &W::Output) -> bool
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let Some(wanted) = Replay::wanted::<W>() else { return false };
+    for replay in wanted {
+        let at = replay.moment.expect("`workflow@operation` says when it is cancelled");
+        let trial = cancel_at::<W>(&sound, input, expected, at, &replay.schedule);
+        replay.tell(trial.as_ref().map(|trial| &*trial.operations));
+    }
+    true
 }
 
 /// Cancels a run of `W` at every `stride`-th operation of it, without faults and with each.
@@ -132,23 +153,18 @@ where
     W::Output: PartialEq + Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    if let Some(wanted) = Replay::wanted::<W>() {
-        for replay in wanted {
-            let at = replay.moment.expect("`workflow@operation` says when it is cancelled");
-            let trial = cancel_at::<W>(&input, &expected, at, &replay.schedule);
-            replay.tell(trial.as_ref().map(|trial| &*trial.operations));
-        }
+    if replayed::<W>(&input, &expected) {
         return;
     }
     let (mut cancelled, mut returned) = (0, 0);
     for at in (0..).step_by(stride) {
-        let trial = cancel_at::<W>(&input, &expected, at, &Schedule::default());
+        let trial = cancel_at::<W>(&sound, &input, &expected, at, &Schedule::default());
         let trial = trial.unwrap_or_else(|why| panic!("cancelled at {at}: {why}"));
         let Some(from) = trial.from else { break };
         cancelled += usize::from(trial.was_cancelled);
         returned += usize::from(!trial.was_cancelled);
         for schedule in singles(&trial.operations, from) {
-            if let Err(why) = cancel_at::<W>(&input, &expected, at, &schedule) {
+            if let Err(why) = cancel_at::<W>(&sound, &input, &expected, at, &schedule) {
                 panic!("{}, cancelled: {why}", Replay::of::<W>(Some(at), &schedule));
             }
         }
@@ -156,7 +172,63 @@ where
     assert!(cancelled > 3 && returned > 0, "{cancelled} times cancelled, {returned} times too late");
 }
 
-mod nest {
+/// Cancels a run of `W` at `count` operations at random, each time with two to five faults from then
+/// on, drawn from `seed`.
+fn is_cancelled_among_many_faults<W: Workflow>(input: W::Input, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    if replayed::<W>(&input, &expected) {
+        return;
+    }
+    let calm = |at| cancel_at::<W>(&sound, &input, &expected, at, &Schedule::default());
+    let calm = (0..).map(|at| calm(at).unwrap_or_else(|why| panic!("cancelled at {at}: {why}")));
+    let calm: Vec<_> = calm.map_while(|trial| trial.from.map(|from| (from, trial.operations))).collect();
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..count {
+        let at = random.usize(0..calm.len());
+        let (from, operations) = &calm[at];
+        let schedule = drawn_survivable(&mut random, operations, *from);
+        if let Err(why) = cancel_at::<W>(&sound, &input, &expected, at as u64, &schedule) {
+            panic!("seed {seed}, {}, cancelled: {why}", Replay::of::<W>(Some(at as u64), &schedule));
+        }
+    }
+}
+
+/// What goes wrong where runs of `W` are cancelled on a deployment of `parts`, at any operation,
+/// without faults or with one, that does not go wrong with the protocol as it is.
+pub(crate) fn first_failure<W: Workflow>(parts: MakeParts<'_>, input: W::Input) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let attempt = |parts, at, schedule: &Schedule| cancel_at::<W>(parts, &input, &expected, at, schedule);
+    let mut calm = Vec::new();
+    for at in 0.. {
+        match attempt(parts, at, &Schedule::default()) {
+            Ok(Trial { from: Some(from), operations, .. }) => calm.push((at, from, operations)),
+            Ok(_) => break,
+            Err(why) if attempt(&sound, at, &Schedule::default()).is_ok() => {
+                return Some(format!("cancelled at {at}: {why}"));
+            }
+            Err(_) => {}
+        }
+    }
+    let schedules = calm.iter().flat_map(|(at, from, operations)| {
+        singles(operations, *from).into_iter().map(move |schedule| (*at, schedule))
+    });
+    let mut failures = schedules.filter_map(|(at, schedule)| {
+        let why = attempt(parts, at, &schedule).err()?;
+        attempt(&sound, at, &schedule).ok()?;
+        Some(format!("{}, cancelled: {why}", Replay::of::<W>(Some(at), &schedule)))
+    });
+    failures.next()
+}
+
+pub(crate) mod nest {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
@@ -188,7 +260,7 @@ mod nest {
 }
 
 /// A race in a fan-in that waits for the first two.
-mod race {
+pub(crate) mod race {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
@@ -301,9 +373,18 @@ fn members_of_batches_are_cancelled_anywhere() {
 }
 
 #[test]
+fn runs_are_cancelled_among_many_faults_at_random() {
+    let count = at_random() / 28;
+    is_cancelled_among_many_faults::<Chain>(3, count, 7);
+    is_cancelled_among_many_faults::<Fan>(vec![2, 1, 5], count, 8);
+    is_cancelled_among_many_faults::<race::Race>(3, count, 9);
+    is_cancelled_among_many_faults::<nest::Nest>(1, count, 10);
+}
+
+#[test]
 fn a_wide_fan_out_is_cancelled_as_a_whole() {
     let expected = virtual_time(0, wide::Wide::plain(600));
-    let calm = |at| cancel_at::<wide::Wide>(&600, &expected, at, &Schedule::default()).unwrap();
+    let calm = |at| cancel_at::<wide::Wide>(&sound, &600, &expected, at, &Schedule::default()).unwrap();
     for at in [5, 20, 300, 900, 1500, 2200] {
         let trial = calm(at);
         assert!(trial.was_cancelled, "cancelled at {at} of {}", trial.operations.len());

@@ -22,6 +22,7 @@ mod many_faults;
 mod mixed;
 mod mutants;
 mod outages;
+mod pairs;
 mod poison;
 mod protocol;
 mod providers;

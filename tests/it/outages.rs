@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
     Workflow,
-    backend::{Backend, Functions, Invoked},
+    backend::{Backend, Functions, Invoked, local::virtual_time},
 };
 use tokio::time::Instant;
 
 use crate::{
+    cancelling::race::Race,
     faulty::{Parts, under},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
+    redundancy::{saw_two, three::Three},
 };
 
 /// The functions of one cloud do not take events, from the `from`-th invocation on any cloud.
@@ -83,12 +85,26 @@ where
     W::Input: Clone,
     W::Output: PartialEq + std::fmt::Debug,
 {
+    let expected = virtual_time(0, W::plain(input.clone()));
+    survives_where::<W>(input, clouds, lasts, |output| *output == expected);
+}
+
+/// The same of a run that may end in several ways.
+fn survives_where<W: Workflow>(
+    input: W::Input,
+    clouds: &[usize],
+    lasts: Option<Duration>,
+    accepts: impl Fn(&W::Output) -> bool,
+) where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
     for &cloud in clouds {
         for from in 0.. {
             let invocations = Arc::new(AtomicU64::new(0));
             let outage =
                 Outage { cloud, from, lasts, invocations: invocations.clone(), since: Arc::default() };
-            if let Err(why) = under::<W>(&|| Box::new(outage.clone()), input.clone()) {
+            if let Err(why) = under::<W>(&|| Box::new(outage.clone()), input.clone(), &accepts) {
                 panic!("cloud {cloud} down from invocation {from} on, for {lasts:?}: {why}");
             }
             if invocations.load(Relaxed) <= from {
@@ -113,5 +129,15 @@ fn a_run_waits_for_the_only_cloud_that_can_go_on() {
         survives::<Chain>(3, &[0, 1], lasts);
         survives::<Fan>(vec![2, 1, 5], &[0, 1], lasts);
         survives::<Turns>(2, &[0, 1], lasts);
+    }
+}
+
+#[test]
+fn the_first_that_are_ok_come_from_where_functions_run() {
+    survives::<Race>(3, &[1], None);
+    for lasts in [5, 90] {
+        let lasts = Some(Duration::from_secs(lasts));
+        survives::<Race>(3, &[0, 1], lasts);
+        survives_where::<Three>(vec![1, 2, 3], &[0, 1], lasts, saw_two);
     }
 }

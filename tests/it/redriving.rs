@@ -18,10 +18,13 @@ use jointlambda::{
     id::RunId,
 };
 
-use crate::faulty::{count_schedule, deploy, singles, sweep_for_ever};
+use crate::{
+    faulty::{MakeParts, count_schedule, deploy_of, drawn_survivable, singles, sound, sweep_for_ever},
+    many_faults::at_random,
+};
 
-/// How often a redrive that crashed is begun again.
-const TRIES: usize = 4;
+/// How often a redrive that crashed is begun again: once more than there are faults in a schedule.
+const TRIES: usize = 6;
 
 /// How many moments after its failure a run is redriven at, at most.
 const MOMENTS: u32 = 1_000;
@@ -198,7 +201,7 @@ mod together {
     }
 }
 
-mod inner {
+pub(crate) mod inner {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
@@ -297,6 +300,7 @@ struct Trial {
 
 /// Lets a run fail, mends what is broken, and redrives it `times` at once, `after` it failed.
 fn redrive<W: Workflow>(
+    parts: MakeParts<'_>,
     input: &W::Input,
     expected: &W::Output,
     after: Duration,
@@ -310,16 +314,20 @@ where
     CALLS.take();
     SEEN.take();
     BROKEN.set(true);
+    let parts = parts();
     let trial = virtual_time(0, async {
         let faults = Faults::new(schedule);
         let mut config = Embedded::<W>::config();
         config.profile = Profile::TOKYO;
         let clouds = LocalClouds::new(config).map_err(|e| format!("{e:?}"))?;
         let options = Options::default();
-        deploy::<W>(&clouds, &faults, &options);
+        deploy_of::<W>(&*parts, &clouds, &faults, &options);
         let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
+        let backends = parts.stopper(faults.wrap(clouds.backends_for_client()));
+        let redriver = Client::<W>::new(backends, options.clone());
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
-        let sweeper = Runtime::new::<W>(faults.wrap(clouds.backends_from(0)), options.clone());
+        let backends = parts.sweeper(faults.wrap(clouds.backends_from(0)));
+        let sweeper = Runtime::new::<W>(backends, options.clone());
         let run = client.start("key", input.clone()).await.map_err(|e| format!("{e:?}"))?;
         match observer.result(&run).await {
             Err(RunError::Failed(_)) => {}
@@ -328,7 +336,7 @@ where
         tokio::time::sleep(after).await;
         BROKEN.set(false);
         let (from, calls_before) = (faults.operations() as u64, CALLS.with_borrow(Vec::len));
-        let redriven = (0..times).map(|_| until_redriven(&faults, &client, &run));
+        let redriven = (0..times).map(|_| until_redriven(&faults, &redriver, &run));
         for redriven in futures_util::future::join_all(redriven).await {
             match redriven {
                 Some(Ok(())) => {}
@@ -374,7 +382,9 @@ where
         if holdings.rows > 0 || holdings.objects > 0 {
             return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
         }
-        count_schedule(&faults);
+        if parts.counts() {
+            count_schedule(&faults);
+        }
         Ok(Trial { operations: faults.log(), from, calls: CALLS.take(), calls_before })
     });
     BROKEN.set(false);
@@ -410,10 +420,10 @@ where
     W::Output: PartialEq + std::fmt::Debug,
 {
     let expected = virtual_time(0, W::plain(input.clone()));
-    let calm = redrive::<W>(&input, &expected, after, times, &Schedule::default());
+    let calm = redrive::<W>(&sound, &input, &expected, after, times, &Schedule::default());
     let calm = calm.unwrap_or_else(|why| panic!("{times} redrives after {after:?}: {why}"));
     for schedule in singles(&calm.operations, calm.from) {
-        if let Err(why) = redrive::<W>(&input, &expected, after, times, &schedule) {
+        if let Err(why) = redrive::<W>(&sound, &input, &expected, after, times, &schedule) {
             panic!("{times} redrives after {after:?}, {schedule}: {why}");
         }
     }
@@ -431,18 +441,73 @@ where
     let mut last = None;
     for moment in (0..MOMENTS).step_by(stride as usize) {
         let after = step * moment;
-        let calm = redrive::<W>(&input, &expected, after, 1, &Schedule::default());
+        let calm = redrive::<W>(&sound, &input, &expected, after, 1, &Schedule::default());
         let calm = calm.unwrap_or_else(|why| panic!("redriven after {after:?}: {why}"));
         // Moments between the same two operations are one.
         if last.replace(calm.from) == Some(calm.from) {
             continue;
         }
         for schedule in singles(&calm.operations, calm.from) {
-            if let Err(why) = redrive::<W>(&input, &expected, after, 1, &schedule) {
+            if let Err(why) = redrive::<W>(&sound, &input, &expected, after, 1, &schedule) {
                 panic!("redriven after {after:?}, {schedule}: {why}");
             }
         }
     }
+}
+
+/// Redrives a run of `W` `count` times, at a moment at random up to `longest` after it failed, each
+/// time with two to five faults from then on, drawn from `seed`.
+fn goes_on_among_many_faults<W: Workflow>(input: W::Input, longest: Duration, count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..count {
+        let after = Duration::from_millis(random.u64(0..=longest.as_millis() as u64));
+        let calm = redrive::<W>(&sound, &input, &expected, after, 1, &Schedule::default());
+        let calm = calm.unwrap_or_else(|why| panic!("seed {seed}, redriven after {after:?}: {why}"));
+        let schedule = drawn_survivable(&mut random, &calm.operations, calm.from);
+        if let Err(why) = redrive::<W>(&sound, &input, &expected, after, 1, &schedule) {
+            panic!("seed {seed}, redriven after {after:?}, {schedule}: {why}");
+        }
+    }
+}
+
+/// What goes wrong where runs of `W` are redriven on a deployment of `parts`, at any of `moments`
+/// after they failed, without faults or with one, that does not go wrong with the protocol as it is.
+pub(crate) fn first_failure<W: Workflow>(
+    parts: MakeParts<'_>,
+    input: W::Input,
+    moments: impl IntoIterator<Item = Duration>,
+) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let attempt =
+        |parts, after, schedule: &Schedule| redrive::<W>(parts, &input, &expected, after, 1, schedule);
+    let mut calm = Vec::new();
+    for after in moments {
+        match attempt(parts, after, &Schedule::default()) {
+            Ok(trial) => calm.push((after, trial)),
+            Err(why) if attempt(&sound, after, &Schedule::default()).is_ok() => {
+                return Some(format!("redriven after {after:?}: {why}"));
+            }
+            Err(_) => {}
+        }
+    }
+    let schedules = calm.iter().flat_map(|(after, trial)| {
+        singles(&trial.operations, trial.from).into_iter().map(|schedule| (*after, schedule))
+    });
+    let mut failures = schedules.filter_map(|(after, schedule)| {
+        let why = attempt(parts, after, &schedule).err()?;
+        attempt(&sound, after, &schedule).ok()?;
+        Some(format!("redriven after {after:?}, {schedule}: {why}"))
+    });
+    failures.next()
 }
 
 /// How often a function was called in a trial, and how often of that after the redrive.
@@ -481,6 +546,15 @@ fn batches_and_branches_that_are_raced_go_on_from_what_was_decided() {
     for after_ms in [0, 100] {
         goes_on_whatever_happens::<together::Together>(3, Duration::from_millis(after_ms), 1);
     }
+}
+
+#[test]
+fn runs_go_on_among_many_faults_at_random() {
+    let (count, second) = (at_random() / 56, Duration::from_secs(1));
+    goes_on_among_many_faults::<chain::Chain>(3, Duration::ZERO, count, 11);
+    goes_on_among_many_faults::<branches::Branches>(3, second, count, 12);
+    goes_on_among_many_faults::<together::Together>(3, second, count, 13);
+    goes_on_among_many_faults::<inner::Inner>(2, second, count, 14);
 }
 
 #[test]

@@ -448,7 +448,7 @@ redundant! {
     }
 }
 
-mod three {
+pub(crate) mod three {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
@@ -483,16 +483,16 @@ mod three {
     }
 }
 
-type Seen = jointlambda::Result<(Vec<(u64, u64)>, Vec<(u64, u64)>)>;
+pub(crate) type Seen = jointlambda::Result<(Vec<(u64, u64)>, Vec<(u64, u64)>)>;
 
 /// Whether both consumers saw the same two of three.
-fn saw_two(seen: &Seen) -> bool {
+pub(crate) fn saw_two(seen: &Seen) -> bool {
     seen.as_ref().is_ok_and(|(a, b)| a == b && a.len() == 2 && are_of(a, &[1, 2, 3]))
 }
 
 #[test]
 fn it_survives_pairs_of_faults() {
-    survive_pairs_where::<three::Three>(vec![1, 2, 3], 3, saw_two);
+    survive_pairs_where::<three::Three>(vec![1, 2, 3], 1, saw_two);
 }
 
 #[test]
