@@ -2,6 +2,7 @@
 
 mod budget;
 mod central;
+mod orchestrator;
 mod wide;
 mod workflows;
 

@@ -1,0 +1,393 @@
+//! Chains and maps on ministack, a stand-in for AWS's services: by jointlambda, by a naive central
+//! orchestrator, and by ministack's own Step Functions, all started and watched in the same way.
+//!
+//! This one program is also every function that is deployed: which one, its environment says.
+
+#[path = "../orchestrator.rs"]
+mod orchestrator;
+
+use std::{
+    env,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jointlambda::{
+    Client, Options, Workflow,
+    backend::{Delivery, Handler as _, aws::serve},
+    client::Status,
+    deployment::{FUNCTION, Names},
+};
+use jointlambda_cloud_tests::{Account, Standin, proxy::Proxy};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use orchestrator::{Central, Plan};
+use serde_json::{Value, json};
+
+/// Hops of the chains.
+const HOPS: [u32; 4] = [1, 2, 5, 10];
+/// Branches of the maps.
+const BRANCHES: [u32; 4] = [2, 8, 32, 128];
+/// Runs that make the instances, before those that are measured.
+const COLD: usize = 2;
+/// Runs that are measured.
+const WARM: usize = 5;
+/// How often it is asked whether a run has ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long what follows the end of a run may take, such as the answer of its last function.
+const SETTLED: Duration = Duration::from_millis(500);
+/// The table of all rows.
+const TABLE: &str = "rows";
+/// The variable that tells a function that it is not jointlambda's, and where its services are.
+const SERVICES: &str = "BENCH_SERVICES";
+/// The function of every task of a state machine.
+const TASK: &str = "task";
+
+mod ours {
+    //! The workflow as jointlambda runs it.
+
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        /// A chain of so many hops, or a map of so many branches.
+        #[workflow]
+        pub(crate) async fn ours(size: (u32, u32)) -> u64 {
+            let (hops, branches) = size;
+            let mut x = 0;
+            for _ in 0..hops {
+                x = step(x).await;
+            }
+            if branches == 0 {
+                return x;
+            }
+            let squares = fan_out(0..u64::from(branches), async |x| square(x).await).await;
+            sum(squares).await
+        }
+
+        #[function(on = AWS)]
+        async fn step(x: u64) -> u64 {
+            x + 1
+        }
+
+        #[function(on = AWS)]
+        async fn square(x: u64) -> u64 {
+            x * x
+        }
+
+        #[function(on = AWS)]
+        async fn sum(squares: Vec<u64>) -> u64 {
+            squares.into_iter().sum()
+        }
+    }
+}
+
+mod others {
+    //! What the functions of the others are called. They are deployed under these names, and none of
+    //! this runs.
+
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow]
+        pub(crate) async fn others(x: u64) -> u64 {
+            let x = orchestrator(x).await;
+            let x = step(x).await;
+            task(x).await
+        }
+
+        #[function(on = AWS)]
+        async fn orchestrator(x: u64) -> u64 {
+            x
+        }
+
+        #[function(on = AWS)]
+        async fn step(x: u64) -> u64 {
+            x
+        }
+
+        #[function(on = AWS)]
+        async fn task(x: u64) -> u64 {
+            x
+        }
+    }
+}
+
+use others::Others;
+use ours::Ours;
+
+fn main() -> ExitCode {
+    let function = match (env::var(FUNCTION), env::var(SERVICES)) {
+        (Ok(_), Err(_)) => return serve::main::<Ours>(),
+        (Ok(function), Ok(services)) => Some((function, services)),
+        (Err(_), _) => None,
+    };
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    threads.expect("a runtime can be made").block_on(async {
+        match function {
+            Some((function, services)) => serve_other(function, &services).await.expect("it serves"),
+            None => table().await,
+        }
+    });
+    ExitCode::SUCCESS
+}
+
+/// Is a function of the orchestrator, or of the state machines.
+async fn serve_other(function: String, services: &str) -> Result<(), Error> {
+    if function == TASK {
+        let same = service_fn(async |event: LambdaEvent<Value>| Ok::<_, Error>(event.payload));
+        return lambda_runtime::run(same).await;
+    }
+    let (function, central) = (&function, &central(&Account::at(services)));
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<String>| {
+        let delivery = Delivery { attempt: 1, remaining: PATIENCE };
+        central.handle(function, STANDARD.decode(event.payload)?.into(), delivery).await?;
+        Ok::<_, Error>(())
+    }))
+    .await
+}
+
+fn central(account: &Account) -> Central {
+    Central { clouds: vec![account.backend::<Others>(TABLE)] }
+}
+
+/// Functions on a stand-in of their own.
+struct Deployed {
+    standin: Standin,
+    account: Account,
+    /// Between the functions and their services, where these are counted.
+    proxy: Option<Proxy>,
+}
+
+impl Deployed {
+    async fn new<W: Workflow>(is_ours: bool, is_counted: bool) -> Self {
+        let standin = Standin::ministack();
+        let account = Account::at(&standin.url);
+        let proxy = is_counted.then(|| Proxy::before(&standin.url));
+        account.create_table(TABLE).await;
+        account.create_bucket();
+        let url: &str = proxy.as_ref().map_or(&standin.url, |proxy| &proxy.url);
+        let environment =
+            [("AWS_ENDPOINT_URL_DYNAMODB", url), ("AWS_ENDPOINT_URL_LAMBDA", url), (SERVICES, url)];
+        let environment = if is_ours { &environment[..2] } else { &environment };
+        let program = env::current_exe().expect("a program knows where it is");
+        account.deploy_with::<W>(&program, TABLE, environment, true).await;
+        Deployed { standin, account, proxy }
+    }
+}
+
+/// One of those that are compared.
+enum System {
+    Ours { client: Client<Ours>, on: Deployed },
+    Central { client: Central, on: Deployed },
+    Machines { on: Deployed },
+}
+
+impl System {
+    async fn ours(is_counted: bool) -> Self {
+        let on = Deployed::new::<Ours>(true, is_counted).await;
+        System::Ours { client: Client::new(vec![on.account.backend::<Ours>(TABLE)], Options::default()), on }
+    }
+
+    async fn central(is_counted: bool) -> Self {
+        let on = Deployed::new::<Others>(false, is_counted).await;
+        System::Central { client: central(&on.account), on }
+    }
+
+    async fn machines() -> Self {
+        let on = Deployed::new::<Others>(false, false).await;
+        for plan in plans() {
+            let machine = json!({
+                "name": name(plan),
+                "definition": definition(plan).to_string(),
+                "roleArn": "arn:aws:iam::000000000000:role/functions",
+            });
+            on.step_functions("CreateStateMachine", &machine);
+        }
+        System::Machines { on }
+    }
+
+    /// How long a run takes, from the client's request until it is seen to have ended.
+    async fn run(&self, plan: Plan, key: &str) -> Duration {
+        let key = format!("{} {key}", name(plan)).replace(' ', "-");
+        let began = Instant::now();
+        match self {
+            System::Ours { client, .. } => {
+                let (size, expected) = match plan {
+                    Plan::Chain { hops } => ((hops, 0), u64::from(hops)),
+                    Plan::Map { branches } => ((0, branches), (0..u64::from(branches)).map(|x| x * x).sum()),
+                };
+                let run = client.start(&key, size).await.expect("it starts");
+                until(began, async || client.status(&run).await.expect("it can be asked") != Status::Running)
+                    .await;
+                let took = began.elapsed();
+                assert_eq!(client.result(&run).await.expect("it returns"), expected);
+                took
+            }
+            System::Central { client, .. } => {
+                client.start(&key, plan).await.expect("it starts");
+                until(began, async || client.has_ended(&key).await.expect("it can be asked")).await;
+                began.elapsed()
+            }
+            System::Machines { on } => {
+                let input = match plan {
+                    Plan::Chain { .. } => json!(0),
+                    Plan::Map { branches } => json!((0..branches).collect::<Vec<_>>()),
+                };
+                let machine = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{}", name(plan));
+                let start = json!({ "stateMachineArn": machine, "name": key, "input": input.to_string() });
+                let started = on.step_functions("StartExecution", &start);
+                let which = json!({ "executionArn": started["executionArn"] });
+                until(began, async || {
+                    let execution = on.step_functions("DescribeExecution", &which);
+                    let status = execution["status"].as_str().expect("it has a status");
+                    assert!(matches!(status, "RUNNING" | "SUCCEEDED"), "{execution}");
+                    status == "SUCCEEDED"
+                })
+                .await;
+                began.elapsed()
+            }
+        }
+    }
+
+    /// What the functions of a run write, read and invoke.
+    async fn counted(&self, plan: Plan) -> [u64; 3] {
+        let (System::Ours { on, .. } | System::Central { on, .. } | System::Machines { on }) = self;
+        let proxy = on.proxy.as_ref().expect("it is deployed to be counted");
+        for cold in 0..COLD {
+            self.run(plan, &format!("cold {cold}")).await;
+        }
+        tokio::time::sleep(SETTLED).await;
+        proxy.reset();
+        self.run(plan, "counted").await;
+        tokio::time::sleep(SETTLED).await;
+        let counts = proxy.counts();
+        let of = |operations: &[&str]| operations.iter().filter_map(|one| counts.get(*one)).sum();
+        [of(&["UpdateItem", "PutItem"]), of(&["GetItem", "BatchGetItem"]), of(&["Invoke"])]
+    }
+}
+
+/// Waits until `ended`, asking again and again.
+async fn until(began: Instant, mut ended: impl AsyncFnMut() -> bool) {
+    while !ended().await {
+        assert!(began.elapsed() < PATIENCE, "the run does not end");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn plans() -> impl Iterator<Item = Plan> {
+    let chains = HOPS.into_iter().map(|hops| Plan::Chain { hops });
+    chains.chain(BRANCHES.into_iter().map(|branches| Plan::Map { branches }))
+}
+
+fn name(plan: Plan) -> String {
+    plan.to_string().replace(' ', "-")
+}
+
+/// The state machine that does the same: a task for each call.
+fn definition(plan: Plan) -> Value {
+    let task = |next: Option<String>| {
+        let mut task = json!({
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": { "FunctionName": Names::of_definition(Others::definition()).of(TASK), "Payload.$": "$" },
+            "OutputPath": "$.Payload",
+        });
+        match next {
+            Some(next) => task["Next"] = json!(next),
+            None => task["End"] = json!(true),
+        }
+        task
+    };
+    match plan {
+        Plan::Chain { hops } => {
+            let states = (1..=hops).map(|hop| {
+                let next = (hop < hops).then(|| format!("step {}", hop + 1));
+                (format!("step {hop}"), task(next))
+            });
+            json!({ "StartAt": "step 1", "States": states.collect::<serde_json::Map<_, _>>() })
+        }
+        Plan::Map { .. } => json!({
+            "StartAt": "map",
+            "States": {
+                "map": {
+                    "Type": "Map",
+                    "ItemProcessor": {
+                        "ProcessorConfig": { "Mode": "INLINE" },
+                        "StartAt": "square",
+                        "States": { "square": task(None) },
+                    },
+                    "Next": "sum",
+                },
+                "sum": task(None),
+            },
+        }),
+    }
+}
+
+impl Deployed {
+    /// A request to Step Functions. Nobody checks its signature.
+    fn step_functions(&self, action: &str, body: &Value) -> Value {
+        let (address, body) = (self.standin.url.trim_start_matches("http://"), body.to_string());
+        let mut stream = TcpStream::connect(address).expect("the stand-in listens");
+        stream.set_nodelay(true).expect("it is a socket");
+        let request = format!(
+            "POST / HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: AWSStepFunctions.{action}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/states/aws4_request, \
+             SignedHeaders=host, Signature=0\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("it speaks HTTP");
+        assert!(head.lines().next().is_some_and(|line| line.contains(" 200 ")), "{action}: {answer}");
+        serde_json::from_str(body).expect("it answers with JSON")
+    }
+}
+
+/// Prints the table.
+async fn table() {
+    let systems = [System::ours(false).await, System::central(false).await, System::machines().await];
+    let counted = [System::ours(true).await, System::central(true).await];
+    println!(
+        "| workflow | jointlambda | central | ratio | Step Functions of ministack | ratio | writes, reads, \
+         invocations by functions | of the central one |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for plan in plans() {
+        let mut took = [const { Vec::new() }; 3];
+        for round in 0..COLD + WARM {
+            for (system, took) in systems.iter().zip(&mut took) {
+                let one = system.run(plan, &round.to_string()).await;
+                if round >= COLD {
+                    took.push(one);
+                }
+                tokio::time::sleep(SETTLED).await;
+            }
+        }
+        let [ours, central, machines] = took.map(|mut all| {
+            all.sort_unstable();
+            all[WARM / 2].as_secs_f64() * 1_000.0
+        });
+        let mut lists = Vec::new();
+        for system in &counted {
+            lists.push(system.counted(plan).await.map(|count| count.to_string()).join(", "));
+        }
+        println!(
+            "| {} | {ours:.0} ms | {central:.0} ms | {:.2} | {machines:.0} ms | {:.2} | {} |",
+            plan.to_string().replacen(' ', " of ", 1),
+            central / ours,
+            machines / ours,
+            lists.join(" | "),
+        );
+    }
+}
