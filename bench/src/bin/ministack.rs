@@ -3,13 +3,13 @@
 //!
 //! This one program is also every function that is deployed: which one, its environment says.
 
+#[path = "../machines.rs"]
+mod machines;
 #[path = "../orchestrator.rs"]
 mod orchestrator;
 
 use std::{
     env,
-    io::{Read as _, Write as _},
-    net::TcpStream,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -203,13 +203,9 @@ impl System {
 
     async fn machines() -> Self {
         let on = Deployed::new::<Others>(false, false).await;
+        let task = Names::of_definition(Others::definition()).of(TASK);
         for plan in plans() {
-            let machine = json!({
-                "name": name(plan),
-                "definition": definition(plan).to_string(),
-                "roleArn": "arn:aws:iam::000000000000:role/functions",
-            });
-            on.step_functions("CreateStateMachine", &machine);
+            machines::create(&on.standin.url, &name(plan), plan, &task);
         }
         System::Machines { on }
     }
@@ -241,17 +237,9 @@ impl System {
                     Plan::Chain { .. } => json!(0),
                     Plan::Map { branches } => json!((0..branches).collect::<Vec<_>>()),
                 };
-                let machine = format!("arn:aws:states:us-east-1:000000000000:stateMachine:{}", name(plan));
-                let start = json!({ "stateMachineArn": machine, "name": key, "input": input.to_string() });
-                let started = on.step_functions("StartExecution", &start);
-                let which = json!({ "executionArn": started["executionArn"] });
-                until(began, async || {
-                    let execution = on.step_functions("DescribeExecution", &which);
-                    let status = execution["status"].as_str().expect("it has a status");
-                    assert!(matches!(status, "RUNNING" | "SUCCEEDED"), "{execution}");
-                    status == "SUCCEEDED"
-                })
-                .await;
+                let url = &on.standin.url;
+                let execution = machines::start(url, &name(plan), &key, &input);
+                until(began, async || machines::has_succeeded(url, &execution)).await;
                 began.elapsed()
             }
         }
@@ -289,69 +277,6 @@ fn plans() -> impl Iterator<Item = Plan> {
 
 fn name(plan: Plan) -> String {
     plan.to_string().replace(' ', "-")
-}
-
-/// The state machine that does the same: a task for each call.
-fn definition(plan: Plan) -> Value {
-    let task = |next: Option<String>| {
-        let mut task = json!({
-            "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke",
-            "Parameters": { "FunctionName": Names::of_definition(Others::definition()).of(TASK), "Payload.$": "$" },
-            "OutputPath": "$.Payload",
-        });
-        match next {
-            Some(next) => task["Next"] = json!(next),
-            None => task["End"] = json!(true),
-        }
-        task
-    };
-    match plan {
-        Plan::Chain { hops } => {
-            let states = (1..=hops).map(|hop| {
-                let next = (hop < hops).then(|| format!("step {}", hop + 1));
-                (format!("step {hop}"), task(next))
-            });
-            json!({ "StartAt": "step 1", "States": states.collect::<serde_json::Map<_, _>>() })
-        }
-        Plan::Map { .. } => json!({
-            "StartAt": "map",
-            "States": {
-                "map": {
-                    "Type": "Map",
-                    "ItemProcessor": {
-                        "ProcessorConfig": { "Mode": "INLINE" },
-                        "StartAt": "square",
-                        "States": { "square": task(None) },
-                    },
-                    "Next": "sum",
-                },
-                "sum": task(None),
-            },
-        }),
-    }
-}
-
-impl Deployed {
-    /// A request to Step Functions. Nobody checks its signature.
-    fn step_functions(&self, action: &str, body: &Value) -> Value {
-        let (address, body) = (self.standin.url.trim_start_matches("http://"), body.to_string());
-        let mut stream = TcpStream::connect(address).expect("the stand-in listens");
-        stream.set_nodelay(true).expect("it is a socket");
-        let request = format!(
-            "POST / HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\
-             Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: AWSStepFunctions.{action}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/states/aws4_request, \
-             SignedHeaders=host, Signature=0\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).expect("it listens");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("it speaks HTTP");
-        assert!(head.lines().next().is_some_and(|line| line.contains(" 200 ")), "{action}: {answer}");
-        serde_json::from_str(body).expect("it answers with JSON")
-    }
 }
 
 /// Prints the table.
