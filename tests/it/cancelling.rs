@@ -228,7 +228,7 @@ where
     failures.next()
 }
 
-pub(crate) mod nest {
+mod nest {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
