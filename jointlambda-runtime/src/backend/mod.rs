@@ -13,6 +13,8 @@ pub mod conformance;
 pub mod fault;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod looks;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

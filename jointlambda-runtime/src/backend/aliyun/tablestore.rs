@@ -17,8 +17,8 @@ mod wire;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use aliyun_wire::tablestore::{
@@ -38,7 +38,7 @@ use futures_util::future::try_join_all;
 use self::wire::{Refused, Test};
 use super::client::{Client, now};
 use crate::{
-    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
+    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks},
     id::RowKey,
     provider::Provider,
     retry,
@@ -55,13 +55,6 @@ const SHARDS: &[u8; 16] = b"0123456789abcdef";
 const RANGE: i32 = 1_000;
 /// Ranges that one page of runs reads at most.
 const MAX_RANGES: usize = 32;
-/// How long is waited for a change of a row: at first, and at most.
-const LOOK_AFTER: Duration = Duration::from_millis(10);
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
-/// Who has not waited for so long begins anew.
-const FORGOTTEN: Duration = Duration::from_secs(10);
-/// Rows of which it is known how long they have been waited for.
-const WAITED_FOR: usize = 1_024;
 
 /// The table of a region.
 pub(super) struct Table {
@@ -70,15 +63,14 @@ pub(super) struct Table {
     name: String,
     /// The run index.
     index: String,
-    /// Rows that are waited for: when last, and how long next.
-    waits: Mutex<HashMap<String, (Instant, Duration)>>,
+    looks: Looks,
 }
 
 impl Table {
     pub(super) fn new(client: Arc<Client>, instance: &str, name: &str) -> Self {
         let (instance, name) = (instance.to_owned(), name.to_owned());
         let index = format!("{name}_due");
-        Table { client, instance, name, index, waits: Mutex::default() }
+        Table { client, instance, name, index, looks: Looks::default() }
     }
 
     /// Changes a row if it passes a test; gives the counters as they are then, or nothing if it does
@@ -237,25 +229,6 @@ impl Table {
         }
         Ok(found)
     }
-
-    /// How long to wait until the next look at a row: longer each time.
-    fn next_look(&self, key: &RowKey) -> Duration {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if waits.len() >= WAITED_FOR {
-            waits.retain(|_, (last, _)| now.duration_since(*last) < FORGOTTEN);
-        }
-        if waits.len() >= WAITED_FOR {
-            waits.clear();
-        }
-        let (last, wait) = waits.entry(key.as_str().to_owned()).or_insert((now, LOOK_AFTER));
-        if now.duration_since(*last) >= FORGOTTEN {
-            *wait = LOOK_AFTER;
-        }
-        let this = *wait;
-        (*last, *wait) = (now, (this * 3 / 2).min(LONGEST_LOOK));
-        this.mul_f64(0.75 + fastrand::f64() / 2.0)
-    }
 }
 
 #[async_trait]
@@ -411,7 +384,7 @@ impl backend::Table for Table {
     }
 
     async fn changed(&self, key: &RowKey) {
-        tokio::time::sleep(self.next_look(key)).await;
+        tokio::time::sleep(self.looks.next(key)).await;
     }
 
     fn now(&self) -> Timestamp {

@@ -14,8 +14,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ use futures_util::future::try_join_all;
 
 use super::{client::Clients, error};
 use crate::{
-    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
+    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks},
     deployment::CloudSettings,
     id::RowKey,
     retry,
@@ -47,13 +47,6 @@ const SHARDS: &[u8; 16] = b"0123456789abcdef";
 const SCANNED: i32 = 1_000;
 /// Requests that one page of a listing takes at most.
 const SCANS: u32 = 32;
-/// How long is waited for a change of a row: at first, and at most.
-const LOOK_AFTER: Duration = Duration::from_millis(10);
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
-/// Who has not waited for so long begins anew.
-const FORGOTTEN: Duration = Duration::from_secs(10);
-/// Rows of which it is known how long they have been waited for.
-const WAITED_FOR: usize = 1_024;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -61,13 +54,12 @@ type Item = HashMap<String, AttributeValue>;
 pub(super) struct Table {
     clients: Arc<Clients>,
     name: String,
-    /// Rows that are waited for: when last, and how long next.
-    waits: Mutex<HashMap<String, (Instant, Duration)>>,
+    looks: Looks,
 }
 
 impl Table {
     pub(super) fn new(clients: Arc<Clients>, settings: &CloudSettings) -> Self {
-        Table { clients, name: settings.table.clone(), waits: Mutex::default() }
+        Table { clients, name: settings.table.clone(), looks: Looks::default() }
     }
 
     fn error<E>(&self, error: &SdkError<E, Response>, action: &str, bytes: usize) -> StoreError
@@ -115,25 +107,6 @@ impl Table {
         let expression = "REMOVE #check_at, #shard".to_owned();
         let condition = "attribute_exists(#check_at)".to_owned();
         self.update(key, Update { expression, condition, values: Item::new(), bytes }).await.map(drop)
-    }
-
-    /// How long to wait until the next look at a row: longer each time.
-    fn next_look(&self, key: &RowKey) -> Duration {
-        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if waits.len() >= WAITED_FOR {
-            waits.retain(|_, (last, _)| now.duration_since(*last) < FORGOTTEN);
-        }
-        if waits.len() >= WAITED_FOR {
-            waits.clear();
-        }
-        let (last, wait) = waits.entry(key.as_str().to_owned()).or_insert((now, LOOK_AFTER));
-        if now.duration_since(*last) >= FORGOTTEN {
-            *wait = LOOK_AFTER;
-        }
-        let this = *wait;
-        (*last, *wait) = (now, (this * 3 / 2).min(LONGEST_LOOK));
-        this.mul_f64(0.75 + fastrand::f64() / 2.0)
     }
 
     async fn read(&self, keys: Vec<&RowKey>) -> Result<Vec<(String, Row)>, StoreError> {
@@ -386,7 +359,7 @@ impl backend::Table for Table {
     }
 
     async fn changed(&self, key: &RowKey) {
-        tokio::time::sleep(self.next_look(key)).await;
+        tokio::time::sleep(self.looks.next(key)).await;
     }
 
     fn now(&self) -> Timestamp {
