@@ -13,13 +13,8 @@ use std::{
 
 use crate::harness::Project;
 
-/// Where Terraform looks for providers by itself, and where images put them.
-const MIRRORS: [&str; 4] = [
-    "/usr/share/terraform/plugins",
-    "/usr/local/share/terraform/plugins",
-    "/usr/share/terraform/providers",
-    "/opt/tf-plugins",
-];
+/// In folders of these Terraform looks for providers by itself, and images put them.
+const AROUND_MIRRORS: [&str; 3] = ["/usr/share/terraform", "/usr/local/share/terraform", "/opt"];
 /// The provider in a mirror.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 /// How often a server is asked whether it is there, 50 ms apart.
@@ -73,8 +68,9 @@ fn on_path(name: &str) -> Option<PathBuf> {
 fn present() -> Result<(PathBuf, PathBuf), String> {
     let terraform = on_path("terraform").ok_or("terraform is not installed")?;
     let named = env::var_os("TERRAFORM_MIRROR").map(PathBuf::from);
-    let mirrors = named.into_iter().chain(MIRRORS.map(PathBuf::from));
-    let mirror = mirrors.into_iter().find(|mirror| mirror.join(PROVIDER).is_dir());
+    let around = AROUND_MIRRORS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let mut mirrors = named.into_iter().chain(around.map(|entry| entry.path()));
+    let mirror = mirrors.find(|mirror| mirror.join(PROVIDER).is_dir());
     let mirror = mirror.ok_or("no folder with the provider hashicorp/aws; TERRAFORM_MIRROR may name one")?;
     Ok((terraform, mirror))
 }

@@ -1,7 +1,12 @@
 //! Alibaba Cloud's services as the Backend-Shim sees them, on the emulator: the contracts of the table
 //! and of objects, with 32 callers at once.
 
-use aliyun_emulator::{Emulator, Options};
+use std::time::Duration;
+
+use aliyun_emulator::{
+    Emulator, Options,
+    fault::{Action, Rule, Service},
+};
 use aliyun_wire::{
     AccessKey, digest, oss,
     tablestore::{
@@ -16,11 +21,12 @@ use aliyun_wire::{
 use jointlambda::{
     Workflow,
     backend::{
-        Backend, Invoked,
+        Backend, Created, Invoked, NewRow,
         aliyun::{Endpoints, backend_with},
         conformance::{self, Subject},
     },
     deployment::{Names, from_toml},
+    id::{RowKey, RunId},
 };
 use prost::Message as _;
 
@@ -147,6 +153,34 @@ async fn the_emulator_keeps_the_contracts_of_table_and_objects() {
     let subject = Subject::new(backend(&emulator), "emulator").with_slack(SLACK).without_limit_of_rows();
     conformance::run(conformance::table(), &subject).await.assert_passed();
     conformance::run(conformance::objects(), &subject).await.assert_passed();
+}
+
+/// Whoever makes a run stands still between the entry of the index and the row, until a sweep takes the
+/// entry for a stale one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_takes_long_to_make_is_in_the_run_index() {
+    let emulator = emulator().await;
+    let table = backend(&emulator).table;
+    let key = RowKey::run(&RunId::derive("two_steps", "slow"));
+    emulator
+        .fault(Rule {
+            operation: Some("UpdateRow".to_owned()),
+            times: Some(1),
+            ..Rule::new(Service::Tablestore, Action::Delay { ms: 1_500 })
+        })
+        .expect("one more fault can be");
+    let row = NewRow {
+        body: "run".into(),
+        check_at: Some(table.now() - 300_000),
+        expires_at: table.now() + 86_400_000,
+    };
+    let sweep = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        table.due(table.now(), 10).await
+    };
+    let (made, due) = tokio::join!(table.create(&key, row), sweep);
+    assert_eq!((made, due), (Ok(Created::New), Ok(Vec::new())));
+    assert_eq!(table.due(table.now(), 10).await, Ok(vec![key]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,8 +51,13 @@ const READS_AT_ONCE: usize = 16;
 const READ_ROUNDS: u32 = 8;
 /// The parts of the index.
 const SHARDS: &[u8; 16] = b"0123456789abcdef";
+/// The column of an entry that differs each time it is made.
+const VERSION: &str = "version";
 /// Rows of one request of a range.
 const RANGE: i32 = 1_000;
+/// How long an entry of the index stays that the row does not bear out, in milliseconds: more than
+/// clocks differ.
+const STALE_FOR: u64 = 60_000;
 /// Ranges that one page of runs reads at most.
 const MAX_RANGES: usize = 32;
 
@@ -102,12 +107,12 @@ impl Table {
         }
     }
 
-    /// Makes an entry of the run index.
+    /// Makes an entry of the run index, or makes it anew.
     async fn enter(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
         let request = PutRowRequest {
             table_name: self.index.clone(),
             row: plain_buffer::encode(&[Wire {
-                cells: vec![Cell::put("at", Value::Integer(signed(now())))],
+                cells: vec![Cell::put(VERSION, Value::Integer(fastrand::i64(..)))],
                 ..Wire::of_key(entry(key, check_at))
             }]),
             condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
@@ -117,16 +122,26 @@ impl Table {
         self.ask::<_, PutRowResponse>("PutRow", &request, 0).await.map(drop).map_err(StoreError::from)
     }
 
-    /// Removes an entry of the run index.
-    async fn leave(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+    /// A row has come to be in the index. If that took until its time had come, a look may have taken
+    /// its entry for a stale one.
+    async fn enter_late(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+        if now() >= check_at { self.enter(key, check_at).await } else { Ok(()) }
+    }
+
+    /// Removes an entry of the run index, unless it was made anew since it had this version.
+    async fn leave(&self, key: &RowKey, check_at: Timestamp, version: Option<i64>) -> Result<(), StoreError> {
+        let test = version.map(|version| Test::Is(VERSION.to_owned(), version).encode());
         let request = DeleteRowRequest {
             table_name: self.index.clone(),
             primary_key: plain_buffer::encode(&[Wire { delete: true, ..Wire::of_key(entry(key, check_at)) }]),
-            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
+            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: test },
             return_content: None,
             transaction_id: None,
         };
-        self.ask::<_, DeleteRowResponse>("DeleteRow", &request, 0).await.map(drop).map_err(StoreError::from)
+        match self.ask::<_, DeleteRowResponse>("DeleteRow", &request, 0).await {
+            Ok(_) | Err(Refused::Condition) => Ok(()),
+            Err(Refused::Error(error)) => Err(error),
+        }
     }
 
     async fn read(&self, keys: Vec<&RowKey>) -> Result<Vec<(String, Row)>, StoreError> {
@@ -204,7 +219,7 @@ impl Table {
         shard: u8,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(Timestamp, RowKey)>, StoreError> {
+    ) -> Result<Vec<(Timestamp, RowKey, Option<i64>)>, StoreError> {
         let shard = || ("shard".to_owned(), Value::string(char::from(shard).to_string()));
         let from = vec![shard(), ("check_at".to_owned(), Value::InfMin), ("key".to_owned(), Value::InfMin)];
         let until = Value::Integer(signed(until));
@@ -212,11 +227,16 @@ impl Table {
         let (mut found, mut from) = (Vec::new(), Some(from));
         while let Some(start) = from.take().filter(|_| found.len() < limit) {
             let most = RANGE.min(i32::try_from(limit - found.len()).unwrap_or(RANGE));
-            let (rows, next) = self.range((&self.index, "at"), start, to.clone(), most).await?;
+            let (rows, next) = self.range((&self.index, VERSION), start, to.clone(), most).await?;
             for row in rows {
                 match row.key.as_slice() {
                     [_, (_, Value::Integer(at)), (_, Value::String(key))] => {
-                        found.push((u64::try_from(*at).unwrap_or(0), RowKey::from_stored(key.as_str())));
+                        let version = match row.get(VERSION) {
+                            Some(Value::Integer(version)) => Some(*version),
+                            _ => None,
+                        };
+                        let check_at = u64::try_from(*at).unwrap_or(0);
+                        found.push((check_at, RowKey::from_stored(key.as_str()), version));
                     }
                     _ => {
                         return Err(StoreError::Corrupt(
@@ -248,6 +268,9 @@ impl backend::Table for Table {
             cells.push(Cell::put("check_at", Value::Integer(signed(check_at))));
         }
         if self.update(key, cells, Test::Missing("body".to_owned())).await?.is_some() {
+            if let Some(check_at) = row.check_at {
+                self.enter_late(key, check_at).await?;
+            }
             return Ok(Created::New);
         }
         match self.get(key).await? {
@@ -321,15 +344,15 @@ impl backend::Table for Table {
         let shards = SHARDS.iter().map(|&shard| self.entries(shard, until, limit));
         let mut entries: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
         entries.sort_unstable();
-        let keys: Vec<RowKey> = entries.iter().map(|(_, key)| key.clone()).collect();
+        let keys: Vec<RowKey> = entries.iter().map(|(_, key, _)| key.clone()).collect();
         let rows = self.get_many(&keys).await?;
         let mut due = Vec::new();
-        for ((check_at, key), row) in entries.into_iter().zip(rows) {
+        for ((check_at, key, version), row) in entries.into_iter().zip(rows) {
             if row.and_then(|row| row.check_at) == Some(check_at) {
                 due.push(key);
-            } else if check_at < now() {
+            } else if check_at + STALE_FOR < now() {
                 // The row has ended, or moved, or was never made.
-                self.leave(&key, check_at).await?;
+                self.leave(&key, check_at, version).await?;
             }
         }
         due.truncate(limit);
@@ -345,7 +368,8 @@ impl backend::Table for Table {
         let cells = vec![Cell::put("check_at", Value::Integer(signed(check_at)))];
         let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
         if self.update(key, cells, test).await?.is_some() {
-            self.leave(key, before).await?;
+            self.enter_late(key, check_at).await?;
+            self.leave(key, before, None).await?;
         }
         Ok(())
     }

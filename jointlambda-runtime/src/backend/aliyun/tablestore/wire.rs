@@ -30,6 +30,8 @@ const NOTHING: &[u8] = b"jointlambda: no column holds this";
 pub(super) enum Test {
     /// It does not have a column.
     Missing(String),
+    /// A number is not there, or is this one.
+    Is(String, i64),
     /// A number is not there, or below a bound.
     Below(String, i64),
     All(Vec<Test>),
@@ -60,6 +62,7 @@ impl Test {
         };
         match self {
             Test::Missing(column) => single(column, Comparator::Equal, Value::binary(NOTHING)),
+            Test::Is(column, number) => single(column, Comparator::Equal, Value::Integer(*number)),
             Test::Below(column, bound) => single(column, Comparator::LessThan, Value::Integer(*bound)),
             Test::All(tests) if tests.len() == 1 => tests[0].filter(),
             Test::All(tests) => composite(LogicalOperator::And, tests.iter().map(Test::filter).collect()),
