@@ -130,7 +130,14 @@ impl Account {
 
     /// The bucket.
     pub fn create_bucket(&self) {
-        self.ask("s3", "PUT", &format!("/{BUCKET}"), "");
+        // The first region is the one that is not named.
+        let place = match &*self.region {
+            REGION => String::new(),
+            region => format!(
+                "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+            ),
+        };
+        self.ask("s3", "PUT", &format!("/{BUCKET}"), &place);
     }
 
     /// All functions of `W` and its sweeper, each running `program`.

@@ -132,7 +132,7 @@ pub async fn run(clouds: &TwoClouds, load: &Load) -> Figures {
 /// One run; how many of its calls are decided.
 async fn finish(client: &Client<Pair>, errand: Errand) -> u64 {
     let key = errand.run.clone();
-    let read = (0..BRANCHES).map(|part| errand.bytes as u64 + u64::from(part)).sum();
+    let read = errand.bytes as u64 * u64::from(BRANCHES);
     let run = client.start(&key, errand).await.expect("it starts");
     let result = tokio::time::timeout(PATIENCE, client.result(&run)).await;
     let result = result.unwrap_or_else(|_| panic!("{key} does not end"));
