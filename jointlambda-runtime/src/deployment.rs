@@ -2,7 +2,7 @@
 //! and objects. Clients read it in `jointlambda.toml`; functions are told in their environment. It
 //! holds no secrets: credentials come from each provider's own environment.
 
-use std::{collections::BTreeMap, env, sync::Arc};
+use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -168,12 +168,17 @@ pub fn workflow_name(definition: &Definition) -> String {
 }
 
 /// Gives a program the `main` that a platform runs: `jointlambda::serve!(VideoAnalytics, aws);`, in
-/// `src/bin/<name>-aws.rs`. One program is all functions of the workflow on that platform.
+/// `src/bin/<name>-aws.rs`; with `aliyun`, in `src/bin/<name>-aliyun.rs`. One program is all functions of the workflow on that platform.
 #[macro_export]
 macro_rules! serve {
     ($workflow:ty, aws $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             $crate::backend::aws::serve::main::<$workflow>()
+        }
+    };
+    ($workflow:ty, aliyun $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::backend::aliyun::serve::main::<$workflow>()
         }
     };
 }
@@ -308,6 +313,13 @@ pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec
     clouds.iter().map(backend).collect()
 }
 
+/// After how long a platform ends an execution of `function`, as it is deployed: whole seconds.
+pub(crate) fn timeout(definition: &Definition, function: &str) -> Duration {
+    let mut functions = definition.functions.iter();
+    let found = functions.find(|def| def.name == function);
+    Duration::from_secs(found.map_or(SWEEPER_TIMEOUT_S, |def| def.delivery_ms().div_ceil(1_000)))
+}
+
 /// What there is to deploy of `W` on the clouds of a provider, as one JSON object: for
 /// `cargo jointlambda`.
 ///
@@ -322,7 +334,7 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
             "function": function.name,
             "name": names.of(function.name),
             "memory_mb": function.memory_mb,
-            "timeout_s": function.delivery_ms().div_ceil(1_000),
+            "timeout_s": timeout(definition, function.name).as_secs(),
             "gpu_gb": function.gpu_gb,
             "cpu_milli": function.cpu_milli,
             "clouds": clouds,
@@ -338,7 +350,7 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
         "sweeper": {
             "name": names.of(SWEEPER),
             "memory_mb": SWEEPER_MEMORY_MB,
-            "timeout_s": SWEEPER_TIMEOUT_S,
+            "timeout_s": timeout(definition, SWEEPER).as_secs(),
         },
         "options": { "retention_s": options.retention.as_secs(), "deadline_s": options.deadline.as_secs() },
         "runtime_version": env!("CARGO_PKG_VERSION"),

@@ -12,6 +12,8 @@ mod codec;
 mod commit;
 pub mod definition;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
+mod deployed;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 pub mod deployment;
 mod dispatch;
 #[cfg(feature = "local")]

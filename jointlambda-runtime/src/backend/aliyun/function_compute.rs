@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::client::{Client, NoAnswer, Request, host, now};
 use crate::{
     backend::{self, Invoked},
+    deployed::to_text,
     deployment::Names,
     provider::Provider,
 };
@@ -38,10 +39,10 @@ impl Functions {
     }
 
     /// A signed request to invoke `name`.
-    fn request(&self, name: &str, kind: &str, envelope: &[u8]) -> Request {
+    fn request(&self, name: &str, kind: &str, event: String) -> Request {
         let endpoint = &self.client.endpoints.function_compute;
         let path = format!("/{VERSION}/functions/{name}/invocations");
-        let sha256 = digest::sha256_hex(envelope);
+        let sha256 = digest::sha256_hex(event.as_bytes());
         let mut headers = vec![
             ("host", host(endpoint).to_owned()),
             ("accept", "application/json".to_owned()),
@@ -53,16 +54,17 @@ impl Functions {
             ("x-acs-version", VERSION.to_owned()),
             ("x-fc-invocation-type", kind.to_owned()),
         ];
-        if let Some(token) = &self.client.key.token {
-            headers.push(("x-acs-accesskey-id", self.client.key.id.clone()));
+        let key = self.client.key.get();
+        if let Some(token) = &key.token {
+            headers.push(("x-acs-accesskey-id", key.id.clone()));
             headers.push(("x-acs-security-token", token.clone()));
         }
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let request =
             acs3::Request { method: "POST", path: &path, query: &[], headers: &signed, body_sha256: &sha256 };
-        let authorization = request.authorize(&self.client.key);
+        let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
-        Request::post(format!("{endpoint}{path}"), headers, envelope.to_vec())
+        Request::post(format!("{endpoint}{path}"), headers, event.into_bytes())
     }
 }
 
@@ -76,7 +78,7 @@ impl backend::Functions for Functions {
             ));
         }
         let name = self.names.of(function);
-        let answer = match self.client.send(self.request(&name, "Async", &envelope)).await {
+        let answer = match self.client.send(self.request(&name, "Async", to_text(&envelope))).await {
             Ok(answer) => answer,
             Err(NoAnswer::Unreachable(why)) => return Invoked::Unavailable(why),
             Err(NoAnswer::Lost(why)) => return Invoked::Unknown(why),
@@ -106,7 +108,7 @@ impl backend::Functions for Functions {
 
     async fn warm(&self) {
         // A request that the service refuses, unread: the connection is there then.
-        let mut request = self.request("-", "Async", b"");
+        let mut request = self.request("-", "Async", String::new());
         request.headers.retain(|(name, _)| *name != "authorization");
         let _ = self.client.send(request).await;
     }
