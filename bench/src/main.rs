@@ -4,6 +4,7 @@ mod budget;
 mod central;
 mod cost;
 mod orchestrator;
+mod shapes;
 mod wide;
 mod workflows;
 
