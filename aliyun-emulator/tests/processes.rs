@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aliyun_emulator::{Emulator, Options};
+use aliyun_emulator::{Emulator, Options, fault::Service};
 use aliyun_wire::{AccessKey, acs3, digest, time};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
@@ -92,4 +92,23 @@ async fn functions_end_with_the_emulator() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(!pids.into_iter().any(runs), "a function outlives the emulator");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_counted_until_they_are_forgotten() {
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    let address = emulator.function_compute().to_string();
+    let asked = tokio::task::spawn_blocking(move || {
+        let path = "/2023-03-30/functions/nobody/invocations";
+        [
+            send(&address, "InvokeFunction", path, "Sync", b"").0,
+            send(&address, "InvokeFunction", path, "Async", b"").0,
+        ]
+    });
+    assert_eq!(asked.await.unwrap(), [404, 404]);
+    let requests = emulator.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[&Service::FunctionCompute]["InvokeFunction"], 2);
+    emulator.forget_requests();
+    assert!(emulator.requests().is_empty());
 }

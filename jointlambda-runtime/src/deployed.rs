@@ -1,7 +1,7 @@
 //! One function of a deployed workflow, or its sweeper, whatever platform runs it: what it does with an
 //! event. `backend/aws/serve.rs` and `backend/aliyun/serve.rs` speak with the platforms.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(crate) fn from_text(event: &[u8]) -> Option<Bytes> {
 /// A function as a program serves it.
 pub(crate) struct Function {
     runtime: Runtime,
+    /// What receives events: the runtime, unless a platform is under test.
+    receiver: Arc<dyn Handler>,
     names: Names,
     /// What it is called in the workflow, or [`SWEEPER`].
     name: String,
@@ -89,8 +91,10 @@ pub(crate) struct Done {
 }
 
 impl Function {
-    /// The function that the environment names.
-    pub(crate) fn of_environment<W: Workflow>() -> Result<Self, SettingsError> {
+    /// The function that the environment names; `receive` makes of the runtime what receives its events.
+    pub(crate) fn of_environment<W: Workflow>(
+        receive: impl FnOnce(Runtime) -> Arc<dyn Handler>,
+    ) -> Result<Self, SettingsError> {
         let definition = W::definition();
         let name = std::env::var(deployment::FUNCTION)
             .map_err(|_| SettingsError::NotDeployed(deployment::FUNCTION))?;
@@ -100,7 +104,8 @@ impl Function {
         let (here, clouds) = deployment::from_environment(definition)?;
         let backends = deployment::backends(definition, &clouds)?;
         let runtime = Runtime::new::<W>(backends, Options::default()).on(here);
-        Ok(Function { runtime, names: Names::of_definition(definition), name })
+        let receiver = receive(runtime.clone());
+        Ok(Function { runtime, receiver, names: Names::of_definition(definition), name })
     }
 
     /// Handles an event in the time that the platform gives it: if it does not say, that for which the
@@ -117,12 +122,12 @@ impl Function {
         let time = time.unwrap_or_else(|| deployment::timeout(self.runtime.definition, &self.name));
         // No platform says which delivery it is.
         let delivery = Delivery { attempt: 1, remaining: time.saturating_sub(MARGIN) };
-        match self.runtime.handle(&self.name, envelope.clone(), delivery).await {
+        match self.receiver.handle(&self.name, envelope.clone(), delivery).await {
             Ok(()) => Ok(Done::default()),
             // Another delivery cannot help, so it need not be waited for.
             Err(fault) if !fault.is_transient() => {
                 tracing::error!(function = self.name, %fault, "given up");
-                self.runtime.abandon(&self.name, envelope, 1, chain(&fault)).await?;
+                self.receiver.abandon(&self.name, envelope, 1, chain(&fault)).await?;
                 Ok(Done::default())
             }
             Err(fault) => {
@@ -148,7 +153,7 @@ impl Function {
         let cause = response.and_then(said).unwrap_or_else(|| {
             format!("{} gave up: {}", self.runtime.here().provider.function_service(), context.condition)
         });
-        self.runtime.abandon(function, envelope, context.attempts.unwrap_or(1), cause).await?;
+        self.receiver.abandon(function, envelope, context.attempts.unwrap_or(1), cause).await?;
         Ok(Done::default())
     }
 

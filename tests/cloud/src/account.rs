@@ -25,11 +25,12 @@ use jointlambda::{
         Backend,
         aws::{self, backend_with},
     },
-    deployment::{Names, SWEEPER, from_toml},
+    deployment::{CloudSettings, Names, SWEEPER, from_toml},
+    provider::Provider,
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// Where everything is.
+/// Where everything is, unless a test says otherwise.
 const REGION: &str = "us-east-1";
 /// The stand-in's account.
 const ACCOUNT: &str = "000000000000";
@@ -41,33 +42,57 @@ const READY: Duration = Duration::from_secs(60);
 /// An account, by the address of its services.
 pub struct Account {
     url: String,
+    region: String,
 }
 
 impl Account {
     /// The account at `url`.
     pub fn at(url: &str) -> Self {
-        Account { url: url.to_owned() }
+        Account::in_region(url, REGION)
     }
 
-    /// The backend of a workflow's cloud `AWS`, with rows in `table`.
+    /// The same in another region.
+    pub fn in_region(url: &str, region: &str) -> Self {
+        Account { url: url.to_owned(), region: region.to_owned() }
+    }
+
+    /// The backend of a workflow that is on this cloud alone, with rows in `table`.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
-        let url = &self.url;
-        let text =
-            format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
+        let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aws), self.section(table));
         let settings = from_toml(&text, W::definition()).expect("they are right");
+        self.backend_of(&settings[0], Names::of_definition(W::definition()))
+    }
+
+    /// The backend of a cloud of this account.
+    pub fn backend_of(&self, settings: &CloudSettings, names: Names) -> Backend {
         let credentials = aws::Credentials {
             access_key_id: "test".to_owned(),
             secret_access_key: "test".to_owned(),
             session_token: None,
         };
-        backend_with(&settings[0], Names::of_definition(W::definition()), credentials)
+        backend_with(settings, names, credentials)
+    }
+
+    /// What settings say of this cloud, below its name.
+    pub fn section(&self, table: &str) -> String {
+        format!("table = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{}\"\n", self.url)
+    }
+
+    /// What a program needs in its environment to reach this cloud.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("AWS_ENDPOINT_URL", &*self.url),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
 
     /// A table as `cargo jointlambda build` deploys it.
     pub async fn create_table(&self, name: &str) {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.region.clone()))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&self.url)
             .http_client(aws::http_client())
@@ -105,7 +130,14 @@ impl Account {
 
     /// The bucket.
     pub fn create_bucket(&self) {
-        self.ask("s3", "PUT", &format!("/{BUCKET}"), "");
+        // The first region is the one that is not named.
+        let place = match &*self.region {
+            REGION => String::new(),
+            region => format!(
+                "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+            ),
+        };
+        self.ask("s3", "PUT", &format!("/{BUCKET}"), &place);
     }
 
     /// All functions of `W` and its sweeper, each running `program`.
@@ -127,13 +159,13 @@ impl Account {
             "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
         );
         self.ask("iam", "POST", "/", &role);
-        let (definition, lambda) = (W::definition(), self.lambda());
-        let names = Names::of_definition(definition);
+        let (region, lambda) = (&self.region, self.lambda());
+        let names = Names::of_definition(W::definition());
         let code = FunctionCode::builder().zip_file(Blob::new(archive(program))).build();
-        for function in [SWEEPER].into_iter().chain(definition.functions.iter().map(|one| one.name)) {
+        for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aws)) {
             let mut environment = Environment::builder()
                 .variables("JOINTLAMBDA_FUNCTION", function)
-                .variables("JOINTLAMBDA_CLOUD", definition.clouds[0].name)
+                .variables("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aws))
                 .variables("JOINTLAMBDA_TABLE", table)
                 .variables("JOINTLAMBDA_BUCKET", BUCKET);
             for (name, value) in extra {
@@ -154,7 +186,7 @@ impl Account {
             let active = lambda.wait_until_function_active_v2().function_name(&name);
             active.wait(READY).await.expect("it becomes active");
             if function != SWEEPER {
-                let sweeper = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", names.of(SWEEPER));
+                let sweeper = format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", names.of(SWEEPER));
                 let failures = OnFailure::builder().destination(sweeper).build();
                 let to_sweeper = DestinationConfig::builder().on_failure(failures).build();
                 let wired = lambda
@@ -168,7 +200,18 @@ impl Account {
     }
 
     /// Calls the sweeper as its schedule does; what it answers.
+    ///
+    /// # Panics
+    /// When it fails.
     pub async fn sweep<W: Workflow>(&self) -> String {
+        self.try_sweep::<W>().await.expect("it sweeps")
+    }
+
+    /// The same of a sweeper that may be killed meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
@@ -177,16 +220,16 @@ impl Account {
             .function_name(name)
             .invocation_type(InvocationType::RequestResponse)
             .payload(Blob::new(clock.as_slice()));
-        let answer = called.send().await.expect("the sweeper can be called");
-        assert_eq!(answer.function_error(), None, "{answer:?}");
+        let answer = called.send().await.map_err(|error| format!("{error:?}"))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        String::from_utf8_lossy(&payload).into_owned()
+        let said = String::from_utf8_lossy(&payload).into_owned();
+        if answer.function_error.is_some() { Err(said) } else { Ok(said) }
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.region.clone()))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&self.url)
             .http_client(aws::http_client())
@@ -198,7 +241,7 @@ impl Account {
     fn ask(&self, service: &str, method: &str, path: &str, body: &str) {
         let address = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).expect("the stand-in listens");
-        let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
+        let scope = format!("test/20260101/{}/{service}/aws4_request", self.region);
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\
@@ -212,9 +255,23 @@ impl Account {
     }
 }
 
-/// What Lambda is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
+/// What the workflow calls its cloud on a provider.
+pub(crate) fn cloud_of<W: Workflow>(provider: Provider) -> &'static str {
+    let cloud = W::definition().clouds.iter().find(|def| def.cloud.provider == provider);
+    cloud.expect("the workflow has one there").name
+}
+
+/// The functions of a workflow that may run on a provider.
+pub(crate) fn functions_on<W: Workflow>(provider: Provider) -> impl Iterator<Item = &'static str> {
+    let definition = W::definition();
+    let is_there = move |cloud| definition.clouds[usize::from(cloud)].cloud.provider == provider;
+    let there = definition.functions.iter().filter(move |one| one.placements().any(is_there));
+    there.map(|function| function.name)
+}
+
+/// What a function service is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
 /// program, which is large when it is built for tests.
-fn archive(program: &Path) -> Vec<u8> {
+pub(crate) fn archive(program: &Path) -> Vec<u8> {
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));

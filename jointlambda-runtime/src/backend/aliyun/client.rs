@@ -24,7 +24,7 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// How long a request for an object may take, with one of some 100 MB.
 pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// How long a connection is kept that is not in use: less than the services keep it.
-const IDLE: Duration = Duration::from_secs(15);
+pub(super) const IDLE: Duration = Duration::from_secs(15);
 
 /// Where the services are.
 #[derive(Clone, Debug)]

@@ -1,13 +1,16 @@
 //! Functions on Function Compute 3.0, invoked asynchronously.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use aliyun_wire::{acs3, digest, time};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::client::{Client, NoAnswer, Request, host, now};
+use super::client::{Client, IDLE, NoAnswer, Request, host, now};
 use crate::{
     backend::{self, Invoked},
     deployed::to_text,
@@ -21,6 +24,8 @@ const VERSION: &str = "2023-03-30";
 pub(super) struct Functions {
     client: Arc<Client>,
     names: Names,
+    /// When a connection was last in use.
+    used: Mutex<Option<Instant>>,
 }
 
 /// What an error says.
@@ -35,7 +40,13 @@ struct Said {
 
 impl Functions {
     pub(super) fn new(client: Arc<Client>, names: Names) -> Self {
-        Functions { client, names }
+        Functions { client, names, used: Mutex::default() }
+    }
+
+    /// A connection is in use; says whether one was in use just now.
+    fn note(&self) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.replace(Instant::now()).is_some_and(|at| at.elapsed() < IDLE)
     }
 
     /// A signed request to invoke `name`.
@@ -86,7 +97,10 @@ impl backend::Functions for Functions {
         let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
         let (code, message) = (said.code.as_str(), said.message);
         match answer.status.as_u16() {
-            202 => Invoked::Accepted,
+            202 => {
+                self.note();
+                Invoked::Accepted
+            }
             // The same task was accepted before.
             409 => Invoked::Accepted,
             429 => Invoked::Throttled,
@@ -107,9 +121,16 @@ impl backend::Functions for Functions {
     }
 
     async fn warm(&self) {
+        if self.note() {
+            return;
+        }
         // A request that the service refuses, unread: the connection is there then.
         let mut request = self.request("-", "Async", String::new());
         request.headers.retain(|(name, _)| *name != "authorization");
-        let _ = self.client.send(request).await;
+        // A user function that has returned waits for no connection: the cloud may be down.
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let _ = client.send(request).await;
+        });
     }
 }

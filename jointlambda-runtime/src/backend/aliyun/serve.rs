@@ -22,10 +22,12 @@ use tokio::net::TcpListener;
 
 use super::client;
 use crate::{
+    backend::Handler,
     deployed::{Done, Function, Unhandled},
     deployment::{self, DESCRIBE},
     machine::Workflow,
     provider::Provider,
+    runtime::Runtime,
 };
 
 /// Where the platform's port is written, in the order in which they count.
@@ -38,11 +40,16 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The program's `main`. With the argument `--describe` it prints what there is to deploy.
 pub fn main<W: Workflow>() -> ExitCode {
+    main_with::<W>(|runtime| Arc::new(runtime))
+}
+
+/// The same with another receiver of the functions' events: so is tried what the platform does with them.
+pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>) -> ExitCode {
     if env::args().nth(1).as_deref() == Some(DESCRIBE) {
         println!("{}", deployment::describe::<W>(Provider::Aliyun));
         return ExitCode::SUCCESS;
     }
-    let function = match Function::of_environment::<W>() {
+    let function = match Function::of_environment::<W>(receive) {
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(2);

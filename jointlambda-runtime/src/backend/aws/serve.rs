@@ -3,6 +3,7 @@
 
 use std::{
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -10,19 +11,26 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
 use crate::{
+    backend::Handler,
     deployed::{Function, Unhandled},
     deployment::{self, DESCRIBE},
     machine::Workflow,
     provider::Provider,
+    runtime::Runtime,
 };
 
 /// The program's `main`. With the argument `--describe` it prints what there is to deploy.
 pub fn main<W: Workflow>() -> ExitCode {
+    main_with::<W>(|runtime| Arc::new(runtime))
+}
+
+/// The same with another receiver of the functions' events: so is tried what the platform does with them.
+pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>) -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(DESCRIBE) {
         println!("{}", deployment::describe::<W>(Provider::Aws));
         return ExitCode::SUCCESS;
     }
-    match Function::of_environment::<W>() {
+    match Function::of_environment::<W>(receive) {
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)

@@ -1,15 +1,11 @@
 //! What happens to runs whose functions are processes: requests are counted, invocations doubled,
 //! processes killed.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use jointlambda::{Client, Options, Workflow};
 use jointlambda_cloud_tests::{
-    Account, Standin,
+    Account, Standin, processes,
     proxy::Proxy,
     steps::{Job, Steps},
 };
@@ -49,30 +45,11 @@ impl Deployed {
 
     /// Kills a function of the run as soon as one runs that takes its time.
     async fn kill_one(&self) {
-        let is_step = |pid: &u32| {
-            let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
-            has(&read("cmdline"), PROGRAM)
-                && has(&read("environ"), "JOINTLAMBDA_FUNCTION=step\0")
-                && has(&read("environ"), &self.standin.url)
-        };
-        let find = || {
-            let pids = fs::read_dir("/proc").expect("this is Linux").flatten();
-            let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-            pids.find(is_step)
-        };
-        let began = Instant::now();
-        let found = loop {
-            match find() {
-                Some(found) => break found,
-                None => assert!(began.elapsed() < PATIENCE, "no step runs"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let marks = ["JOINTLAMBDA_FUNCTION=step\0", &self.standin.url];
+        let found = processes::wait_for(Path::new(PROGRAM), &marks, PATIENCE).await;
         // It has begun to handle its event by then, and takes its time.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let killed = std::process::Command::new("kill").args(["-9", &found.to_string()]).status();
-        assert!(killed.is_ok_and(|status| status.success()), "it can be killed");
+        assert!(processes::kill(found), "it can be killed");
     }
 }
 
