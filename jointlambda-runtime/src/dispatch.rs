@@ -21,6 +21,7 @@ use crate::{
     join::Full,
     retry,
     runtime::Runtime,
+    timing,
     walk::Lost,
 };
 
@@ -411,7 +412,10 @@ impl Runtime {
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
                 }
-                let invoked = cloud.functions.invoke(one.function.name, wire.clone()).await;
+                let (sends, function) = (one.envelope.event, one.function.name);
+                timing::point!("invoking", sends = sends, function = function);
+                let invoked = cloud.functions.invoke(function, wire.clone()).await;
+                timing::point!("invoked", sends = sends, function = function);
                 match invoked {
                     Invoked::Unavailable(_) | Invoked::Unknown(_) => self.health.failed(index),
                     _ => self.health.answered(index),
