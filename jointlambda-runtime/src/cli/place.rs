@@ -95,7 +95,7 @@ pub(super) mod deployed {
     /// Which clouds.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
     pub(in crate::cli) enum Target {
-        /// AWS, where all of the workflow is
+        /// AWS, where all clouds of the workflow are
         Aws,
         /// All clouds of the workflow, whosever they are
         Clouds,
@@ -106,12 +106,6 @@ pub(super) mod deployed {
         pub(in crate::cli) fn client<W: Workflow>(&self) -> Result<Option<Client<W>>, Trouble> {
             let Some(target) = self.target else { return Ok(None) };
             let definition = W::definition();
-            let other = definition.clouds.iter().find(|def| def.cloud.provider != Provider::Aws);
-            if let (Target::Aws, Some(other)) = (target, other) {
-                let name = other.cloud.provider.name();
-                return Err(Trouble::new(format!("the cloud `{}` of the workflow is on {name}", other.name))
-                    .hint("use `--target clouds`"));
-            }
             let path = self.settings.clone().or_else(|| env::var_os(SETTINGS).map(PathBuf::from));
             let path = path.unwrap_or_else(|| FILE.into());
             let text = fs::read_to_string(&path).map_err(|error| {
@@ -119,6 +113,17 @@ pub(super) mod deployed {
                     .hint("`cargo jointlambda build` writes it; give it as `--settings`")
             })?;
             let clouds = deployment::from_toml(&text, definition).map_err(|error| Trouble::of(&error))?;
+            let mut defs = definition.clouds.iter().zip(&clouds);
+            let other = defs.find(|(_, settings)| settings.provider != Provider::Aws);
+            if let (Target::Aws, Some((def, settings))) = (target, other) {
+                let name = settings.provider.name();
+                return Err(Trouble::new(format!("the cloud `{}` of the workflow is on {name}", def.name))
+                    .hint(format!(
+                        "use `--target clouds`; or deploy it all on AWS: `same_as` in `[clouds.{}]` of {}",
+                        def.name,
+                        path.display()
+                    )));
+            }
             let backends = deployment::backends(definition, &clouds).map_err(|error| Trouble::of(&error))?;
             Ok(Some(Client::new(backends, Options::default())))
         }
