@@ -140,14 +140,13 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let mut values = Vec::new();
         stored_values(continuation, &mut values);
-        stream::iter(values)
-            .map(|value| async move {
-                *value = Value::Inline(self.fetch(&actor.run, value).await?);
-                Ok::<_, Fault>(())
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
+        // All futures are made first: with their closure held across a wait, this could not be spawned.
+        let brought = values.into_iter().map(|value| async move {
+            *value = Value::Inline(self.fetch(&actor.run, value).await?);
+            Ok::<_, Fault>(())
+        });
+        let brought: Vec<_> = brought.collect();
+        stream::iter(brought).buffer_unordered(CONCURRENCY).try_collect().await
     }
 }
 
