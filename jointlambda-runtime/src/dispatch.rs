@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
+use tokio::time::Instant;
 
 use crate::{
     backend::{Invoked, Timestamp},
@@ -411,9 +412,12 @@ impl Runtime {
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
                 }
+                let asked = Instant::now();
                 let invoked = cloud.functions.invoke(one.function.name, wire.clone()).await;
                 match invoked {
-                    Invoked::Unavailable(_) | Invoked::Unknown(_) => self.health.failed(index),
+                    Invoked::Unavailable(_) | Invoked::Unknown(_) => {
+                        self.health.failed(index, asked.elapsed());
+                    }
                     _ => self.health.answered(index),
                 }
                 match invoked {
