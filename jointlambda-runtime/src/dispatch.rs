@@ -22,6 +22,7 @@ use crate::{
     join::Full,
     retry,
     runtime::Runtime,
+    timing,
     walk::Lost,
 };
 
@@ -412,8 +413,11 @@ impl Runtime {
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
                 }
+                let (sends, function) = (one.envelope.event, one.function.name);
+                timing::point!("invoking", sends = sends, function = function);
                 let asked = Instant::now();
-                let invoked = cloud.functions.invoke(one.function.name, wire.clone()).await;
+                let invoked = cloud.functions.invoke(function, wire.clone()).await;
+                timing::point!("invoked", sends = sends, function = function);
                 match invoked {
                     Invoked::Unavailable(_) | Invoked::Unknown(_) => {
                         self.health.failed(index, asked.elapsed());

@@ -35,6 +35,7 @@ pub mod runtime;
 mod sketch;
 mod survey;
 mod sweep;
+pub mod timing;
 mod walk;
 
 #[doc(hidden)]
