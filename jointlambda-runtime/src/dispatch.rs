@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
+use tokio::time::Instant;
 
 use crate::{
     backend::{Invoked, Timestamp},
@@ -413,10 +414,13 @@ impl Runtime {
                 }
                 let (sends, function) = (one.envelope.event, one.function.name);
                 timing::point!("invoking", sends = sends, function = function);
+                let asked = Instant::now();
                 let invoked = cloud.functions.invoke(function, wire.clone()).await;
                 timing::point!("invoked", sends = sends, function = function);
                 match invoked {
-                    Invoked::Unavailable(_) | Invoked::Unknown(_) => self.health.failed(index),
+                    Invoked::Unavailable(_) | Invoked::Unknown(_) => {
+                        self.health.failed(index, asked.elapsed());
+                    }
                     _ => self.health.answered(index),
                 }
                 match invoked {

@@ -32,7 +32,12 @@ pub enum Down {
     Answers,
     /// Connections are cut, and others refused. What was accepted before runs.
     Refuses,
+    /// Function Compute says nothing until nobody waits any more, and then takes what it was sent.
+    Stalls,
 }
+
+/// How long it says nothing: longer than whoever asks waits.
+const STALL: Duration = Duration::from_secs(7);
 
 /// When runs start, and when functions are down.
 #[derive(Clone, Debug)]
@@ -86,11 +91,8 @@ pub async fn run(clouds: &TwoClouds, plan: &Plan) -> Figures {
         tokio::time::sleep(plan.down.start).await;
         let length = plan.down.end - plan.down.start;
         match plan.how {
-            Down::Answers => {
-                let answer =
-                    Answer { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() };
-                let rule = Rule::new(Service::FunctionCompute, Action::Error(answer));
-                let rule = Rule { for_ms: Some(length.as_millis() as u64), ..rule };
+            Down::Answers | Down::Stalls => {
+                let rule = Rule { for_ms: Some(length.as_millis() as u64), ..rule(plan.how) };
                 clouds.ali.emulator.fault(rule).expect("one more fault can be");
                 tokio::time::sleep(length).await;
             }
@@ -118,7 +120,20 @@ pub async fn run(clouds: &TwoClouds, plan: &Plan) -> Figures {
     };
     tokio::join!(outage, starts);
     let runs = running.join_all().await;
+    if plan.how == Down::Stalls {
+        // What was sent late comes now, and finds that it was done elsewhere.
+        tokio::time::sleep(STALL).await;
+    }
     figures(clouds, runs, &is_warm)
+}
+
+fn rule(how: Down) -> Rule {
+    if how == Down::Stalls {
+        let ms = STALL.as_millis() as u64;
+        return Rule::new(Service::FunctionCompute, Action::Delay { ms }).operation("InvokeFunction");
+    }
+    let answer = Answer { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() };
+    Rule::new(Service::FunctionCompute, Action::Error(answer))
 }
 
 /// Starts a run, and tells of it when it has ended.

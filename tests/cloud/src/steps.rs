@@ -29,13 +29,13 @@ pub struct Sums {
 }
 
 macro_rules! steps {
-    ($provider:ident, $region:tt) => {
+    ($cloud:ident, $provider:ident, $region:tt) => {
         use jointlambda::prelude::*;
 
         use super::{Job, Sums};
 
         jointlambda::workflow! {
-            const HOME: Cloud = Cloud::$provider($region);
+            const $cloud: Cloud = Cloud::$provider($region);
 
             /// A chain, a map, and a large value.
             #[workflow]
@@ -54,22 +54,22 @@ macro_rules! steps {
                 total(hops, squares, bytes, job.fails).await
             }
 
-            #[function(on = HOME, memory = 256, timeout = "20s")]
+            #[function(on = $cloud, memory = 256, timeout = "20s")]
             async fn step(x: u64, pause_ms: u64) -> u64 {
                 tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
                 x + 1
             }
 
-            #[function(on = HOME, memory = 256, timeout = "20s")]
+            #[function(on = $cloud, memory = 256, timeout = "20s")]
             async fn square(x: u64) -> u64 { x * x }
 
-            #[function(on = HOME, memory = 512, timeout = "20s")]
+            #[function(on = $cloud, memory = 512, timeout = "20s")]
             async fn fill(bytes: usize) -> String { "x".repeat(bytes) }
 
-            #[function(on = HOME, memory = 512, timeout = "20s")]
+            #[function(on = $cloud, memory = 512, timeout = "20s")]
             async fn measure(filled: String) -> usize { filled.len() }
 
-            #[function(on = HOME, memory = 256, timeout = "20s")]
+            #[function(on = $cloud, memory = 256, timeout = "20s")]
             async fn total(hops: u64, squares: Vec<u64>, bytes: usize, fails: bool) -> Sums {
                 assert!(!fails, "as it was told to");
                 Sums { hops, squares: squares.into_iter().sum(), bytes }
@@ -81,13 +81,13 @@ macro_rules! steps {
 pub mod aws {
     //! It on AWS.
 
-    steps!(aws, "us-east-1");
+    steps!(AWS, aws, "us-east-1");
 }
 
 pub mod aliyun {
     //! It on Alibaba Cloud.
 
-    steps!(aliyun, "cn-hongkong");
+    steps!(ALI, aliyun, "cn-hongkong");
 }
 
 pub use aws::Steps;

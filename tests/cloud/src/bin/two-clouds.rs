@@ -5,6 +5,7 @@
 //! cargo build -p jointlambda-cloud-tests --bins
 //! target/debug/two-clouds failover            # Function Compute answers with errors
 //! target/debug/two-clouds failover refuse     # nothing listens there
+//! target/debug/two-clouds failover stall      # it answers when nobody waits any more
 //! target/debug/two-clouds kills 1000
 //! ```
 
@@ -17,7 +18,7 @@ use jointlambda_cloud_tests::{
     two_clouds::TwoClouds,
 };
 
-const USAGE: &str = "give `failover`, `failover refuse`, or `kills` and a number of runs";
+const USAGE: &str = "give `failover`, `failover refuse`, `failover stall`, or `kills` and a number of runs";
 
 enum Ask {
     Failover(Down),
@@ -30,6 +31,7 @@ fn asked() -> Option<Ask> {
     match words[..] {
         ["failover"] => Some(Ask::Failover(Down::Answers)),
         ["failover", "refuse"] => Some(Ask::Failover(Down::Refuses)),
+        ["failover", "stall"] => Some(Ask::Failover(Down::Stalls)),
         ["kills", runs] => runs.parse().ok().map(Ask::Kills),
         _ => None,
     }

@@ -19,22 +19,22 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_steps-aliyun");
 /// How long a run may take, with redeliveries and sweeps.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-struct Deployed {
-    account: AliyunAccount,
+pub(crate) struct Deployed {
+    pub(crate) account: AliyunAccount,
     client: Client<Steps>,
     /// Tells this deployment's processes from others.
     executions: Executions,
 }
 
 impl Deployed {
-    async fn new(delivered_again: bool) -> Self {
+    pub(crate) async fn new(delivered_again: bool) -> Self {
         let (account, executions) = (AliyunAccount::start("cn-hongkong").await, Executions::default());
         account.deploy::<Steps>(Path::new(PROGRAM), &[executions.variable()], delivered_again).await;
         let client = Client::new(vec![account.backend::<Steps>()], Options::default());
         Deployed { account, client, executions }
     }
 
-    async fn run(&self, key: &str, job: Job) {
+    pub(crate) async fn run(&self, key: &str, job: Job) {
         let expected = Steps::plain(job.clone()).await;
         let run = self.client.start(key, job).await.expect("it starts");
         let result = tokio::time::timeout(PATIENCE, self.client.result(&run)).await;
@@ -42,7 +42,7 @@ impl Deployed {
     }
 
     /// Kills a function of the run as soon as one runs that takes its time.
-    async fn kill_one(&self) {
+    pub(crate) async fn kill_one(&self) {
         let (name, value) = self.executions.variable();
         let marks = ["JOINTLAMBDA_FUNCTION=step\0", &format!("{name}={value}\0")];
         let found = processes::wait_for(Path::new(PROGRAM), &marks, PATIENCE).await;
@@ -100,23 +100,6 @@ async fn a_function_that_is_killed_is_delivered_again() {
     let deployed = Deployed::new(true).await;
     let job = Job { hops: 2, pause_ms: 4_000, ..Job::default() };
     tokio::join!(deployed.run("killed", job), deployed.kill_one());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_that_is_killed_and_lost_is_found_by_the_sweeper() {
-    let deployed = Deployed::new(false).await;
-    let killer = async {
-        deployed.kill_one().await;
-        // As the timer does. What is not decided for a minute is taken for lost.
-        loop {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            deployed.account.sweep::<Steps>().await;
-        }
-    };
-    tokio::select! {
-        () = deployed.run("lost", Job { hops: 2, pause_ms: 4_000, ..Job::default() }) => {}
-        () = killer => unreachable!("it sweeps for ever"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,16 +16,16 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_steps");
 /// How long a run may take, with redeliveries and sweeps.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-struct Deployed {
+pub(crate) struct Deployed {
     standin: Standin,
-    account: Account,
+    pub(crate) account: Account,
     /// Between the functions and their services.
     proxy: Proxy,
     client: Client<Steps>,
 }
 
 impl Deployed {
-    async fn new(delivered_again: bool) -> Self {
+    pub(crate) async fn new(delivered_again: bool) -> Self {
         let standin = Standin::ministack_with(&[("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")]);
         let (account, proxy) = (Account::at(&standin.url), Proxy::before(&standin.url));
         account.create_table(TABLE).await;
@@ -36,7 +36,7 @@ impl Deployed {
         Deployed { standin, account, proxy, client }
     }
 
-    async fn run(&self, key: &str, job: Job) {
+    pub(crate) async fn run(&self, key: &str, job: Job) {
         let expected = Steps::plain(job.clone()).await;
         let run = self.client.start(key, job).await.expect("it starts");
         let result = tokio::time::timeout(PATIENCE, self.client.result(&run)).await;
@@ -44,7 +44,7 @@ impl Deployed {
     }
 
     /// Kills a function of the run as soon as one runs that takes its time.
-    async fn kill_one(&self) {
+    pub(crate) async fn kill_one(&self) {
         let marks = ["JOINTLAMBDA_FUNCTION=step\0", &self.standin.url];
         let found = processes::wait_for(Path::new(PROGRAM), &marks, PATIENCE).await;
         // It has begun to handle its event by then, and takes its time.
@@ -94,23 +94,6 @@ async fn a_function_that_is_killed_is_delivered_again() {
         deployed.kill_one().await;
     };
     tokio::join!(deployed.run("killed", Job { hops: 2, pause_ms: 4_000, ..Job::default() }), killer);
-}
-
-#[tokio::test]
-async fn a_function_that_is_killed_and_lost_is_found_by_the_sweeper() {
-    let deployed = Deployed::new(false).await;
-    let killer = async {
-        deployed.kill_one().await;
-        // As the schedule does. What is not decided for a minute is taken for lost.
-        loop {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            deployed.account.sweep::<Steps>().await;
-        }
-    };
-    tokio::select! {
-        () = deployed.run("lost", Job { hops: 2, pause_ms: 4_000, ..Job::default() }) => {}
-        () = killer => unreachable!("it sweeps for ever"),
-    }
 }
 
 #[tokio::test]

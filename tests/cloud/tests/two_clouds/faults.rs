@@ -42,6 +42,14 @@ async fn while_functions_refuse_connections_calls_run_on_the_other_cloud() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_functions_answer_too_late_calls_run_on_the_other_cloud_and_what_comes_late_does_nothing() {
+    let figures = fails_over(Down::Stalls).await;
+    // What was sent late is accepted late, and may run once more; nothing follows from it.
+    let is_late = |call: &String| call.contains(" there ") && call.ends_with(": 2");
+    assert!(figures.twice.iter().all(is_late), "{:?}", figures.twice);
+}
+
 /// The callee's answer is lost, so it is called elsewhere, too: one of both copies decides, and the
 /// run goes on once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
