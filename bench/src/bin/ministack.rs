@@ -21,7 +21,7 @@ use jointlambda::{
     client::Status,
     deployment::{FUNCTION, Names},
 };
-use jointlambda_cloud_tests::{Account, Standin, proxy::Proxy};
+use jointlambda_cloud_tests::{Account, Deploy, Standin, proxy::Proxy};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use orchestrator::{Central, Plan};
 use serde_json::{Value, json};
@@ -178,7 +178,8 @@ impl Deployed {
             [("AWS_ENDPOINT_URL_DYNAMODB", url), ("AWS_ENDPOINT_URL_LAMBDA", url), (SERVICES, url)];
         let environment = if is_ours { &environment[..2] } else { &environment };
         let program = env::current_exe().expect("a program knows where it is");
-        account.deploy_with::<W>(&program, TABLE, environment, true).await;
+        let deploy = Deploy { extra: environment, ..Deploy::default() };
+        account.deploy_with::<W>(&program, TABLE, deploy).await;
         Deployed { standin, account, proxy }
     }
 }

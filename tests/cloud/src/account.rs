@@ -41,19 +41,39 @@ const READY: Duration = Duration::from_secs(60);
 /// An account, by the address of its services.
 pub struct Account {
     url: String,
+    region: String,
+}
+
+/// How functions are deployed.
+#[derive(Clone, Copy, Default)]
+pub struct Deploy<'a> {
+    /// More of their environment.
+    pub extra: &'a [(&'a str, &'a str)],
+    /// Whether failed events are lost, instead of being delivered again and then given to the sweeper.
+    pub loses_events: bool,
+    /// Where what they write to stderr goes, if not to the stand-in.
+    pub log: Option<&'a Path>,
 }
 
 impl Account {
     /// The account at `url`.
     pub fn at(url: &str) -> Self {
-        Account { url: url.to_owned() }
+        Account::in_region(url, REGION)
     }
 
-    /// The backend of a workflow's cloud `AWS`, with rows in `table`.
+    /// The same where all that is asked for is in `region`.
+    pub fn in_region(url: &str, region: &str) -> Self {
+        Account { url: url.to_owned(), region: region.to_owned() }
+    }
+
+    /// The backend of a workflow's cloud `AWS`, with rows in `table`. Other clouds of it are the same.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
         let url = &self.url;
-        let text =
+        let mut text =
             format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
+        for other in W::definition().clouds.iter().filter(|def| def.name != "AWS") {
+            text.push_str(&format!("[clouds.{}]\nsame_as = \"AWS\"\n", other.name));
+        }
         let settings = from_toml(&text, W::definition()).expect("they are right");
         let credentials = aws::Credentials {
             access_key_id: "test".to_owned(),
@@ -67,7 +87,7 @@ impl Account {
     pub async fn create_table(&self, name: &str) {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.region.clone()))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&self.url)
             .http_client(aws::http_client())
@@ -110,33 +130,27 @@ impl Account {
 
     /// All functions of `W` and its sweeper, each running `program`.
     pub async fn deploy<W: Workflow>(&self, program: &Path, table: &str) {
-        self.deploy_with::<W>(program, table, &[], true).await;
+        self.deploy_with::<W>(program, table, Deploy::default()).await;
     }
 
-    /// The same with more in the functions' environment; and with failed events lost if they are not to
-    /// be `delivered_again` and then given to the sweeper.
-    pub async fn deploy_with<W: Workflow>(
-        &self,
-        program: &Path,
-        table: &str,
-        extra: &[(&str, &str)],
-        delivered_again: bool,
-    ) {
-        let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
-        let role = format!(
-            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
-        );
-        self.ask("iam", "POST", "/", &role);
+    /// The same, in another way.
+    pub async fn deploy_with<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
+        self.create_role();
         let (definition, lambda) = (W::definition(), self.lambda());
         let names = Names::of_definition(definition);
-        let code = FunctionCode::builder().zip_file(Blob::new(archive(program))).build();
+        let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
         for function in [SWEEPER].into_iter().chain(definition.functions.iter().map(|one| one.name)) {
             let mut environment = Environment::builder()
                 .variables("JOINTLAMBDA_FUNCTION", function)
                 .variables("JOINTLAMBDA_CLOUD", definition.clouds[0].name)
                 .variables("JOINTLAMBDA_TABLE", table)
                 .variables("JOINTLAMBDA_BUCKET", BUCKET);
-            for (name, value) in extra {
+            let others = definition.clouds[1..]
+                .iter()
+                .map(|def| format!("\"{}\": {{\"same_as\": \"{}\"}}", def.name, definition.clouds[0].name));
+            let others = others.collect::<Vec<_>>().join(", ");
+            environment = environment.variables("JOINTLAMBDA_CLOUDS", format!("{{{others}}}"));
+            for (name, value) in deploy.extra {
                 environment = environment.variables(*name, *value);
             }
             let name = names.of(function);
@@ -154,21 +168,44 @@ impl Account {
             let active = lambda.wait_until_function_active_v2().function_name(&name);
             active.wait(READY).await.expect("it becomes active");
             if function != SWEEPER {
-                let sweeper = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", names.of(SWEEPER));
+                let region = &self.region;
+                let sweeper = format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", names.of(SWEEPER));
                 let failures = OnFailure::builder().destination(sweeper).build();
                 let to_sweeper = DestinationConfig::builder().on_failure(failures).build();
                 let wired = lambda
                     .put_function_event_invoke_config()
                     .function_name(&name)
-                    .maximum_retry_attempts(if delivered_again { 2 } else { 0 })
-                    .set_destination_config(delivered_again.then_some(to_sweeper));
+                    .maximum_retry_attempts(if deploy.loses_events { 0 } else { 2 })
+                    .set_destination_config((!deploy.loses_events).then_some(to_sweeper));
                 wired.send().await.expect("failed events can go to the sweeper");
             }
         }
     }
 
+    /// The role of functions, which may do nothing yet.
+    fn create_role(&self) {
+        let policy = encoded(r#"{"Version": "2012-10-17", "Statement": []}"#);
+        let role = format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
+        );
+        self.ask("iam", "POST", "/", &role);
+    }
+
+    /// From now on functions may do what `policy` says, where the stand-in checks that.
+    pub fn grant(&self, policy: &str) {
+        let put = "Action=PutRolePolicy&Version=2010-05-08&RoleName=functions&PolicyName=jointlambda";
+        self.ask("iam", "POST", "/", &format!("{put}&PolicyDocument={}", encoded(policy)));
+    }
+
     /// Calls the sweeper as its schedule does; what it answers.
     pub async fn sweep<W: Workflow>(&self) -> String {
+        let (error, answer) = self.call_sweeper::<W>().await;
+        assert_eq!(error, None, "{answer}");
+        answer
+    }
+
+    /// The same; the kind of its error, if it is one, and what it answers.
+    pub async fn call_sweeper<W: Workflow>(&self) -> (Option<String>, String) {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
@@ -178,15 +215,15 @@ impl Account {
             .invocation_type(InvocationType::RequestResponse)
             .payload(Blob::new(clock.as_slice()));
         let answer = called.send().await.expect("the sweeper can be called");
-        assert_eq!(answer.function_error(), None, "{answer:?}");
+        let error = answer.function_error().map(str::to_owned);
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        String::from_utf8_lossy(&payload).into_owned()
+        (error, String::from_utf8_lossy(&payload).into_owned())
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.region.clone()))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&self.url)
             .http_client(aws::http_client())
@@ -198,7 +235,7 @@ impl Account {
     fn ask(&self, service: &str, method: &str, path: &str, body: &str) {
         let address = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).expect("the stand-in listens");
-        let scope = format!("test/20260101/{REGION}/{service}/aws4_request");
+        let scope = format!("test/20260101/{}/{service}/aws4_request", self.region);
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\
@@ -214,11 +251,21 @@ impl Account {
 
 /// What Lambda is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
 /// program, which is large when it is built for tests.
-fn archive(program: &Path) -> Vec<u8> {
+fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file("bootstrap", options).expect("memory can be written");
-    write!(archive, "#!/bin/sh\nexec '{}' \"$@\"\n", program.display()).expect("memory can be written");
+    let log = log.map(|log| format!(" 2>>'{}'", log.display())).unwrap_or_default();
+    write!(archive, "#!/bin/sh\nexec '{}' \"$@\"{log}\n", program.display()).expect("memory can be written");
     archive.finish().expect("memory can be written").into_inner()
+}
+
+/// A value of a form.
+fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }

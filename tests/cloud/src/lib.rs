@@ -2,8 +2,13 @@
 //! stopped with it. `tests/cloud/install` installs them.
 
 mod account;
+pub mod package;
 pub mod proxy;
+pub mod rights;
 pub mod steps;
+pub mod terraform;
+pub mod told;
+pub mod tunnel;
 pub mod workflow;
 
 use std::{
@@ -18,7 +23,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub use account::{Account, BUCKET};
+pub use account::{Account, BUCKET, Deploy};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);

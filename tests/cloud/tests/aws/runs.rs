@@ -9,7 +9,7 @@ use std::{
 
 use jointlambda::{Client, Options, Workflow};
 use jointlambda_cloud_tests::{
-    Account, Standin,
+    Account, Deploy, Standin,
     proxy::Proxy,
     steps::{Job, Steps},
 };
@@ -35,7 +35,13 @@ impl Deployed {
         account.create_table(TABLE).await;
         account.create_bucket();
         let through = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), ("AWS_ENDPOINT_URL_LAMBDA", &*proxy.url)];
-        account.deploy_with::<Steps>(Path::new(PROGRAM), TABLE, &through, delivered_again).await;
+        account
+            .deploy_with::<Steps>(
+                Path::new(PROGRAM),
+                TABLE,
+                Deploy { extra: &through, loses_events: !delivered_again, ..Deploy::default() },
+            )
+            .await;
         let client = Client::new(vec![account.backend::<Steps>(TABLE)], Options::default());
         Deployed { standin, account, proxy, client }
     }
