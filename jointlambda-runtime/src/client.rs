@@ -404,6 +404,8 @@ impl<W: Workflow> Client<W> {
     pub async fn cancel(&self, run: &RunId) -> Result<Status, RunError> {
         let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
         if row.slots.contains_key(&END) {
+            // Whoever cancelled it may have died before what it stored was gone.
+            self.runtime.clear_ended(&run, &row).await?;
             return Ok(status_of(&row)?);
         }
         let record = self.of_this_version(record_of(&row)?)?;

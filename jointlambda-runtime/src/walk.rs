@@ -240,9 +240,13 @@ impl<'a> Walk<'a> {
         let mut is_decided = false;
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             let settled = self.leap(&mut instance, node, settled, found).await?;
+            // The slot of a fan-in that ends its branch, or the run, may say how a part of it ended,
+            // while others are still under way.
+            let is_loose = self.loose.as_ref().is_some_and(|loose| {
+                first.is_some() || loose.branches[usize::from(join)] || ended_without_value(&settled)
+            });
             self.go_on(instance.clone(), settled, found).await?;
-            if !self.loose.as_ref().is_some_and(|loose| first.is_some() || loose.branches[usize::from(join)])
-            {
+            if !is_loose {
                 return Ok(());
             }
             is_decided = true;
@@ -399,4 +403,9 @@ impl<'a> Walk<'a> {
     fn instance(&self, frames: Vec<Frame>, node: NodeIndex, turns: Vec<u32>, objects: CloudSet) -> Instance {
         Instance { actor: self.actor.clone(), frames, node, turns, objects }
     }
+}
+
+/// Whether this is the end of a branch, or of a run, that has no value.
+fn ended_without_value(settled: &Settled) -> bool {
+    matches!(settled, Settled::Ended(Arrived { ended: Ended::Failed(_) | Ended::Cancelled, .. }))
 }

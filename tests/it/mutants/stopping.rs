@@ -16,8 +16,12 @@ use jointlambda::{
 };
 
 use crate::{
-    cancelling, cancelling::race::Race, faulty::Parts, many_faults::chain::Chain, redriving,
-    redriving::inner::Inner,
+    cancelling,
+    cancelling::shapes::race::Race,
+    faulty::Parts,
+    many_faults::chain::Chain,
+    redriving,
+    redriving::shapes::{apart::Apart, branches::Branches, inner::Inner},
 };
 
 /// The slot of a run row that says that the run is to be cancelled.
@@ -200,6 +204,18 @@ fn every_mutant_that_stops_a_run_badly_is_killed() {
             Rule::RedriveWithoutClosing,
             "a fan-out in a branch",
             redriving::first_failure::<Inner>(&unclosed, 2, moments()),
+            "consumers saw",
+        ),
+        (
+            Rule::RedriveWithoutClosing,
+            "a map",
+            redriving::first_failure::<Branches>(&unclosed, (2, 1), moments()),
+            "consumers saw",
+        ),
+        (
+            Rule::RedriveWithoutClosing,
+            "a join",
+            redriving::first_failure::<Apart>(&unclosed, 3, moments()),
             "consumers saw",
         ),
         (
