@@ -16,6 +16,7 @@ use crate::{
     envelope::{Arrived, Call, Continuation, Ended, Failure, Fork, Frame, Stamp, Value, path},
     error::Fault,
     first,
+    id::RunId,
     runtime::Runtime,
 };
 
@@ -140,14 +141,16 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let mut values = Vec::new();
         stored_values(continuation, &mut values);
-        stream::iter(values)
-            .map(|value| async move {
-                *value = Value::Inline(self.fetch(&actor.run, value).await?);
-                Ok::<_, Fault>(())
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
+        let mut brought = Vec::with_capacity(values.len());
+        for value in values {
+            brought.push(self.bring(&actor.run, value));
+        }
+        stream::iter(brought).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    async fn bring(&self, run: &RunId, value: &mut Value) -> Result<(), Fault> {
+        *value = Value::Inline(self.fetch(run, value).await?);
+        Ok(())
     }
 }
 
