@@ -14,6 +14,7 @@ use crate::{
     package::{self, sha256},
     platform::Provider,
     program::{Program, Programs},
+    project::Project,
     report,
     settings::{self, Settings},
     terraform::{
@@ -35,12 +36,17 @@ const DEFINITIONS: usize = 64;
 
 /// Runs the command.
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
-    let mut programs = Programs::load(&args.compile, !args.dry_run)?;
-    let out = out_of(args, &programs);
-    let Some(described) = programs.described().cloned() else {
+    let out_of = |project: &Project, described: Option<&Described>| {
+        let own = |out: &Path| env::current_dir().unwrap_or_default().join(out);
+        args.out.as_deref().map_or_else(|| default_out(project, described), own)
+    };
+    let mut programs = Programs::load(&args.compile, !args.dry_run, |project, described| {
+        load_settings(&out_of(project, Some(described)), project, described, &args.bucket)
+    })?;
+    let out = out_of(&programs.project, programs.described());
+    let Some(settings) = programs.settings.take() else {
         return say(args, &programs, &out, &[], None);
     };
-    let settings = load_settings(&out, &programs, &described, &args.bucket)?;
     let mut files = Files::default();
     files.add(settings::FILE, settings.text.clone());
     let mut kept = Vec::new();
@@ -71,34 +77,28 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     say(args, &programs, &out, &changes, Some(&settings))
 }
 
-fn out_of(args: &BuildArgs, programs: &Programs) -> PathBuf {
-    let own = |out: &Path| env::current_dir().unwrap_or_default().join(out);
-    args.out.as_deref().map_or_else(|| default_out(programs), own)
-}
-
-fn default_out(programs: &Programs) -> PathBuf {
-    let workflow = programs.described().map_or("WORKFLOW".to_owned(), Described::workflow);
-    programs.project.target_directory.join("jointlambda").join(workflow)
+fn default_out(project: &Project, described: Option<&Described>) -> PathBuf {
+    let workflow = described.map_or("WORKFLOW".to_owned(), Described::workflow);
+    project.target_directory.join("jointlambda").join(workflow)
 }
 
 /// The settings in the output directory, else in the package, else new ones.
 fn load_settings(
     out: &Path,
-    programs: &Programs,
+    project: &Project,
     described: &Described,
     buckets: &[String],
 ) -> Result<Settings, Trouble> {
-    let paths = [out.join(settings::FILE), programs.project.root.join(settings::FILE)];
+    let paths = [out.join(settings::FILE), project.root.join(settings::FILE)];
     let text = settings::read(paths.iter().map(PathBuf::as_path))?;
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let place = format!("{}\n{}", machine.trim(), programs.project.root.display());
+    let place = format!("{}\n{}", machine.trim(), project.root.display());
     Settings::complete(text.as_deref(), described, buckets, &place)
 }
 
 /// The settings that `describe` shows: those that `build` would use.
-pub(crate) fn settings_of(programs: &Programs) -> Result<Option<Settings>, Trouble> {
-    let Some(described) = programs.described() else { return Ok(None) };
-    load_settings(&default_out(programs), programs, described, &[]).map(Some)
+pub(crate) fn settings_of(project: &Project, described: &Described) -> Result<Settings, Trouble> {
+    load_settings(&default_out(project, Some(described)), project, described, &[])
 }
 
 fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {

@@ -47,16 +47,23 @@ impl Compilation {
     /// How `program` is compiled.
     pub(crate) fn of(project: &Project, program: &Program, args: &CompileArgs) -> Self {
         let target = target(args, program.provider);
-        Compilation::plan(project, &program.bin, args, target.as_deref(), args.zigbuild)
+        Compilation::plan(project, program, args, target.as_deref(), args.zigbuild)
     }
 
     /// How a program is compiled that says what there is to deploy: as the one that is deployed, or
     /// for this machine if that one is for another.
-    pub(crate) fn of_description(self, project: &Project, args: &CompileArgs) -> Self {
-        if self.runs_here { self } else { Compilation::plan(project, &self.bin, args, None, false) }
+    pub(crate) fn of_description(self, project: &Project, program: &Program, args: &CompileArgs) -> Self {
+        if self.runs_here { self } else { Compilation::plan(project, program, args, None, false) }
     }
 
-    fn plan(project: &Project, bin: &str, args: &CompileArgs, target: Option<&str>, zigbuild: bool) -> Self {
+    fn plan(
+        project: &Project,
+        program: &Program,
+        args: &CompileArgs,
+        target: Option<&str>,
+        zigbuild: bool,
+    ) -> Self {
+        let bin = program.bin.as_str();
         let mut arguments = vec![if zigbuild { "zigbuild" } else { "build" }.to_owned()];
         let mut add = |flag: &str, value: Option<&str>| {
             arguments.push(flag.to_owned());
@@ -73,6 +80,13 @@ impl Compilation {
         add("--bin", Some(bin));
         target.inspect(|target| add("--target", Some(target)));
         args.features.iter().for_each(|features| add("--features", Some(features)));
+        // What cargo would refuse to compile it without.
+        let given = |wanted: &String| {
+            let mut all = args.features.iter().flat_map(|features| features.split([',', ' ']));
+            args.all_features || all.any(|feature| feature == wanted)
+        };
+        let required = program.features.iter().filter(|wanted| !given(wanted));
+        required.for_each(|wanted| add("--features", Some(wanted)));
         let switches = [
             ("--all-features", args.all_features),
             ("--no-default-features", args.no_default_features),

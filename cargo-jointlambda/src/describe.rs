@@ -10,8 +10,8 @@ use crate::{
 
 /// Runs the command.
 pub(crate) fn run(args: &DescribeArgs) -> Result<(), Trouble> {
-    let programs = Programs::load(&args.compile, !args.dry_run)?;
-    let Some(settings) = settings_of(&programs)? else {
+    let programs = Programs::load(&args.compile, !args.dry_run, settings_of)?;
+    let Some(settings) = &programs.settings else {
         let commands = programs.programs.iter().map(|program| program.command.as_str());
         return Err(Trouble::new("the workflow's programs are not compiled yet")
             .hint(format!("leave out `--dry-run`, or run {}", quoted(commands))));
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &DescribeArgs) -> Result<(), Trouble> {
             return Err(Trouble::new(format!("the workflow has no cloud `{cloud}`")).hint(hint));
         }
     }
-    let report = report::deployed(&programs, &settings, args.cloud.as_deref());
+    let report = report::deployed(&programs, settings, args.cloud.as_deref());
     if args.json {
         return crate::print(&format!("{report:#}\n"));
     }

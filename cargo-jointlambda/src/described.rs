@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     platform::Provider,
+    settings::Settings,
     trouble::{Trouble, quoted},
 };
 
@@ -36,6 +37,9 @@ pub(crate) struct Described {
     #[serde(default)]
     pub(crate) options: Options,
     pub(crate) runtime_version: String,
+    /// Clouds that are other ones in this deployment, with those.
+    #[serde(skip)]
+    same: BTreeMap<String, String>,
 }
 
 /// The parts of the workflow's definition that matter to a deployment.
@@ -133,12 +137,38 @@ impl Described {
                 ),
             )
         })?;
-        described.check(bin, provider)?;
         Ok(described)
     }
 
+    /// The same where clouds are other ones: what is placed on one of these is placed on the other.
+    pub(crate) fn placed(mut self, settings: &Settings) -> Self {
+        self.same = settings.same();
+        for function in &mut self.functions {
+            let mut clouds: Vec<String> = Vec::new();
+            for cloud in &function.clouds {
+                let real = self.same.get(cloud).unwrap_or(cloud);
+                if !clouds.contains(real) {
+                    clouds.push(real.clone());
+                }
+            }
+            function.clouds = clouds;
+        }
+        self
+    }
+
+    /// The same as seen from another provider's program.
+    pub(crate) fn for_provider(self, provider: Provider) -> Self {
+        Described { provider, ..self }
+    }
+
+    /// Whether the workflow has clouds of the provider, and all of them are others in this deployment.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let mut own = self.definition.clouds.iter().filter(|def| def.cloud.provider == self.provider);
+        own.next().is_some() && self.clouds().next().is_none()
+    }
+
     /// What else the tool relies on.
-    fn check(&self, bin: &str, provider: Provider) -> Result<(), Trouble> {
+    pub(crate) fn check(&self, bin: &str, provider: Provider) -> Result<(), Trouble> {
         if self.provider != provider {
             return Err(Trouble::new(format!("`{bin}` is a program for {}", self.provider))
                 .hint(format!("write `jointlambda::serve!(…, {provider});` in src/bin/{bin}.rs")));
@@ -176,6 +206,7 @@ impl Described {
                     function.memory_mb,
                     function.timeout_s,
                 )?;
+                self.check_gpu(function)?;
             }
         }
         let Sweeper { name, memory_mb, timeout_s } = &self.sweeper;
@@ -240,9 +271,24 @@ impl Described {
         Ok(())
     }
 
-    /// The provider's clouds in the workflow, with their regions.
+    /// A function whose cloud has GPUs may be placed on one that has none.
+    fn check_gpu(&self, function: &Function) -> Result<(), Trouble> {
+        let platform = self.provider.platform();
+        if function.gpu_gb == 0 || platform.gpu {
+            return Ok(());
+        }
+        let (name, gpu_gb) = (&function.function, function.gpu_gb);
+        Err(Trouble::new(format!("`{name}` has {gpu_gb} GB of a GPU; {} has none", platform.name))
+            .hint("remove `gpu` from its `#[function]`, or `same_as` from the settings of its cloud"))
+    }
+
+    /// The provider's clouds in the workflow, with their regions; not those that are others here.
     pub(crate) fn clouds(&self) -> impl Iterator<Item = (&str, &str)> {
-        let of_provider = self.definition.clouds.iter().filter(|def| def.cloud.provider == self.provider);
+        let of_provider = self
+            .definition
+            .clouds
+            .iter()
+            .filter(|def| def.cloud.provider == self.provider && !self.same.contains_key(&def.name));
         of_provider.map(|def| (def.name.as_str(), def.cloud.region.as_str()))
     }
 
@@ -258,10 +304,8 @@ impl Described {
 
     /// Where copies of a function run when its first cloud cannot take an invocation.
     pub(crate) fn failover(&self, function: &str) -> Vec<&str> {
-        let def = self.definition.functions.iter().find(|def| def.name == function);
-        let clouds = def.map_or(&[][..], |def| &def.failover);
-        let names = clouds.iter().filter_map(|&index| self.definition.clouds.get(index));
-        names.map(|cloud| cloud.name.as_str()).collect()
+        let placed = self.functions.iter().find(|placed| placed.function == function);
+        placed.into_iter().flat_map(|placed| placed.clouds.iter().skip(1).map(String::as_str)).collect()
     }
 
     /// The workflow's name as names on clouds begin with it.
@@ -406,6 +450,28 @@ mod tests {
         assert_eq!(described.object_days(), 1);
         described.options.retention_s = None;
         assert_eq!(described.object_days(), 16);
+    }
+
+    #[test]
+    fn what_is_placed_on_a_cloud_that_is_another_is_placed_on_that() {
+        let same = |text: &str, provider| {
+            let described = sample::described(provider);
+            let settings = Settings::complete(Some(text), &described, &[], "place").unwrap();
+            described.placed(&settings)
+        };
+        let described = same("[clouds.ALI]\nsame_as = \"AWS\"\n", Provider::Aws);
+        assert_eq!(described.functions[0].clouds, ["AWS"]);
+        assert!(described.failover("cut").is_empty());
+        assert!(!described.is_elsewhere());
+        described.check("two-seas-aws", Provider::Aws).unwrap();
+        assert!(same("[clouds.ALI]\nsame_as = \"AWS\"\n", Provider::Aliyun).is_elsewhere());
+        let described = same("[clouds.US]\nsame_as = \"AWS\"\n", Provider::Aws);
+        assert_eq!(described.clouds().collect::<Vec<_>>(), [("AWS", "ap-northeast-1")]);
+        assert_eq!(described.functions_on("AWS").count(), 2);
+        let mut described = same("[clouds.ALI]\nsame_as = \"AWS\"\n", Provider::Aws);
+        described.functions[0].gpu_gb = 8;
+        let lines = described.check("two-seas-aws", Provider::Aws).unwrap_err().lines();
+        assert!(lines.contains("`cut` has 8 GB of a GPU; AWS Lambda has none"), "{lines}");
     }
 
     #[test]

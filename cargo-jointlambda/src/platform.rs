@@ -36,6 +36,8 @@ pub(crate) struct Platform {
     pub(crate) memory_mb: (u32, u32, u32),
     /// The longest timeout of a function, in seconds.
     pub(crate) timeout_s: u64,
+    /// Whether functions can have a GPU.
+    pub(crate) gpu: bool,
 }
 
 /// The libraries of glibc and of the compiler's runtime.
@@ -66,6 +68,7 @@ const LAMBDA: Platform = Platform {
     function_name_bytes: 64,
     memory_mb: (128, 10_240, 1),
     timeout_s: 900,
+    gpu: false,
 };
 
 /// Sources: limits of Function Compute 3.0, and its page on custom runtimes (Debian 11 has glibc
@@ -81,6 +84,7 @@ const FUNCTION_COMPUTE: Platform = Platform {
     function_name_bytes: 64,
     memory_mb: (128, 32_768, 64),
     timeout_s: 86_400,
+    gpu: true,
 };
 
 impl Provider {

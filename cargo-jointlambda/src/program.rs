@@ -12,6 +12,7 @@ use crate::{
     package::{hex, sha256},
     platform::{Provider, Version},
     project::{self, Project},
+    settings::{self, Settings},
     trouble::{Trouble, quoted},
 };
 
@@ -55,17 +56,56 @@ pub(crate) struct Facts {
 pub(crate) struct Programs {
     pub(crate) project: Project,
     pub(crate) programs: Vec<Program>,
+    /// Where the workflow's clouds are; not known before a program is compiled.
+    pub(crate) settings: Option<Settings>,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
 }
 
 impl Programs {
-    /// Finds the programs that `args` mean, compiles them if `compile`, and asks each.
-    pub(crate) fn load(args: &CompileArgs, compile: bool) -> Result<Self, Trouble> {
+    /// Finds the programs that `args` mean, compiles them if `compile`, and asks each. What the first
+    /// one says tells where the `settings` are; no program is needed for a provider whose clouds are all
+    /// others there.
+    pub(crate) fn load(
+        args: &CompileArgs,
+        compile: bool,
+        settings: impl Fn(&Project, &Described) -> Result<Settings, Trouble>,
+    ) -> Result<Self, Trouble> {
         let project = project::find(args)?;
-        let (mut programs, mut notes) = (Vec::new(), Vec::new());
+        let (mut programs, mut notes, mut known) = (Vec::<Program>::new(), Vec::new(), None);
+        let mut asked: Option<Described> = None;
         for program in project.programs.clone() {
-            programs.push(load(&project, &program, args, compile, &mut notes)?);
+            let provider = program.provider;
+            if asked.as_ref().is_some_and(|asked| asked.clone().for_provider(provider).is_elsewhere()) {
+                continue;
+            }
+            let loaded = load(&project, &program, args, compile, &mut notes, |described| {
+                if known.is_none() {
+                    known = Some(settings(&project, &described)?);
+                }
+                Ok(match &known {
+                    Some(known) => described.placed(known),
+                    None => described,
+                })
+            })?;
+            match loaded {
+                Loaded::Program(program) => {
+                    asked = asked.or_else(|| program.described.clone());
+                    programs.push(*program);
+                }
+                Loaded::Elsewhere(described) => asked = Some(*described),
+            }
+        }
+        if programs.is_empty() {
+            return Err(Trouble::new(format!(
+                "package `{}` has no program for any cloud that {} leaves",
+                project.package,
+                settings::FILE
+            ))
+            .hint("remove a `same_as`, or add the program for the provider of the cloud that it names"));
+        }
+        for (cloud, other) in known.iter().flat_map(Settings::same) {
+            notes.push(format!("the cloud `{cloud}` is the same as `{other}`: {} says so", settings::FILE));
         }
         let all: Vec<_> = programs.iter().filter_map(|program| program.described.clone()).collect();
         described::check_same(&all)?;
@@ -73,7 +113,7 @@ impl Programs {
             note_missing(first, &programs, &mut notes);
         }
         all.iter().for_each(|described| note_gpu(described, &mut notes));
-        Ok(Programs { project, programs, notes })
+        Ok(Programs { project, programs, settings: known, notes })
     }
 
     /// What the first program that is compiled says.
@@ -82,14 +122,22 @@ impl Programs {
     }
 }
 
+/// A program that was asked.
+enum Loaded {
+    Program(Box<Program>),
+    /// It is not needed: all clouds of its provider are others.
+    Elsewhere(Box<Described>),
+}
+
 fn load(
     project: &Project,
     program: &project::Program,
     args: &CompileArgs,
     compile: bool,
     notes: &mut Vec<String>,
-) -> Result<Program, Trouble> {
-    let project::Program { bin, provider } = program.clone();
+    placed: impl FnOnce(Described) -> Result<Described, Trouble>,
+) -> Result<Loaded, Trouble> {
+    let project::Program { bin, provider, .. } = program.clone();
     let compilation = Compilation::of(project, program, args);
     let command = compilation.command_line();
     let path = if compile { compilation.run()? } else { compilation.path.clone() };
@@ -97,14 +145,33 @@ fn load(
     if state == State::Absent {
         notes.push(format!("`{bin}` is not compiled yet: what it has to deploy is known after `{command}`"));
         let (facts, described, content) = (None, None, Vec::new());
-        return Ok(Program { bin, provider, command, path, state, facts, described, content });
-    }
-    if state == State::Outdated {
-        notes.push(format!("`{bin}` is older than its sources: this is what it was when it was compiled"));
+        let program = Program { bin, provider, command, path, state, facts, described, content };
+        return Ok(Loaded::Program(Box::new(program)));
     }
     let content = fs::read(&path).map_err(|error| Trouble::of(format!("read {}", path.display()), &error))?;
     let platform = provider.platform();
-    let (needs, architecture) = elf::check(&bin, elf::needs(&content), platform, &rebuild(project, args))?;
+    let asked = compilation.of_description(project, program, args);
+    let asked_path = match (asked.path == path || asked.command_line() == command, compile) {
+        (true, _) => path.clone(),
+        (false, true) => asked.run()?,
+        (false, false) => asked.path.clone(),
+    };
+    let described = Described::by(&asked_path, &bin, provider);
+    let checked = elf::check(&bin, elf::needs(&content), platform, &rebuild(project, args));
+    let described = match (described, &checked) {
+        (Ok(described), _) => placed(described)?,
+        // Why it does not run here may be why it would not run there.
+        (Err(trouble), Ok(_)) => return Err(trouble),
+        (Err(_), Err(_)) => return Err(checked.expect_err("it is none")),
+    };
+    if described.is_elsewhere() {
+        return Ok(Loaded::Elsewhere(Box::new(described)));
+    }
+    let (needs, architecture) = checked?;
+    described.check(&bin, provider)?;
+    if state == State::Outdated {
+        notes.push(format!("`{bin}` is older than its sources: this is what it was when it was compiled"));
+    }
     if content.len() as u64 > platform.unpacked_bytes {
         return Err(Trouble::new(format!(
             "`{bin}` has {} bytes; {} takes {}",
@@ -136,14 +203,9 @@ fn load(
         glibc: needs.glibc,
         debug_bytes: needs.debug_bytes,
     };
-    let asked = compilation.of_description(project, args);
-    let asked_path = match (asked.path == path || asked.command_line() == command, compile) {
-        (true, _) => path.clone(),
-        (false, true) => asked.run()?,
-        (false, false) => asked.path.clone(),
-    };
-    let described = Some(Described::by(&asked_path, &bin, provider)?);
-    Ok(Program { bin, provider, command, path, state, facts: Some(facts), described, content })
+    let (facts, described) = (Some(facts), Some(described));
+    let program = Program { bin, provider, command, path, state, facts, described, content };
+    Ok(Loaded::Program(Box::new(program)))
 }
 
 /// The command that was given, without its target: to be given again with another.
@@ -172,12 +234,11 @@ fn note_gpu(described: &Described, notes: &mut Vec<String>) {
 /// Clouds that there is no program for.
 fn note_missing(described: &Described, programs: &[Program], notes: &mut Vec<String>) {
     for provider in Provider::ALL {
-        let mut clouds = described.definition.clouds.iter().filter(|def| def.cloud.provider == provider);
+        let there = described.clone().for_provider(provider);
         let has = programs.iter().any(|program| program.provider == provider);
-        if let (Some(cloud), false) = (clouds.next(), has) {
+        if let (Some((cloud, _)), false) = (there.clouds().next(), has) {
             notes.push(format!(
-                "nothing is deployed on {}: the package has no binary for {provider}; what runs there needs one",
-                cloud.name
+                "nothing is deployed on {cloud}: the package has no binary for {provider}; what runs there needs one"
             ));
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Project {
 pub(crate) struct Program {
     pub(crate) bin: String,
     pub(crate) provider: Provider,
+    /// Features that cargo compiles it with alone.
+    pub(crate) features: Vec<String>,
 }
 
 /// Finds the package and the programs that `args` mean.
@@ -112,7 +114,8 @@ fn all_programs(package: &Package) -> Vec<(String, Program)> {
     let named = bins.flat_map(|bin| {
         Provider::ALL.into_iter().filter_map(|provider| {
             let name = bin.name.strip_suffix(provider.word())?.strip_suffix('-')?;
-            Some((name.to_owned(), Program { bin: bin.name.clone(), provider }))
+            let features = bin.required_features.clone();
+            Some((name.to_owned(), Program { bin: bin.name.clone(), provider, features }))
         })
     });
     named.collect()
@@ -151,7 +154,9 @@ fn programs(package: &Package, name: Option<&str>) -> Result<Vec<Program>, Troub
             }
         });
     }
-    Ok(chosen.into_iter().map(|(_, program)| program.clone()).collect())
+    let mut chosen: Vec<_> = chosen.into_iter().map(|(_, program)| program.clone()).collect();
+    chosen.sort_by_key(|program| program.provider);
+    Ok(chosen)
 }
 
 /// The workflow's type, as `jointlambda::main!` names it, or as it would be called.

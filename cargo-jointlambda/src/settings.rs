@@ -3,9 +3,9 @@
 //!
 //! A file that is there is the user's: it is read, and what it lacks is put at its end.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     described::Described,
@@ -20,6 +20,12 @@ pub(crate) const FILE: &str = "jointlambda.toml";
 const BUCKET_DIGITS: usize = 10;
 /// The longest name of a bucket.
 const BUCKET_NAME_BYTES: usize = 63;
+/// The only key of a cloud that is another one in this deployment: which one.
+const SAME_AS: &str = "same_as";
+/// The key of the alias by which functions on AWS are invoked.
+const QUALIFIER: &str = "qualifier";
+/// The longest name of an alias.
+const ALIAS_BYTES: usize = 128;
 /// What no key in the settings may contain.
 const SECRETS: [&str; 5] = ["secret", "password", "access_key", "token", "credential"];
 
@@ -57,9 +63,23 @@ impl Settings {
                 );
             }
         };
+        check_same(&there, described)?;
         let buckets = given(buckets, described)?;
         let mut clouds = Map::new();
         for def in &described.definition.clouds {
+            if let Some(Value::Object(cloud)) = there.get(&def.name)
+                && let Some(other) = same_as(cloud)
+            {
+                if buckets.iter().any(|(cloud, _)| *cloud == def.name) {
+                    return Err(Trouble::new(format!(
+                        "`{}` has no bucket: it is the same as `{other}`",
+                        def.name
+                    ))
+                    .hint(format!("leave out `--bucket`, or remove `{SAME_AS}` from {FILE}")));
+                }
+                clouds.insert(def.name.clone(), json!({ SAME_AS: other }));
+                continue;
+            }
             let bucket = buckets.iter().find(|(cloud, _)| *cloud == def.name).map(|(_, bucket)| *bucket);
             let wanted = wanted(described, &def.cloud.provider, &def.cloud.region, bucket, place);
             let cloud = match there.remove(&def.name) {
@@ -81,6 +101,17 @@ impl Settings {
     /// One setting of a cloud.
     pub(crate) fn get(&self, cloud: &str, key: &str) -> &str {
         self.clouds.get(cloud).and_then(|cloud| cloud.get(key)).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The clouds that are other ones in this deployment, with those.
+    pub(crate) fn same(&self) -> BTreeMap<String, String> {
+        let clouds = self.clouds.iter().filter_map(|(name, cloud)| Some((name, cloud.as_object()?)));
+        clouds.filter_map(|(name, cloud)| Some((name.clone(), same_as(cloud)?.to_owned()))).collect()
+    }
+
+    /// The alias by which functions on a cloud are invoked.
+    pub(crate) fn qualifier(&self, cloud: &str) -> Option<&str> {
+        Some(self.get(cloud, QUALIFIER)).filter(|alias| !alias.is_empty())
     }
 
     /// All settings of a cloud that are text, but what the workflow says itself.
@@ -111,6 +142,53 @@ pub(crate) fn read<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Opti
         }
     }
     Ok(None)
+}
+
+/// Which other cloud this one is.
+fn same_as(cloud: &Map<String, Value>) -> Option<&str> {
+    cloud.get(SAME_AS).and_then(Value::as_str)
+}
+
+/// Checks which clouds are to be which others.
+fn check_same(there: &Map<String, Value>, described: &Described) -> Result<(), Trouble> {
+    let names: Vec<_> = described.definition.clouds.iter().map(|def| def.name.as_str()).collect();
+    for name in &names {
+        let Some(Value::Object(cloud)) = there.get(*name) else { continue };
+        let Some(other) = cloud.get(SAME_AS) else { continue };
+        let others = || quoted(names.iter().copied().filter(|other| other != name));
+        let Some(other) = other.as_str() else {
+            return Err(Trouble::new(format!("`{SAME_AS}` of `[clouds.{name}]` in {FILE} is no string"))
+                .hint(format!("name one of {}", others())));
+        };
+        let refuse = |why: String, hint: String| {
+            let what = format!("`[clouds.{name}]` in {FILE} is to be the same as `{other}`, {why}");
+            Err(Trouble::new(what).hint(hint))
+        };
+        if let Some(key) = cloud.keys().find(|key| *key != SAME_AS) {
+            return refuse(
+                format!("and has `{key}` of its own"),
+                format!("remove `{SAME_AS}`, or everything else of `[clouds.{name}]`"),
+            );
+        }
+        if other == *name {
+            return refuse("which it is anyway".to_owned(), format!("name one of {}", others()));
+        }
+        if !names.contains(&other) {
+            return refuse(
+                "which the workflow does not have".to_owned(),
+                format!("name one of {}", others()),
+            );
+        }
+        let next = there.get(other).and_then(Value::as_object).and_then(same_as);
+        if let Some(next) = next {
+            let hint = match next == *name {
+                true => format!("say where one of the two is, and remove its `{SAME_AS}`"),
+                false => format!("write `{SAME_AS} = \"{next}\"`"),
+            };
+            return refuse(format!("which is the same as `{next}` itself"), hint);
+        }
+    }
+    Ok(())
 }
 
 fn header() -> String {
@@ -214,10 +292,37 @@ fn check(
                 .hint("leave out `--bucket`, or change it in the file"));
         }
     }
+    check_qualifier(name, &cloud, wanted)?;
     match cloud.keys().find(|key| SECRETS.iter().any(|secret| key.to_lowercase().contains(secret))) {
         None => Ok(cloud),
         Some(key) => Err(Trouble::new(format!("`{key}` of `[clouds.{name}]` in {FILE} looks like a secret"))
             .hint("remove it; credentials come from each provider's own environment variables")),
+    }
+}
+
+/// Checks that functions can be invoked by what is written: an alias, which each of them can have.
+fn check_qualifier(name: &str, cloud: &Map<String, Value>, wanted: &[(&str, String)]) -> Result<(), Trouble> {
+    let Some(qualifier) = cloud.get(QUALIFIER) else { return Ok(()) };
+    let refuse = |why: &str, hint: &str| {
+        Err(Trouble::new(format!("`{QUALIFIER}` of `[clouds.{name}]` in {FILE} {why}")).hint(hint))
+    };
+    if !wanted.contains(&("provider", Provider::Aws.to_string())) {
+        return refuse("is of a cloud that is not AWS's", "remove it");
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match qualifier.as_str() {
+        Some(alias)
+            if (1..=ALIAS_BYTES).contains(&alias.len())
+                && alias.chars().all(plain)
+                && !alias.chars().all(|c| c.is_ascii_digit()) =>
+        {
+            Ok(())
+        }
+        _ => refuse(
+            &format!("is {qualifier}, which is no name of an alias"),
+            "write letters, digits, `-` and `_`: each function gets an alias of that name; versions of two \
+             functions have nothing in common",
+        ),
     }
 }
 
@@ -258,6 +363,50 @@ mod tests {
         let others: Value = serde_json::from_str(&settings.others("US")).unwrap();
         assert_eq!(others["AWS"]["endpoint"], "http://127.0.0.1:1");
         assert_eq!(others.as_object().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_cloud_can_be_another() {
+        let text = "[clouds.ALI]\nsame_as = \"AWS\"\n";
+        let settings = complete(Some(text), &[]).unwrap();
+        assert!(
+            settings.text.starts_with(text) && settings.text.contains("[clouds.AWS]\n"),
+            "{}",
+            settings.text
+        );
+        assert_eq!(settings.same(), BTreeMap::from([("ALI".to_owned(), "AWS".to_owned())]));
+        let others: Value = serde_json::from_str(&settings.others("AWS")).unwrap();
+        assert_eq!(others["ALI"], json!({ "same_as": "AWS" }));
+        assert_eq!(complete(Some(&settings.text), &[]).unwrap().text, settings.text);
+
+        let refused = |text: &str, buckets: &[&str]| complete(Some(text), buckets).unwrap_err();
+        let why = refused("[clouds.ALI]\nsame_as = \"GCP\"\n", &[]);
+        assert!(
+            why.contains("`GCP`, which the workflow does not have\nhint: name one of `AWS`, `US`"),
+            "{why}"
+        );
+        assert!(refused("[clouds.ALI]\nsame_as = \"ALI\"\n", &[]).contains("which it is anyway"));
+        assert!(refused("[clouds.ALI]\nsame_as = 1\n", &[]).contains("is no string"));
+        let why = refused(&format!("{text}[clouds.US]\nsame_as = \"ALI\"\n"), &[]);
+        assert!(
+            why.contains("`ALI`, which is the same as `AWS` itself\nhint: write `same_as = \"AWS\"`"),
+            "{why}"
+        );
+        let why = refused(&format!("{text}[clouds.AWS]\nsame_as = \"ALI\"\n"), &[]);
+        assert!(why.contains("say where one of the two is"), "{why}");
+        assert!(refused(&format!("{text}table = \"t\"\n"), &[]).contains("has `table` of its own"));
+        assert!(refused(text, &["ALI=b-c"]).contains("`ALI` has no bucket: it is the same as `AWS`"));
+    }
+
+    #[test]
+    fn an_alias_is_the_only_qualifier() {
+        let aws = "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b-c\"\n";
+        let with = |qualifier: &str| complete(Some(&format!("{aws}qualifier = {qualifier}\n")), &[]);
+        assert_eq!(with("\"live\"").unwrap().qualifier("AWS"), Some("live"));
+        assert_eq!(complete(Some(aws), &[]).unwrap().qualifier("AWS"), None);
+        for version in ["\"3\"", "\"$LATEST\"", "\"\"", "3"] {
+            assert!(with(version).unwrap_err().contains("is no name of an alias"), "{version}");
+        }
     }
 
     #[test]

@@ -2,15 +2,18 @@
 //! and objects. Clients read it in `jointlambda.toml`; functions are told in their environment. It
 //! holds no secrets: credentials come from each provider's own environment.
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+mod settings;
+
+use std::{env, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use self::settings::{Section, Written, resolve};
 use crate::{
     backend::Backend,
-    definition::{CloudDef, CloudIndex, Definition, FunctionDef},
+    definition::{CloudIndex, Definition, FunctionDef},
     machine::Workflow,
     provider::Provider,
     runtime::Options,
@@ -32,7 +35,8 @@ const LONGEST_NAME: usize = 64;
 /// How many digits of a digest tell cut names apart.
 const CUT_DIGITS: usize = 8;
 
-/// Where a cloud of a workflow is.
+/// Where a cloud of a workflow is. Of a cloud that is the same as another one in this deployment, these
+/// are the other's, its name included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloudSettings {
@@ -48,6 +52,8 @@ pub struct CloudSettings {
     pub bucket: String,
     /// Where its services are, if not at the provider's own addresses.
     pub endpoint: Option<String>,
+    /// The alias by which functions on AWS are invoked, if not as they are now.
+    pub qualifier: Option<String>,
 }
 
 /// Why it is not known where a workflow is deployed.
@@ -79,6 +85,40 @@ pub enum SettingsError {
         cloud: String,
         /// Those of the workflow.
         clouds: String,
+    },
+    /// A key of a cloud is not there.
+    #[error("{place} has no `{key}` of the cloud `{cloud}`: add it to `[clouds.{cloud}]`")]
+    MissingKey {
+        /// Where it should be.
+        place: String,
+        /// The cloud.
+        cloud: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// A cloud cannot be the same as the one that is named.
+    #[error("in {place} the cloud `{cloud}` is the same as `{other}`, {why}")]
+    BadSameAs {
+        /// Where it is.
+        place: String,
+        /// The cloud.
+        cloud: String,
+        /// What it is to be the same as.
+        other: String,
+        /// Why it cannot be.
+        why: String,
+    },
+    /// Functions cannot be invoked by this qualifier.
+    #[error("`qualifier` of the cloud `{cloud}` is `{qualifier}` in {place}: {why}")]
+    BadQualifier {
+        /// Where it is.
+        place: String,
+        /// The cloud.
+        cloud: String,
+        /// What is written.
+        qualifier: String,
+        /// What is wrong, and what to do.
+        why: &'static str,
     },
     /// A cloud is somewhere else than the workflow says.
     #[error("`{key}` of the cloud `{cloud}` is `{theirs}` in {place}, and `{ours}` in the workflow")]
@@ -183,24 +223,15 @@ macro_rules! serve {
     };
 }
 
-/// What is written of a cloud.
+/// The file with the settings.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Section {
-    provider: Option<String>,
-    region: Option<String>,
-    table: String,
-    bucket: String,
-    endpoint: Option<String>,
+struct File {
+    clouds: Written,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    clouds: BTreeMap<String, Section>,
-}
-
-/// The clouds of a workflow as `text`, the content of a `jointlambda.toml`, says.
+/// The clouds of a workflow as `text`, the content of a `jointlambda.toml`, says: in the order of the
+/// definition. A cloud with the one key `same_as` is in all respects the one that it names.
 ///
 /// # Errors
 /// The text is no such settings, or does not fit the workflow.
@@ -213,10 +244,8 @@ pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSetting
         };
         SettingsError::Unreadable { place: FILE.to_owned(), why }
     };
-    let mut written: Written = toml::from_str(text).map_err(unreadable)?;
-    let all: Vec<_> = definition.clouds.iter().map(|def| settings(def, &mut written.clouds, FILE)).collect();
-    no_others(&written.clouds, definition, FILE)?;
-    all.into_iter().collect()
+    let file: File = toml::from_str(text).map_err(unreadable)?;
+    resolve(&file.clouds, definition, FILE)
 }
 
 /// The clouds of a workflow as a deployed function is told, and which of them it runs on.
@@ -224,64 +253,31 @@ pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSetting
 /// # Errors
 /// The environment is not that of a deployed function of this workflow.
 pub fn from_environment(definition: &Definition) -> Result<(CloudIndex, Vec<CloudSettings>), SettingsError> {
-    let get = |name: &'static str| env::var(name).map_err(|_| SettingsError::NotDeployed(name));
+    told(definition, |name| env::var(name).ok())
+}
+
+fn told(
+    definition: &Definition,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(CloudIndex, Vec<CloudSettings>), SettingsError> {
+    let get = |name: &'static str| variable(name).ok_or(SettingsError::NotDeployed(name));
     const OTHERS: &str = "JOINTLAMBDA_CLOUDS";
     let here = get("JOINTLAMBDA_CLOUD")?;
-    let text = env::var(OTHERS).unwrap_or_else(|_| "{}".to_owned());
-    let mut written: BTreeMap<String, Section> = serde_json::from_str(&text)
+    let text = variable(OTHERS).unwrap_or_else(|| "{}".to_owned());
+    let mut written: Written = serde_json::from_str(&text)
         .map_err(|error| SettingsError::Unreadable { place: OTHERS.to_owned(), why: error.to_string() })?;
-    let (table, bucket) = (get("JOINTLAMBDA_TABLE")?, get("JOINTLAMBDA_BUCKET")?);
-    let own = Section { provider: None, region: None, table, bucket, endpoint: None };
+    let own = Section {
+        table: Some(get("JOINTLAMBDA_TABLE")?),
+        bucket: Some(get("JOINTLAMBDA_BUCKET")?),
+        endpoint: variable("JOINTLAMBDA_ENDPOINT"),
+        qualifier: variable("JOINTLAMBDA_QUALIFIER"),
+        ..Section::default()
+    };
     written.insert(here.clone(), own);
+    let all = resolve(&written, definition, OTHERS)?;
     let index = definition.clouds.iter().position(|def| def.name == here);
-    let all =
-        definition.clouds.iter().map(|def| settings(def, &mut written, OTHERS)).collect::<Result<_, _>>()?;
-    no_others(&written, definition, OTHERS)?;
     let index = index.ok_or(SettingsError::NotDeployed("JOINTLAMBDA_CLOUD"))?;
     Ok((index as CloudIndex, all))
-}
-
-fn settings(
-    def: &CloudDef,
-    written: &mut BTreeMap<String, Section>,
-    place: &str,
-) -> Result<CloudSettings, SettingsError> {
-    let missing = || SettingsError::MissingCloud { place: place.to_owned(), cloud: def.name.to_owned() };
-    let section = written.remove(def.name).ok_or_else(missing)?;
-    let same = |key, theirs: &Option<String>, ours: &str| match theirs {
-        Some(theirs) if theirs != ours => Err(SettingsError::Differs {
-            place: place.to_owned(),
-            cloud: def.name.to_owned(),
-            key,
-            theirs: theirs.clone(),
-            ours: ours.to_owned(),
-        }),
-        _ => Ok(()),
-    };
-    same("provider", &section.provider, id(def.cloud.provider))?;
-    same("region", &section.region, def.cloud.region)?;
-    Ok(CloudSettings {
-        name: def.name.to_owned(),
-        provider: def.cloud.provider,
-        region: def.cloud.region.to_owned(),
-        table: section.table,
-        bucket: section.bucket,
-        endpoint: section.endpoint,
-    })
-}
-
-fn no_others(
-    left: &BTreeMap<String, Section>,
-    definition: &Definition,
-    place: &str,
-) -> Result<(), SettingsError> {
-    let Some(cloud) = left.keys().next() else { return Ok(()) };
-    let clouds: Vec<_> = definition.clouds.iter().map(|def| def.name).collect();
-    Err(SettingsError::UnknownCloud {
-        place: place.to_owned(),
-        cloud: cloud.clone(),
-        clouds: clouds.join(", "),
-    })
 }
 
 /// The provider as settings name it.
@@ -292,7 +288,7 @@ fn id(provider: Provider) -> &'static str {
     }
 }
 
-/// The backends of all clouds, in the order of the definition.
+/// The backends of all clouds, in the order of the definition. Clouds that are the same have the same one.
 ///
 /// # Errors
 /// There are no credentials for one, or the program was built without its backend.
@@ -310,7 +306,22 @@ pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec
             feature: id(provider),
         }),
     };
-    clouds.iter().map(backend).collect()
+    backends_by(clouds, backend)
+}
+
+fn backends_by(
+    clouds: &[CloudSettings],
+    backend: impl Fn(&CloudSettings) -> Result<Backend, SettingsError>,
+) -> Result<Vec<Backend>, SettingsError> {
+    let mut backends: Vec<Backend> = Vec::with_capacity(clouds.len());
+    for (index, settings) in clouds.iter().enumerate() {
+        let same = clouds[..index].iter().position(|earlier| earlier == settings);
+        backends.push(match same {
+            Some(same) => backends[same].clone(),
+            None => backend(settings)?,
+        });
+    }
+    Ok(backends)
 }
 
 /// After how long a platform ends an execution of `function`, as it is deployed: whole seconds.
@@ -398,7 +409,7 @@ mod tests {
         );
         assert_eq!(
             refused(&BOTH.replace("bucket = \"b\"", "buket = \"b\"")),
-            "jointlambda.toml cannot be read: line 5: unknown field `buket`, expected one of `provider`, `region`, `table`, `bucket`, `endpoint`"
+            "jointlambda.toml cannot be read: line 5: unknown field `buket`, expected one of `provider`, `region`, `table`, `bucket`, `endpoint`, `qualifier`, `same_as`"
         );
         assert!(
             refused("[clouds").starts_with("jointlambda.toml cannot be read: line 1: "),
@@ -413,6 +424,89 @@ mod tests {
             refused(&format!("{BOTH}[clouds.GCP]\ntable = \"t\"\nbucket = \"b\"\n")),
             "jointlambda.toml has a cloud `GCP`, which the workflow does not have: it has AWS, ALI"
         );
+    }
+
+    const ONE: &str = "[clouds.AWS]\ntable = \"t\"\nbucket = \"b\"\nqualifier = \"live\"\n\
+                       [clouds.ALI]\nsame_as = \"AWS\"\n";
+
+    #[test]
+    fn a_cloud_that_is_the_same_as_another_has_all_of_it() {
+        let clouds = from_toml(ONE, &ALL).unwrap();
+        assert_eq!(clouds[0], clouds[1]);
+        assert_eq!((clouds[1].provider, &*clouds[1].table), (Provider::Aws, "t"));
+        let others = |text: &'static str| {
+            move |name: &str| {
+                let value = match name {
+                    "JOINTLAMBDA_CLOUD" => "AWS",
+                    "JOINTLAMBDA_TABLE" => "t",
+                    "JOINTLAMBDA_BUCKET" => "b",
+                    "JOINTLAMBDA_QUALIFIER" => "live",
+                    "JOINTLAMBDA_CLOUDS" => text,
+                    _ => return None,
+                };
+                Some(value.to_owned())
+            }
+        };
+        assert_eq!(told(&ALL, others(r#"{"ALI": {"same_as": "AWS"}}"#)).unwrap(), (0, clouds));
+        let wrong = told(&ALL, others(r#"{"ALI": {"same_as": "GCP"}}"#)).unwrap_err();
+        assert!(wrong.to_string().starts_with("in JOINTLAMBDA_CLOUDS the cloud `ALI` is"), "{wrong}");
+    }
+
+    #[test]
+    fn a_cloud_that_cannot_be_the_same_is_refused() {
+        let same = |of: &str, more: &str| {
+            refused(&ONE.replace("same_as = \"AWS\"", &format!("same_as = \"{of}\"{more}")))
+        };
+        let begin = "in jointlambda.toml the cloud `ALI` is the same as";
+        assert_eq!(
+            same("GCP", ""),
+            format!("{begin} `GCP`, which the workflow does not have: it has AWS, ALI")
+        );
+        assert_eq!(
+            same("ALI", ""),
+            format!("{begin} `ALI`, which it is anyway: say where it is, or name another cloud")
+        );
+        assert_eq!(
+            same("AWS", "\ntable = \"t\""),
+            format!("{begin} `AWS`, then it has no `table` of its own, remove one of the two")
+        );
+        let circle = "[clouds.AWS]\nsame_as = \"ALI\"\n[clouds.ALI]\nsame_as = \"AWS\"\n";
+        assert_eq!(
+            refused(circle),
+            "in jointlambda.toml the cloud `AWS` is the same as `ALI`, which is the same as `AWS`: name that one"
+        );
+        let nowhere = refused("[clouds.ALI]\nsame_as = \"AWS\"\n");
+        assert_eq!(nowhere, "jointlambda.toml says nothing of the cloud `AWS`: add `[clouds.AWS]`");
+    }
+
+    #[test]
+    fn a_qualifier_is_an_alias_of_functions_on_aws() {
+        for version in ["3", "$LATEST", ""] {
+            let why = refused(&ONE.replace("live", version));
+            assert!(why.contains(&format!("is `{version}` in jointlambda.toml: name an alias")), "{why}");
+        }
+        let why = refused(&BOTH.replace("table = \"u\"", "table = \"u\"\nqualifier = \"live\""));
+        assert!(why.ends_with("only functions of AWS are invoked by one: remove it"), "{why}");
+        let why = refused("[clouds.AWS]\nbucket = \"b\"\n[clouds.ALI]\nsame_as = \"AWS\"\n");
+        assert_eq!(why, "jointlambda.toml has no `table` of the cloud `AWS`: add it to `[clouds.AWS]`");
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn clouds_that_are_the_same_have_one_backend() {
+        let clouds = from_toml(ONE, &ALL).unwrap();
+        let made = backends_by(&clouds, |settings| {
+            let credentials = crate::backend::aws::Credentials {
+                access_key_id: "id".to_owned(),
+                secret_access_key: "secret".to_owned(),
+                session_token: None,
+            };
+            Ok(crate::backend::aws::backend_with(settings, Names::of_definition(&ALL), credentials))
+        });
+        let made = made.unwrap();
+        assert!(Arc::ptr_eq(&made[0].functions, &made[1].functions));
+        assert!(Arc::ptr_eq(&made[0].table, &made[1].table));
+        assert_eq!(made[1].provider, Provider::Aws);
     }
 
     #[test]

@@ -313,9 +313,7 @@ impl Runtime {
 
     /// The bytes of branches that a relay's envelope takes, beside its frames.
     fn relay_limit(&self, function: &FunctionDef) -> usize {
-        let limit =
-            |cloud| self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes;
-        function.placements().map(limit).min().unwrap_or(0) / 2
+        self.envelope_limit(function) / 2
     }
 
     /// Makes every arrival; gives the fan-ins that are full, and the first fault.
@@ -402,11 +400,12 @@ impl Runtime {
         let mut wire = one.envelope.encode();
         let mut is_first = true;
         let mut cause = String::new();
-        let count = one.function.placements().count();
+        let all = self.placements(one.function);
+        let count = all.len();
         for round in 1..=ROUNDS {
             let mut refused = 0;
             let first = usize::from(matches!(one.way, Way::Again));
-            let mut placements: Vec<_> = one.function.placements().cycle().skip(first).take(count).collect();
+            let mut placements: Vec<_> = all.iter().copied().cycle().skip(first).take(count).collect();
             self.health.sort(&mut placements);
             for index in placements {
                 let cloud = self.cloud(index)?;

@@ -256,7 +256,7 @@ impl Runtime {
     /// Opens connections to the clouds of the successors, while the user function runs.
     pub(crate) async fn warm(&self, node: &NodeDef) {
         let nexts = node.next.iter().filter_map(|&next| self.definition.node(next));
-        let mut clouds: Vec<_> = nexts.map(|next| self.definition.home_of(next)).collect();
+        let mut clouds: Vec<_> = nexts.map(|next| self.first_same(self.definition.home_of(next))).collect();
         clouds.sort_unstable();
         clouds.dedup();
         join_all(

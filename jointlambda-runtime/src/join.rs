@@ -11,7 +11,7 @@ use crate::{
     backend::{Arrival, Row, StoreError},
     codec,
     commit::{Actor, END, Instance, Next, Settled},
-    definition::{NodeDef, NodeIndex},
+    definition::{CloudIndex, NodeDef, NodeIndex},
     envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Output, Place, Stamp, Value, path},
     error::Fault,
     id::{ObjectsOf, RowKey, RunId},
@@ -274,6 +274,9 @@ impl Runtime {
         which: ObjectsOf,
         from: CloudSet,
     ) -> Result<(), Fault> {
+        let same = |index| 1 << self.first_same(index as CloudIndex);
+        let clouds = (0..self.clouds.len()).filter(|index| from & (1 << index) != 0);
+        let from = clouds.fold(0, |from: CloudSet, index| from | same(index));
         for (index, cloud) in self.clouds.iter().enumerate() {
             if from & (1 << index) != 0 {
                 retry::store(|| cloud.objects.delete_run(run, which)).await?;

@@ -198,13 +198,7 @@ impl Runtime {
                 else {
                     return;
                 };
-                let limit = function
-                    .placements()
-                    .map(|cloud| {
-                        self.definition.clouds[usize::from(cloud)].cloud.provider.limits().async_payload_bytes
-                    })
-                    .min()
-                    .unwrap_or(0);
+                let limit = self.envelope_limit(function);
                 // What gathers in a batch must fit a row.
                 let limit = function.batch.map_or(limit, |_| limit.min(ROW_INLINE_MAX));
                 let limit = limit.saturating_sub(ENVELOPE_OVERHEAD + around);

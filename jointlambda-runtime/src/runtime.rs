@@ -89,8 +89,35 @@ impl Runtime {
         self.clouds.get(usize::from(index)).ok_or_else(|| Fault::Poison(format!("there is no cloud {index}")))
     }
 
+    /// What rows, invocations and objects cost on a cloud, wherever it really is.
     pub(crate) fn prices(&self, cloud: CloudIndex) -> &'static Prices {
-        self.definition.clouds[usize::from(cloud)].cloud.provider.prices()
+        self.clouds[usize::from(cloud)].provider.prices()
+    }
+
+    /// The clouds where `function` may run, its own first. Of clouds that are the same in this
+    /// deployment there is one, so that nobody goes to where he was refused as to another place.
+    pub(crate) fn placements(&self, function: &FunctionDef) -> Vec<CloudIndex> {
+        let mut all: Vec<_> = function.placements().map(|cloud| self.first_same(cloud)).collect();
+        let mut seen: CloudSet = 0;
+        all.retain(|cloud| {
+            let is_new = seen & (1 << cloud) == 0;
+            seen |= 1 << cloud;
+            is_new
+        });
+        all
+    }
+
+    /// The largest envelope of `function` that every cloud takes on which it may run.
+    pub(crate) fn envelope_limit(&self, function: &FunctionDef) -> usize {
+        let limit = |cloud| self.clouds[usize::from(cloud)].provider.limits().async_payload_bytes;
+        function.placements().map(limit).min().unwrap_or(0)
+    }
+
+    /// The first cloud that is the same as this one: itself, in most deployments.
+    pub(crate) fn first_same(&self, cloud: CloudIndex) -> CloudIndex {
+        let own = &self.clouds[usize::from(cloud)].functions;
+        let same = self.clouds.iter().position(|other| Arc::ptr_eq(&other.functions, own));
+        same.map_or(cloud, |index| index as CloudIndex)
     }
 
     /// How long a call of `function` may be open before it is taken for lost, in milliseconds. One

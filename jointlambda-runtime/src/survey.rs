@@ -16,7 +16,6 @@ use crate::{
     envelope::{Arrived, Call, Continuation, Ended, Failure, Fork, Frame, Stamp, Value, path},
     error::Fault,
     first,
-    id::RunId,
     runtime::Runtime,
 };
 
@@ -141,16 +140,13 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let mut values = Vec::new();
         stored_values(continuation, &mut values);
-        let mut brought = Vec::with_capacity(values.len());
-        for value in values {
-            brought.push(self.bring(&actor.run, value));
-        }
+        // All futures are made first: with their closure held across a wait, this could not be spawned.
+        let brought = values.into_iter().map(|value| async move {
+            *value = Value::Inline(self.fetch(&actor.run, value).await?);
+            Ok::<_, Fault>(())
+        });
+        let brought: Vec<_> = brought.collect();
         stream::iter(brought).buffer_unordered(CONCURRENCY).try_collect().await
-    }
-
-    async fn bring(&self, run: &RunId, value: &mut Value) -> Result<(), Fault> {
-        *value = Value::Inline(self.fetch(run, value).await?);
-        Ok(())
     }
 }
 

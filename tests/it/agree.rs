@@ -1,5 +1,5 @@
 //! The oracle: a workflow function called as ordinary Rust, against the same workflow on embedded
-//! clouds, in order and with everything late, out of order and delivered twice.
+//! clouds: in order, with everything late, out of order and delivered twice, and with all clouds being one.
 
 use std::fmt::Debug;
 
@@ -8,6 +8,8 @@ use jointlambda::{
     backend::local::{Config, LocalClouds, Profile, virtual_time},
     embedded::Embedded,
 };
+
+use crate::one_cloud;
 
 /// Runs `W` on each input, plain and distributed, and compares.
 pub(crate) fn agree<W: Workflow>(inputs: impl IntoIterator<Item = W::Input>)
@@ -35,6 +37,13 @@ where
         let got = clouds.run("key", input.clone()).await.unwrap();
         assert!(accepts(&got), "{name}, in order: {got:?}, plain {plain:?}");
         drained(clouds.clouds()).await;
+    });
+    virtual_time(1, async {
+        let (clouds, client) = one_cloud::deploy::<W>(Embedded::<W>::config());
+        let run = client.start("key", input.clone()).await.unwrap();
+        let got = client.result(&run).await.unwrap();
+        assert!(accepts(&got), "{name}, on one cloud: {got:?}, plain {plain:?}");
+        drained(&clouds).await;
     });
     for seed in 0..3 {
         let config = restless(Embedded::<W>::config(), seed);

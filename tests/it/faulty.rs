@@ -61,6 +61,16 @@ pub(crate) struct Trial {
 
 /// A deployment's parts, each of which a mutant may break.
 pub(crate) trait Parts {
+    /// The clouds.
+    fn config(&self, config: Config) -> Config {
+        config
+    }
+
+    /// The backends that clients use.
+    fn client(&self, sound: Vec<Backend>) -> Vec<Backend> {
+        sound
+    }
+
     /// The backends that functions on `cloud` use.
     fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
         sound
@@ -178,10 +188,11 @@ where
     virtual_time(0, async {
         let faults = Faults::new(schedule);
         let config = Config { epoch_ms: Some(EPOCH_MS), ..Embedded::<W>::config() };
-        let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
+        let clouds = LocalClouds::new(parts.config(config)).map_err(|e| e.to_string())?;
         let options = Options::default();
         let deliveries = deploy_of::<W>(&*parts, &clouds, &faults, &options);
-        let client = Client::<W>::new(faults.wrap(clouds.backends_for_client()), options.clone());
+        let backends = parts.client(faults.wrap(clouds.backends_for_client()));
+        let client = Client::<W>::new(backends, options.clone());
         let mut runs = Vec::new();
         for (number, input) in inputs.iter().enumerate() {
             let key = format!("key {number}");
@@ -195,7 +206,7 @@ where
         if runs.len() < inputs.len() {
             return Err("a run could not be started".to_owned());
         }
-        let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
+        let observer = Client::<W>::new(parts.client(clouds.backends_for_client()), options.clone());
         let backends = parts.sweeper(faults.wrap(clouds.backends_from(0)));
         let sweeper = Runtime::new::<W>(backends, options.clone());
         let sweeping = async {
@@ -307,14 +318,18 @@ where
     }
 
     fn of(inputs: Vec<W::Input>, accepts: Accepts<W>) -> Self {
-        let calm = attempt::<W>(&sound, &inputs, &accepts, &Schedule::default())
+        Self::of_parts(&sound, inputs, accepts)
+    }
+
+    fn of_parts(parts: MakeParts<'p>, inputs: Vec<W::Input>, accepts: Accepts<W>) -> Self {
+        let calm = attempt::<W>(parts, &inputs, &accepts, &Schedule::default())
             .unwrap_or_else(|why| panic!("{} without faults: {why}", W::definition().name));
         let mut rows = calm.rows;
         if W::definition().functions.iter().any(|function| function.batch.is_some()) {
             // Who is late finds other company: at worst each member is in a row of its own.
             rows += calm.operations.iter().filter(|one| **one == Operation::Arrive).count() as u64;
         }
-        Subject { parts: &sound, inputs, accepts, calm: calm.operations, rows }
+        Subject { parts, inputs, accepts, calm: calm.operations, rows }
     }
 
     /// Tries a schedule; its operations, or what went wrong.
@@ -406,6 +421,17 @@ where
     W::Output: PartialEq + Debug,
 {
     Subject::<W>::new(vec![input]).survive_single_faults();
+}
+
+/// The same on a deployment of `parts`.
+pub(crate) fn survive_single_faults_of<W: Workflow>(parts: MakeParts<'_>, input: W::Input)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let accepts = Box::new(move |_, output: &W::Output| *output == expected);
+    Subject::<W>::of_parts(parts, vec![input], accepts).survive_single_faults();
 }
 
 /// Tries every single fault of a run that may end in several ways.

@@ -21,6 +21,7 @@ mod loops;
 mod many_faults;
 mod mixed;
 mod mutants;
+mod one_cloud;
 mod outages;
 mod pairs;
 mod poison;

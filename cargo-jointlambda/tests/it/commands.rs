@@ -176,3 +176,56 @@ fn settings_of_the_package_are_used_and_kept() {
     let report = project.build(&[]);
     assert_eq!(report["stores"][0]["table"], "other-table");
 }
+
+/// Only an account on AWS.
+const ONE_ACCOUNT: &str = "[clouds.ALI]\nsame_as = \"AWS\"\n";
+
+#[test]
+fn one_account_is_enough_for_two_clouds() {
+    // A program for the other platform is neither needed nor asked whether it could run there.
+    let project = Project::with_aliyun();
+    fs::remove_file(project.path(".cargo/config.toml")).unwrap();
+    let only_there = r#""name": "two-seas-01234567-join", "memory_mb": 2048, "timeout_s": 120, "gpu_gb": 0, "cpu_milli": 0, "clouds": ["AWS"]"#;
+    project.replace("src/aws.json", only_there, &only_there.replace("AWS", "ALI"));
+    project.write("jointlambda.toml", ONE_ACCOUNT);
+    let report = project.build(&[]);
+    let placed: Vec<_> = report["functions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|function| (&function["function"], &function["cloud"], &function["failover"]))
+        .map(|(function, cloud, failover)| json!([function, cloud, failover]))
+        .collect();
+    assert_eq!(placed, [json!(["cut", "AWS", []]), json!(["join", "AWS", []])]);
+    assert_eq!(report["stores"].as_array().unwrap().len(), 1);
+    assert!(report["notes"].to_string().contains("the cloud `ALI` is the same as `AWS`"), "{report}");
+    let paths: Vec<_> =
+        report["files"].as_array().unwrap().iter().filter_map(|file| file["path"].as_str()).collect();
+    assert!(paths.iter().all(|path| !path.starts_with("aliyun")), "{paths:?}");
+    let module = project.json("aws/01234567/main.tf.json");
+    let environment = &module["locals"]["environment"]["join"];
+    assert_eq!(environment["JOINTLAMBDA_CLOUD"], "AWS");
+    assert_eq!(environment["JOINTLAMBDA_CLOUDS"], r#"{"ALI":{"same_as":"AWS"}}"#);
+    let settings = fs::read_to_string(project.path(OUT).join("jointlambda.toml")).unwrap();
+    assert!(settings.starts_with(ONE_ACCOUNT) && settings.contains("[clouds.AWS]\n"), "{settings}");
+    assert!(!project.path(OUT).join("aliyun").exists());
+    let text = project.run(&["describe", "--profile", "dev"]).ok();
+    assert!(text.contains("note: the cloud `ALI` is the same as `AWS`"), "{text}");
+    assert!(!text.contains("nothing is deployed on"), "{text}");
+}
+
+#[test]
+fn features_that_a_program_requires_are_passed_by_themselves() {
+    let project = Project::new();
+    project.replace(
+        "Cargo.toml",
+        "[package]",
+        "[features]\naws = []\n[[bin]]\nname = \"two-seas-aws\"\npath = \"src/bin/two-seas-aws.rs\"\n\
+         required-features = [\"aws\"]\n[package]",
+    );
+    let report = project.build(&[]);
+    let command = report["programs"][0]["command"].as_str().unwrap();
+    assert!(command.ends_with("--bin two-seas-aws --features aws"), "{command}");
+    let given = project.build(&["--features", "aws", "--dry-run"]);
+    assert_eq!(given["programs"][0]["command"], command);
+}

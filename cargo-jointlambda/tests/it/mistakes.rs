@@ -150,3 +150,21 @@ fn programs_of_different_workflows() {
     project.redefine();
     assert!(refused(&project, &[]).contains("the programs are of different workflows"));
 }
+
+#[test]
+fn a_cloud_that_cannot_be_another() {
+    let project = Project::new();
+    let same = |text: &str| {
+        project.write("jointlambda.toml", text);
+        refused(&project, &[])
+    };
+    let error = same("[clouds.ALI]\nsame_as = \"GCP\"\n");
+    assert!(error.contains("`GCP`, which the workflow does not have\nhint: name one of `AWS`"), "{error}");
+    let error = same("[clouds.ALI]\nsame_as = \"AWS\"\ntable = \"t\"\n");
+    assert!(error.contains("has `table` of its own"), "{error}");
+    let error = same("[clouds.AWS]\nsame_as = \"ALI\"\n");
+    assert!(error.contains("package `two-seas` has no program for any cloud that"), "{error}");
+    project.replace("src/aws.json", "\"gpu_gb\": 0", "\"gpu_gb\": 8");
+    let error = same("[clouds.ALI]\nsame_as = \"AWS\"\n");
+    assert!(error.contains("`cut` has 8 GB of a GPU; AWS Lambda has none"), "{error}");
+}

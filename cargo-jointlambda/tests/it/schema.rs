@@ -166,6 +166,21 @@ fn all_documents_are_as_the_schema_says() {
 }
 
 #[test]
+fn documents_with_aliases_are_as_the_schema_says() {
+    let project = Project::new();
+    project.write(
+        "jointlambda.toml",
+        "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b-c\"\n\
+         qualifier = \"live\"\n",
+    );
+    project.build(&[]);
+    let documents = check_all(&project.path("target/jointlambda/two-seas/aws"), "aws");
+    misspelt(&documents);
+    let aliases = &documents[1].1["resource"]["aws_lambda_alias"];
+    assert_eq!(aliases.as_object().map(Map::len), Some(3));
+}
+
+#[test]
 fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     let project = Project::with_aliyun();
     project.replace("src/aliyun.json", r#""gpu_gb": 0"#, r#""gpu_gb": 8"#);

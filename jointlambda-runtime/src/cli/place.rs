@@ -101,9 +101,9 @@ pub(super) mod deployed {
     /// Which clouds.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
     pub(in crate::cli) enum Target {
-        /// AWS, where all of the workflow is
+        /// AWS, where all clouds of the workflow are
         Aws,
-        /// Alibaba Cloud, where all of the workflow is
+        /// Alibaba Cloud, where all clouds of the workflow are
         Aliyun,
         /// All clouds of the workflow, whosever they are
         Clouds,
@@ -125,13 +125,6 @@ pub(super) mod deployed {
         pub(in crate::cli) fn client<W: Workflow>(&self) -> Result<Option<Client<W>>, Trouble> {
             let Some(target) = self.target else { return Ok(None) };
             let definition = W::definition();
-            let only = target.only();
-            let mut clouds = definition.clouds.iter();
-            if let Some(other) = clouds.find(|def| only.is_some_and(|only| only != def.cloud.provider)) {
-                let name = other.cloud.provider.name();
-                return Err(Trouble::new(format!("the cloud `{}` of the workflow is on {name}", other.name))
-                    .hint("use `--target clouds`"));
-            }
             let path = self.settings.clone().or_else(|| env::var_os(SETTINGS).map(PathBuf::from));
             let path = path.unwrap_or_else(|| FILE.into());
             let text = fs::read_to_string(&path).map_err(|error| {
@@ -139,6 +132,19 @@ pub(super) mod deployed {
                     .hint("`cargo jointlambda build` writes it; give it as `--settings`")
             })?;
             let clouds = deployment::from_toml(&text, definition).map_err(|error| Trouble::of(&error))?;
+            let only = target.only();
+            let mut defs = definition.clouds.iter().zip(&clouds);
+            let other = defs.find(|(_, settings)| only.is_some_and(|only| only != settings.provider));
+            if let (Some(only), Some((def, settings))) = (only, other) {
+                let name = settings.provider.name();
+                return Err(Trouble::new(format!("the cloud `{}` of the workflow is on {name}", def.name))
+                    .hint(format!(
+                        "use `--target clouds`; or deploy it all on {}: `same_as` in `[clouds.{}]` of {}",
+                        only.name(),
+                        def.name,
+                        path.display()
+                    )));
+            }
             let backends = deployment::backends(definition, &clouds).map_err(|error| Trouble::of(&error))?;
             Ok(Some(Client::new(backends, Options::default())))
         }

@@ -28,9 +28,9 @@ pub(crate) fn arguments<'a>(regions: impl Iterator<Item = &'a str> + Clone) -> V
 
 /// The module.
 pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'_>) -> Value {
-    let mut functions = Functions::default();
+    let mut functions = Functions { alias: settings.qualifier(place.cloud), ..Functions::default() };
+    let sweeper_arn = functions.arn("sweeper");
     for function in described.functions_on(place.cloud) {
-        let on_failure = "${aws_lambda_function.sweeper.arn}";
         functions.add(
             described,
             settings,
@@ -40,7 +40,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                 name: &function.name,
                 memory_mb: function.memory_mb,
                 timeout_s: function.timeout_s,
-                on_failure,
+                on_failure: &sweeper_arn,
             },
         );
     }
@@ -58,7 +58,17 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
         },
     );
     let name = role_name(described, place.region);
-    json!({
+    let mut permission = json!({
+        "statement_id": "schedule",
+        "action": "lambda:InvokeFunction",
+        "function_name": "${aws_lambda_function.sweeper.function_name}",
+        "principal": "events.amazonaws.com",
+        "source_arn": "${aws_cloudwatch_event_rule.sweep.arn}",
+    });
+    if functions.alias.is_some() {
+        permission["qualifier"] = "${aws_lambda_alias.sweeper.name}".into();
+    }
+    let mut module = json!({
         "//": crate::terraform::note(),
         "terraform": { "required_providers": { "aws": { "source": "hashicorp/aws" } } },
         "variable": {
@@ -81,7 +91,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                         "principals": [{ "type": "Service", "identifiers": ["lambda.amazonaws.com"] }],
                     }],
                 },
-                "function": { "statement": statements(described, place.region) },
+                "function": { "statement": statements(described, settings, place.region) },
             },
         },
         "resource": {
@@ -121,29 +131,29 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             "aws_cloudwatch_event_target": {
                 "sweep": {
                     "rule": "${aws_cloudwatch_event_rule.sweep.name}",
-                    "arn": "${aws_lambda_function.sweeper.arn}",
+                    "arn": sweeper_arn,
                 },
             },
-            "aws_lambda_permission": {
-                "sweep": {
-                    "statement_id": "schedule",
-                    "action": "lambda:InvokeFunction",
-                    "function_name": "${aws_lambda_function.sweeper.function_name}",
-                    "principal": "events.amazonaws.com",
-                    "source_arn": "${aws_cloudwatch_event_rule.sweep.arn}",
-                },
-            },
+            "aws_lambda_permission": { "sweep": permission },
         },
         "output": {
             "functions": { "value": functions.names },
             "dead_letters": { "value": "${aws_sqs_queue.dead_letters.url}" },
         },
-    })
+    });
+    if functions.alias.is_some() {
+        module["resource"]["aws_lambda_alias"] = functions.aliases.into();
+    }
+    module
 }
 
 /// The parts of the module that there is one of for each function, by its label.
 #[derive(Default)]
-struct Functions {
+struct Functions<'a> {
+    /// By which the functions are invoked, if there is one. It names what was deployed last; whatever
+    /// goes by alias, such as provisioned concurrency, goes into files of the user's own.
+    alias: Option<&'a str>,
+    aliases: Map<String, Value>,
     environment: Map<String, Value>,
     logs: Map<String, Value>,
     functions: Map<String, Value>,
@@ -161,7 +171,13 @@ struct Deployed<'a> {
     on_failure: &'a str,
 }
 
-impl Functions {
+impl Functions<'_> {
+    /// What invokes a function.
+    fn arn(&self, label: &str) -> String {
+        let kind = if self.alias.is_some() { "alias" } else { "function" };
+        format!("${{aws_lambda_{kind}.{label}.arn}}")
+    }
+
     fn add(&mut self, described: &Described, settings: &Settings, place: &Place<'_>, of: &Deployed<'_>) {
         let label = of.label;
         let put = |map: &mut Map<String, Value>, value: Value| map.insert(label.to_owned(), value);
@@ -174,49 +190,59 @@ impl Functions {
                 "retention_in_days": "${var.log_retention_days}",
             }),
         );
-        put(
-            &mut self.functions,
-            json!({
-                "function_name": of.name,
-                "description": format!("{label} of {} {}", described.workflow(), described.short_hash()),
-                "role": "${aws_iam_role.function.arn}",
-                "package_type": "Zip",
-                "filename": format!("${{path.module}}/{}", place.zip),
-                "source_code_hash": base64(place.zip_sha256),
-                "runtime": described.provider.platform().runtime,
-                "handler": ENTRY,
-                "architectures": [place.architecture],
-                "memory_size": of.memory_mb,
-                "timeout": of.timeout_s,
-                "environment": [{
-                    "variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
-                }],
-                "depends_on": [
-                    "aws_iam_role_policy.function",
-                    format!("aws_cloudwatch_log_group.{label}"),
-                ],
-            }),
-        );
-        put(
-            &mut self.events,
-            json!({
-                "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
-                "maximum_retry_attempts": REDELIVERIES,
-                "maximum_event_age_in_seconds": EVENT_AGE_S,
-                "destination_config": [{ "on_failure": [{ "destination": of.on_failure }] }],
-            }),
-        );
+        let mut function = json!({
+            "function_name": of.name,
+            "description": format!("{label} of {} {}", described.workflow(), described.short_hash()),
+            "role": "${aws_iam_role.function.arn}",
+            "package_type": "Zip",
+            "filename": format!("${{path.module}}/{}", place.zip),
+            "source_code_hash": base64(place.zip_sha256),
+            "runtime": described.provider.platform().runtime,
+            "handler": ENTRY,
+            "architectures": [place.architecture],
+            "memory_size": of.memory_mb,
+            "timeout": of.timeout_s,
+            "environment": [{
+                "variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
+            }],
+            "depends_on": [
+                "aws_iam_role_policy.function",
+                format!("aws_cloudwatch_log_group.{label}"),
+            ],
+        });
+        // What becomes of failed events is set for the alias, as it is the alias that is invoked.
+        let mut events = json!({
+            "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
+            "maximum_retry_attempts": REDELIVERIES,
+            "maximum_event_age_in_seconds": EVENT_AGE_S,
+            "destination_config": [{ "on_failure": [{ "destination": of.on_failure }] }],
+        });
+        if let Some(alias) = self.alias {
+            function["publish"] = true.into();
+            events["qualifier"] = format!("${{aws_lambda_alias.{label}.name}}").into();
+            put(
+                &mut self.aliases,
+                json!({
+                    "name": alias,
+                    "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
+                    "function_version": format!("${{aws_lambda_function.{label}.version}}"),
+                }),
+            );
+        }
+        put(&mut self.functions, function);
+        put(&mut self.events, events);
     }
 }
 
 /// What the functions may do: exactly what the backend and the platform do in their name.
-fn statements(described: &Described, region: &str) -> Vec<Value> {
+fn statements(described: &Described, settings: &Settings, region: &str) -> Vec<Value> {
     let allow = |sid: &str, actions: &[&str], resources: Value| json!({ "sid": sid, "effect": "Allow", "actions": actions, "resources": resources });
     let account = "${data.aws_caller_identity.current.account_id}";
     let partition = "${data.aws_partition.current.partition}";
     let mut invoked = Vec::new();
     for (cloud, region) in described.clouds() {
-        let arn = |name: String| format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
+        let alias = settings.qualifier(cloud).map(|alias| format!(":{alias}")).unwrap_or_default();
+        let arn = |name: String| format!("arn:{partition}:lambda:{region}:{account}:function:{name}{alias}");
         invoked.extend(names(described, cloud).into_iter().map(arn));
     }
     let here = described.clouds().find(|(_, here)| *here == region).map_or("", |(cloud, _)| cloud);
@@ -253,7 +279,12 @@ mod tests {
     use crate::{described::sample, platform::Provider};
 
     fn module_of(described: &Described) -> Value {
-        let settings = Settings::complete(None, described, &[], "place").unwrap();
+        module_with(described, None)
+    }
+
+    fn module_with(described: &Described, text: Option<&str>) -> Value {
+        let settings = Settings::complete(text, described, &[], "place").unwrap();
+        let described = &described.clone().placed(&settings);
         let place = Place {
             cloud: "AWS",
             region: "ap-northeast-1",
@@ -289,10 +320,51 @@ mod tests {
         assert!(others.get("AWS").is_none());
     }
 
+    const LIVE: &str = "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b-c\"\nqualifier = \"live\"\n";
+
+    #[test]
+    fn an_alias_is_what_is_invoked_everywhere() {
+        let module = module_with(&sample::described(Provider::Aws), Some(LIVE));
+        let resource = &module["resource"];
+        assert_eq!(resource["aws_lambda_alias"]["cut"]["name"], "live");
+        assert_eq!(resource["aws_lambda_function"]["cut"]["publish"], true);
+        let config = &resource["aws_lambda_function_event_invoke_config"];
+        assert_eq!(config["cut"]["qualifier"], "${aws_lambda_alias.cut.name}");
+        let failed = &config["cut"]["destination_config"][0]["on_failure"][0]["destination"];
+        let sweeper = "${aws_lambda_alias.sweeper.arn}";
+        assert_eq!(failed, sweeper);
+        assert_eq!(resource["aws_cloudwatch_event_target"]["sweep"]["arn"], sweeper);
+        assert_eq!(
+            resource["aws_lambda_permission"]["sweep"]["qualifier"],
+            "${aws_lambda_alias.sweeper.name}"
+        );
+        assert_eq!(module["locals"]["environment"]["cut"]["JOINTLAMBDA_QUALIFIER"], "live");
+        let statements = &module["data"]["aws_iam_policy_document"]["function"]["statement"];
+        let functions = statements.as_array().unwrap().iter().find(|one| one["sid"] == "Functions").unwrap();
+        let ends_in = |at: usize, end: &str| functions["resources"][at].as_str().unwrap().ends_with(end);
+        assert!(ends_in(0, ":function:two-seas-0123abcd-cut:live"), "{functions}");
+        assert!(ends_in(3, ":function:two-seas-0123abcd-join"), "another region has none: {functions}");
+        assert!(module_of(&sample::described(Provider::Aws))["resource"].get("aws_lambda_alias").is_none());
+    }
+
+    #[test]
+    fn what_is_placed_on_a_cloud_that_is_this_one_is_here() {
+        let mut described = sample::described(Provider::Aws);
+        described.functions[0].clouds = vec!["ALI".into()];
+        let module = module_with(&described, Some("[clouds.ALI]\nsame_as = \"AWS\"\n"));
+        assert!(module["resource"]["aws_lambda_function"].get("cut").is_some());
+        let environment = &module["locals"]["environment"]["cut"];
+        assert_eq!(environment["JOINTLAMBDA_CLOUD"], "AWS");
+        let others: Value =
+            serde_json::from_str(environment["JOINTLAMBDA_CLOUDS"].as_str().unwrap()).unwrap();
+        assert_eq!(others["ALI"], json!({ "same_as": "AWS" }));
+    }
+
     #[test]
     fn a_policy_names_the_functions_of_every_region_and_nothing_else() {
         let described = sample::described(Provider::Aws);
-        let invoked: Vec<_> = statements(&described, "us-east-1")
+        let settings = Settings::complete(None, &described, &[], "place").unwrap();
+        let invoked: Vec<_> = statements(&described, &settings, "us-east-1")
             .into_iter()
             .find(|statement| statement["sid"] == "Functions")
             .map(|statement| statement["resources"].as_array().unwrap().clone())

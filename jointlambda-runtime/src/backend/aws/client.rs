@@ -90,7 +90,7 @@ impl Clients {
     }
 
     /// Opens a connection to Lambda, unless one was in use just now.
-    pub(super) async fn warm_lambda(&self) {
+    pub(super) async fn warm_lambda(&self, qualifier: Option<String>) {
         if self
             .lambda_used
             .lock()
@@ -103,8 +103,8 @@ impl Clients {
         self.note_lambda();
         // A request that runs nothing; whatever comes of it, the connection is there.
         let own = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "nothing".to_owned());
-        let request = self.lambda().invoke().function_name(own).invocation_type(InvocationType::DryRun);
-        let _ = request.send().await;
+        let request = self.lambda().invoke().function_name(own).set_qualifier(qualifier);
+        let _ = request.invocation_type(InvocationType::DryRun).send().await;
     }
 
     /// A connection to Lambda is in use.

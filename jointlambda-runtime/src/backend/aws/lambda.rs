@@ -21,11 +21,12 @@ use crate::{
 pub(super) struct Functions {
     clients: Arc<Clients>,
     names: Names,
+    qualifier: Option<String>,
 }
 
 impl Functions {
-    pub(super) fn new(clients: Arc<Clients>, names: Names) -> Self {
-        Functions { clients, names }
+    pub(super) fn new(clients: Arc<Clients>, names: Names, qualifier: Option<String>) -> Self {
+        Functions { clients, names, qualifier }
     }
 }
 
@@ -44,6 +45,7 @@ impl backend::Functions for Functions {
             .lambda()
             .invoke()
             .function_name(&name)
+            .set_qualifier(self.qualifier.clone())
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(format!("\"{}\"", to_text(&envelope))));
         let error = match request.send().await {
@@ -60,11 +62,14 @@ impl backend::Functions for Functions {
             Wrong::Refused { code, message, .. } => {
                 Invoked::Rejected(match (&*code, advice(&code, region)) {
                     (_, Some(advice)) => advice,
-                    ("ResourceNotFoundException", _) => {
-                        format!(
+                    ("ResourceNotFoundException", _) => match &self.qualifier {
+                        None => format!(
                             "there is no function `{name}` in {region}: deploy this version of the workflow"
-                        )
-                    }
+                        ),
+                        Some(alias) => format!(
+                            "there is no function `{name}` with an alias `{alias}` in {region}: deploy this version of the workflow, or correct `qualifier`"
+                        ),
+                    },
                     ("AccessDeniedException", _) => {
                         format!("not allowed to invoke `{name}`: grant lambda:InvokeFunction on it")
                     }
@@ -76,7 +81,7 @@ impl backend::Functions for Functions {
 
     async fn warm(&self) {
         // A user function that has returned waits for no connection: the cloud may be down.
-        let clients = self.clients.clone();
-        tokio::spawn(async move { clients.warm_lambda().await });
+        let (clients, qualifier) = (self.clients.clone(), self.qualifier.clone());
+        tokio::spawn(async move { clients.warm_lambda(qualifier).await });
     }
 }

@@ -56,7 +56,7 @@ pub fn backend_with(settings: &CloudSettings, names: Names, credentials: Credent
     Backend {
         name: settings.name.as_str().into(),
         provider: Provider::Aws,
-        functions: Arc::new(lambda::Functions::new(clients.clone(), names)),
+        functions: Arc::new(lambda::Functions::new(clients.clone(), names, settings.qualifier.clone())),
         table: Arc::new(dynamodb::Table::new(clients.clone(), settings)),
         objects: Arc::new(s3::Objects::new(clients, settings)),
     }
