@@ -108,6 +108,9 @@ pub(crate) struct BuildArgs {
     /// Overwrite generated files that were changed by hand
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Compile nothing; package the programs that are compiled already
+    #[arg(long)]
+    pub(crate) compiled: bool,
     /// Compile nothing and write nothing; print all that would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

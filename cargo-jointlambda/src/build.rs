@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     args::BuildArgs,
+    compile::State,
     described::Described,
     output::{Change, Files},
     package::{self, sha256},
@@ -40,10 +41,16 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
         let own = |out: &Path| env::current_dir().unwrap_or_default().join(out);
         args.out.as_deref().map_or_else(|| default_out(project, described), own)
     };
-    let mut programs = Programs::load(&args.compile, !args.dry_run, |project, described| {
+    let compile = !args.dry_run && !args.compiled;
+    let mut programs = Programs::load(&args.compile, compile, |project, described| {
         load_settings(&out_of(project, Some(described)), project, described, &args.bucket)
     })?;
     let out = out_of(&programs.project, programs.described());
+    let absent = programs.programs.iter().find(|program| program.state == State::Absent);
+    if let (Some(program), true) = (absent, args.compiled) {
+        return Err(Trouble::new(format!("`{}` is not compiled", program.bin))
+            .hint(format!("run `{}`, or leave out `--compiled`", program.command)));
+    }
     let Some(settings) = programs.settings.take() else {
         return say(args, &programs, &out, &[], None);
     };

@@ -126,7 +126,7 @@ impl Function {
             Ok(()) => Ok(Done::default()),
             // Another delivery cannot help, so it need not be waited for.
             Err(fault) if !fault.is_transient() => {
-                tracing::error!(function = self.name, %fault, "given up");
+                tracing::error!(function = self.name, cause = chain(&fault), "given up");
                 self.receiver.abandon(&self.name, envelope, 1, chain(&fault)).await?;
                 Ok(Done::default())
             }

@@ -161,6 +161,16 @@ pub enum SettingsError {
         /// How to get them.
         hint: &'static str,
     },
+    /// There are none in the environment, nor keys of a profile.
+    #[error("no credentials for the cloud `{cloud}`: {why}; {hint}")]
+    NoKeys {
+        /// The cloud.
+        cloud: String,
+        /// What is missing.
+        why: String,
+        /// How to get them.
+        hint: String,
+    },
     /// The program was built without the backend of a provider.
     #[error(
         "the cloud `{cloud}` is on {provider}, and this program was built without the feature `{feature}`"

@@ -26,6 +26,8 @@ pub(crate) struct Spec {
     /// Those of them that stores and functions are given.
     pub(crate) store_variables: &'static [&'static str],
     pub(crate) function_variables: &'static [&'static str],
+    /// Whether the events that a sweeper failed at are kept in a queue.
+    pub(crate) has_dead_letters: bool,
 }
 
 /// What the root needs to know of one definition: kept beside the definition's own module, so that a
@@ -105,7 +107,7 @@ impl Spec {
                 .map(|region| ((*region).clone(), format!("${{module.store-{region}.{output}}}").into()));
             values.collect::<Map<String, Value>>()
         };
-        json!({
+        let mut root = json!({
             "//": super::note(),
             "terraform": {
                 "required_version": TERRAFORM,
@@ -116,14 +118,16 @@ impl Spec {
             "module": modules,
             "output": {
                 "functions": output("The names of the functions, by definition, region and function.", functions),
-                "dead_letters": output(
-                    "The queues of events that even a sweeper could not take, by definition and region.",
-                    dead_letters,
-                ),
                 "tables": output("The tables, by region.", of_stores("table")),
                 "buckets": output("The buckets, by region.", of_stores("bucket")),
             },
-        })
+        });
+        if self.has_dead_letters {
+            let description =
+                "The queues of events that even a sweeper could not take, by definition and region.";
+            root["output"]["dead_letters"] = output(description, dead_letters);
+        }
+        root
     }
 }
 

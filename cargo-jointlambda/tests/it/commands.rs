@@ -229,3 +229,23 @@ fn features_that_a_program_requires_are_passed_by_themselves() {
     let given = project.build(&["--features", "aws", "--dry-run"]);
     assert_eq!(given["programs"][0]["command"], command);
 }
+
+#[test]
+fn what_is_compiled_already_is_packaged_as_it_is() {
+    let project = Project::new();
+    let ran = project.run(&["build", "--profile", "dev", "--compiled"]);
+    let error = ran.error();
+    assert!(
+        error.contains("`two-seas-aws` is not compiled\nhint: run `cargo build --profile dev "),
+        "{error}"
+    );
+    assert!(!project.path("target").exists());
+    project.run(&["describe", "--profile", "dev"]).ok();
+    let program = fs::metadata(project.path("target/debug/two-seas-aws")).unwrap().modified().unwrap();
+    let report = project.build(&["--compiled"]);
+    assert_eq!(report["files"][0]["path"], "aws/01234567/bootstrap.zip");
+    project.redefine();
+    let report = project.build(&["--compiled"]);
+    assert!(report["notes"][0].as_str().unwrap().contains("is older than its sources"), "{report}");
+    assert_eq!(fs::metadata(project.path("target/debug/two-seas-aws")).unwrap().modified().unwrap(), program);
+}

@@ -45,20 +45,37 @@ pub struct Account {
     region: String,
 }
 
+/// How functions are deployed.
+#[derive(Clone, Copy, Default)]
+pub struct Deploy<'a> {
+    /// More of their environment.
+    pub extra: &'a [(&'a str, &'a str)],
+    /// Whether other clouds of the workflow are elsewhere, as `extra` says: otherwise they are this one too.
+    pub is_one_of_several: bool,
+    /// Whether failed events are lost, instead of being delivered again and then given to the sweeper.
+    pub loses_events: bool,
+    /// Where what they write to stderr goes, if not to the stand-in.
+    pub log: Option<&'a Path>,
+}
+
 impl Account {
     /// The account at `url`.
     pub fn at(url: &str) -> Self {
         Account::in_region(url, REGION)
     }
 
-    /// The same in another region.
+    /// The same where all that is asked for is in `region`.
     pub fn in_region(url: &str, region: &str) -> Self {
         Account { url: url.to_owned(), region: region.to_owned() }
     }
 
-    /// The backend of a workflow that is on this cloud alone, with rows in `table`.
+    /// The backend of a workflow's one cloud on AWS, with rows in `table`. Other clouds of it are the same.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
-        let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aws), self.section(table));
+        let own = cloud_of::<W>(Provider::Aws);
+        let mut text = format!("[clouds.{own}]\n{}", self.section(table));
+        for other in W::definition().clouds.iter().filter(|def| def.name != own) {
+            text.push_str(&format!("[clouds.{}]\nsame_as = \"{own}\"\n", other.name));
+        }
         let settings = from_toml(&text, W::definition()).expect("they are right");
         self.backend_of(&settings[0], Names::of_definition(W::definition()))
     }
@@ -142,33 +159,33 @@ impl Account {
 
     /// All functions of `W` and its sweeper, each running `program`.
     pub async fn deploy<W: Workflow>(&self, program: &Path, table: &str) {
-        self.deploy_with::<W>(program, table, &[], true).await;
+        self.deploy_with::<W>(program, table, Deploy::default()).await;
     }
 
-    /// The same with more in the functions' environment; and with failed events lost if they are not to
-    /// be `delivered_again` and then given to the sweeper.
-    pub async fn deploy_with<W: Workflow>(
-        &self,
-        program: &Path,
-        table: &str,
-        extra: &[(&str, &str)],
-        delivered_again: bool,
-    ) {
-        let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
-        let role = format!(
-            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
-        );
-        self.ask("iam", "POST", "/", &role);
-        let (region, lambda) = (&self.region, self.lambda());
-        let names = Names::of_definition(W::definition());
-        let code = FunctionCode::builder().zip_file(Blob::new(archive(program))).build();
-        for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aws)) {
+    /// The same, in another way.
+    pub async fn deploy_with<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
+        self.create_role();
+        let (definition, lambda) = (W::definition(), self.lambda());
+        let (region, own) = (&self.region, cloud_of::<W>(Provider::Aws));
+        let names = Names::of_definition(definition);
+        let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
+        let functions: Vec<_> = match deploy.is_one_of_several {
+            true => functions_on::<W>(Provider::Aws).collect(),
+            false => definition.functions.iter().map(|one| one.name).collect(),
+        };
+        for function in [SWEEPER].into_iter().chain(functions) {
             let mut environment = Environment::builder()
                 .variables("JOINTLAMBDA_FUNCTION", function)
-                .variables("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aws))
+                .variables("JOINTLAMBDA_CLOUD", own)
                 .variables("JOINTLAMBDA_TABLE", table)
                 .variables("JOINTLAMBDA_BUCKET", BUCKET);
-            for (name, value) in extra {
+            if !deploy.is_one_of_several {
+                let others = definition.clouds.iter().filter(|def| def.name != own);
+                let others = others.map(|def| format!("\"{}\": {{\"same_as\": \"{own}\"}}", def.name));
+                let others = others.collect::<Vec<_>>().join(", ");
+                environment = environment.variables("JOINTLAMBDA_CLOUDS", format!("{{{others}}}"));
+            }
+            for (name, value) in deploy.extra {
                 environment = environment.variables(*name, *value);
             }
             let name = names.of(function);
@@ -192,11 +209,26 @@ impl Account {
                 let wired = lambda
                     .put_function_event_invoke_config()
                     .function_name(&name)
-                    .maximum_retry_attempts(if delivered_again { 2 } else { 0 })
-                    .set_destination_config(delivered_again.then_some(to_sweeper));
+                    .maximum_retry_attempts(if deploy.loses_events { 0 } else { 2 })
+                    .set_destination_config((!deploy.loses_events).then_some(to_sweeper));
                 wired.send().await.expect("failed events can go to the sweeper");
             }
         }
+    }
+
+    /// The role of functions, which may do nothing yet.
+    fn create_role(&self) {
+        let policy = encoded(r#"{"Version": "2012-10-17", "Statement": []}"#);
+        let role = format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
+        );
+        self.ask("iam", "POST", "/", &role);
+    }
+
+    /// From now on functions may do what `policy` says, where the stand-in checks that.
+    pub fn grant(&self, policy: &str) {
+        let put = "Action=PutRolePolicy&Version=2010-05-08&RoleName=functions&PolicyName=jointlambda";
+        self.ask("iam", "POST", "/", &format!("{put}&PolicyDocument={}", encoded(policy)));
     }
 
     /// Calls the sweeper as its schedule does; what it answers.
@@ -212,6 +244,18 @@ impl Account {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
+        match self.ask_sweeper::<W>().await? {
+            (None, answer) => Ok(answer),
+            (Some(_), answer) => Err(answer),
+        }
+    }
+
+    /// The same of one that is expected to fail; the kind of its error, if it is one, and what it answers.
+    pub async fn call_sweeper<W: Workflow>(&self) -> (Option<String>, String) {
+        self.ask_sweeper::<W>().await.expect("the sweeper can be called")
+    }
+
+    async fn ask_sweeper<W: Workflow>(&self) -> Result<(Option<String>, String), String> {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
@@ -221,9 +265,9 @@ impl Account {
             .invocation_type(InvocationType::RequestResponse)
             .payload(Blob::new(clock.as_slice()));
         let answer = called.send().await.map_err(|error| format!("{error:?}"))?;
+        let error = answer.function_error().map(str::to_owned);
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        let said = String::from_utf8_lossy(&payload).into_owned();
-        if answer.function_error.is_some() { Err(said) } else { Ok(said) }
+        Ok((error, String::from_utf8_lossy(&payload).into_owned()))
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
@@ -271,11 +315,21 @@ pub(crate) fn functions_on<W: Workflow>(provider: Provider) -> impl Iterator<Ite
 
 /// What a function service is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
 /// program, which is large when it is built for tests.
-pub(crate) fn archive(program: &Path) -> Vec<u8> {
+pub(crate) fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file("bootstrap", options).expect("memory can be written");
-    write!(archive, "#!/bin/sh\nexec '{}' \"$@\"\n", program.display()).expect("memory can be written");
+    let log = log.map(|log| format!(" 2>>'{}'", log.display())).unwrap_or_default();
+    write!(archive, "#!/bin/sh\nexec '{}' \"$@\"{log}\n", program.display()).expect("memory can be written");
     archive.finish().expect("memory can be written").into_inner()
+}
+
+/// A value of a form.
+fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }

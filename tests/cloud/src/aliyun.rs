@@ -129,7 +129,7 @@ impl AliyunAccount {
         delivered_again: bool,
     ) {
         let names = Names::of_definition(W::definition());
-        let code = STANDARD.encode(archive(program));
+        let code = STANDARD.encode(archive(program, None));
         for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aliyun)) {
             let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
             // Function Compute gives functions the credentials of their role.

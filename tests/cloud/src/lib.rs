@@ -8,13 +8,18 @@ pub mod failover;
 pub mod gate;
 pub mod kills;
 pub mod named;
+pub mod package;
 pub mod pair;
 pub mod processes;
 pub mod proxy;
 pub mod receiver;
+pub mod rights;
 pub mod shapes;
 pub mod steps;
+pub mod terraform;
+pub mod told;
 pub mod trials;
+pub mod tunnel;
 pub mod two_clouds;
 pub mod workflow;
 
@@ -30,7 +35,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub use account::{Account, BUCKET};
+pub use account::{Account, BUCKET, Deploy};
 pub use aliyun::AliyunAccount;
 
 /// How long a stand-in may take to start.

@@ -1,5 +1,8 @@
 //! The functions of one definition in one region, with all that is theirs: a role, logs, what becomes
 //! of failed events, and the schedule of the sweeper.
+//!
+//! A failed event goes to the sweeper. What the sweeper fails at goes nowhere: nothing is lost with it,
+//! since the run is in the run index until it ends, and the next sweep comes to it. Its log says why.
 
 use serde_json::{Map, Value, json};
 
@@ -14,8 +17,6 @@ use crate::{
 /// How often an event is delivered again after a failure, and how old it may get.
 const REDELIVERIES: u32 = 2;
 const EVENT_AGE_S: u32 = 6 * 3600;
-/// How long a queue keeps the events that even a sweeper could not take: the longest it can.
-const DEAD_LETTERS_S: u32 = 14 * 24 * 3600;
 /// How often the sweeper looks for runs.
 const SWEEP: &str = "rate(1 minute)";
 /// What the root gives the module, beside its own variables.
@@ -40,7 +41,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                 name: &function.name,
                 memory_mb: function.memory_mb,
                 timeout_s: function.timeout_s,
-                on_failure: &sweeper_arn,
+                on_failure: Some(&sweeper_arn),
             },
         );
     }
@@ -54,7 +55,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             name: &sweeper.name,
             memory_mb: sweeper.memory_mb,
             timeout_s: sweeper.timeout_s,
-            on_failure: "${aws_sqs_queue.dead_letters.arn}",
+            on_failure: None,
         },
     );
     let name = role_name(described, place.region);
@@ -118,13 +119,6 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             "aws_cloudwatch_log_group": functions.logs,
             "aws_lambda_function": functions.functions,
             "aws_lambda_function_event_invoke_config": functions.events,
-            "aws_sqs_queue": {
-                "dead_letters": {
-                    "name": format!("{}-dead-letters", described.sweeper.name),
-                    "message_retention_seconds": DEAD_LETTERS_S,
-                    "sqs_managed_sse_enabled": true,
-                },
-            },
             "aws_cloudwatch_event_rule": {
                 "sweep": { "name": described.sweeper.name, "schedule_expression": SWEEP },
             },
@@ -138,7 +132,6 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
         },
         "output": {
             "functions": { "value": functions.names },
-            "dead_letters": { "value": "${aws_sqs_queue.dead_letters.url}" },
         },
     });
     if functions.alias.is_some() {
@@ -168,7 +161,8 @@ struct Deployed<'a> {
     name: &'a str,
     memory_mb: u32,
     timeout_s: u64,
-    on_failure: &'a str,
+    /// What failed events go to.
+    on_failure: Option<&'a str>,
 }
 
 impl Functions<'_> {
@@ -215,8 +209,10 @@ impl Functions<'_> {
             "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
             "maximum_retry_attempts": REDELIVERIES,
             "maximum_event_age_in_seconds": EVENT_AGE_S,
-            "destination_config": [{ "on_failure": [{ "destination": of.on_failure }] }],
         });
+        if let Some(destination) = of.on_failure {
+            events["destination_config"] = json!([{ "on_failure": [{ "destination": destination }] }]);
+        }
         if let Some(alias) = self.alias {
             function["publish"] = true.into();
             events["qualifier"] = format!("${{aws_lambda_alias.{label}.name}}").into();
@@ -241,9 +237,13 @@ fn statements(described: &Described, settings: &Settings, region: &str) -> Vec<V
     let partition = "${data.aws_partition.current.partition}";
     let mut invoked = Vec::new();
     for (cloud, region) in described.clouds() {
-        let alias = settings.qualifier(cloud).map(|alias| format!(":{alias}")).unwrap_or_default();
-        let arn = |name: String| format!("arn:{partition}:lambda:{region}:{account}:function:{name}{alias}");
-        invoked.extend(names(described, cloud).into_iter().map(arn));
+        let arn = |name: String| format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
+        let all: Vec<_> = names(described, cloud).into_iter().map(arn).collect();
+        // While an alias comes or goes, some functions are told so before others: either way is allowed.
+        if let Some(alias) = settings.qualifier(cloud) {
+            invoked.extend(all.iter().map(|arn| format!("{arn}:{alias}")));
+        }
+        invoked.extend(all);
     }
     let here = described.clouds().find(|(_, here)| *here == region).map_or("", |(cloud, _)| cloud);
     let log =
@@ -268,7 +268,6 @@ fn statements(described: &Described, settings: &Settings, region: &str) -> Vec<V
         // Without it a missing object is a denied one.
         allow("ObjectNames", &["s3:ListBucket"], "${var.bucket_arns}".into()),
         allow("Functions", &["lambda:InvokeFunction"], invoked.into()),
-        allow("DeadLetters", &["sqs:SendMessage"], json!(["${aws_sqs_queue.dead_letters.arn}"])),
         allow("Logs", &["logs:CreateLogStream", "logs:PutLogEvents"], logs.into()),
     ]
 }
@@ -296,14 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn failed_events_go_to_the_sweeper_and_its_own_to_the_queue() {
+    fn failed_events_go_to_the_sweeper_and_its_own_nowhere() {
         let module = module_of(&sample::described(Provider::Aws));
-        let destination = |function: &str| {
-            let config = &module["resource"]["aws_lambda_function_event_invoke_config"][function];
-            config["destination_config"][0]["on_failure"][0]["destination"].as_str().unwrap().to_owned()
-        };
-        assert_eq!(destination("cut"), "${aws_lambda_function.sweeper.arn}");
-        assert_eq!(destination("sweeper"), "${aws_sqs_queue.dead_letters.arn}");
+        let config = &module["resource"]["aws_lambda_function_event_invoke_config"];
+        let destination = &config["cut"]["destination_config"][0]["on_failure"][0]["destination"];
+        assert_eq!(destination, "${aws_lambda_function.sweeper.arn}");
+        assert!(config["sweeper"].get("destination_config").is_none());
+        assert_eq!(config["sweeper"]["maximum_retry_attempts"], 2);
     }
 
     #[test]
@@ -343,7 +341,8 @@ mod tests {
         let functions = statements.as_array().unwrap().iter().find(|one| one["sid"] == "Functions").unwrap();
         let ends_in = |at: usize, end: &str| functions["resources"][at].as_str().unwrap().ends_with(end);
         assert!(ends_in(0, ":function:two-seas-0123abcd-cut:live"), "{functions}");
-        assert!(ends_in(3, ":function:two-seas-0123abcd-join"), "another region has none: {functions}");
+        assert!(ends_in(3, ":function:two-seas-0123abcd-cut"), "{functions}");
+        assert!(ends_in(6, ":function:two-seas-0123abcd-join"), "another region has none: {functions}");
         assert!(module_of(&sample::described(Provider::Aws))["resource"].get("aws_lambda_alias").is_none());
     }
 

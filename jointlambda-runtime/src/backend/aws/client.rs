@@ -16,13 +16,14 @@ use aws_smithy_http_client::{
 };
 use opendal::{Operator, layers::TimeoutLayer, services::S3};
 
-use crate::deployment::{CloudSettings, SettingsError};
+use crate::deployment::CloudSettings;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take. Whoever asked then asks again, or goes elsewhere.
 const REQUEST: Duration = Duration::from_secs(5);
-/// A connection that was not in use for so long may have been closed by the other side.
+/// A connection that was not in use for so long may have been closed by the other side, or be gone without
+/// a word while the function was frozen: none of these is taken.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// What the clients are made of.
@@ -130,7 +131,6 @@ impl Clients {
             if let Some(endpoint) = self.endpoint("S3") {
                 s3 = s3.endpoint(&endpoint);
             }
-            opendal::install_default();
             let operator = Operator::new(s3).map_err(|error| error.to_string())?;
             Ok(operator.layer(TimeoutLayer::new().with_timeout(REQUEST).with_io_timeout(REQUEST)))
         });
@@ -152,27 +152,10 @@ impl Clients {
 
 /// The HTTP client that the SDK's clients share.
 pub fn http() -> SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
+    Builder::new().pool_idle_timeout(IDLE).tls_provider(tls).build_https()
 }
 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(REQUEST).build()
-}
-
-/// The credentials of the environment.
-pub(super) fn credentials(cloud: &str) -> Result<super::Credentials, SettingsError> {
-    const ID: &str = "AWS_ACCESS_KEY_ID";
-    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
-    let get = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    match (get(ID), get(SECRET)) {
-        (Some(access_key_id), Some(secret_access_key)) => {
-            let session_token = get("AWS_SESSION_TOKEN");
-            Ok(super::Credentials { access_key_id, secret_access_key, session_token })
-        }
-        (id, _) => Err(SettingsError::NoCredentials {
-            cloud: cloud.to_owned(),
-            missing: if id.is_none() { ID } else { SECRET },
-            hint: "with a profile or single sign-on: eval \"$(aws configure export-credentials --format env)\"",
-        }),
-    }
 }

@@ -7,6 +7,7 @@
 //!   has its own.
 
 mod client;
+mod credentials;
 mod dynamodb;
 mod error;
 mod lambda;
@@ -41,13 +42,13 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A cloud on AWS, with the credentials of the environment: on Lambda those of the function's role.
-/// Nothing is connected yet.
+/// A cloud on AWS, with the credentials of the environment, on Lambda those of the function's role; or,
+/// elsewhere, with the keys of a profile in the files of the AWS CLI. Nothing is connected yet.
 ///
 /// # Errors
-/// There are no credentials in the environment.
+/// There are none, or the profile has no keys of its own.
 pub fn backend(settings: &CloudSettings, names: Names) -> Result<Backend, SettingsError> {
-    Ok(backend_with(settings, names, client::credentials(&settings.name)?))
+    Ok(backend_with(settings, names, credentials::find(&settings.name)?))
 }
 
 /// The same with other credentials.

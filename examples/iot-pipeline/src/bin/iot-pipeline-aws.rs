@@ -1,0 +1,3 @@
+//! The functions of the workflow on AWS.
+
+jointlambda::serve!(iot_pipeline::IotPipeline, aws);

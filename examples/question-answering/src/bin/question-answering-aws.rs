@@ -1,0 +1,3 @@
+//! The functions of the workflow on AWS.
+
+jointlambda::serve!(question_answering::QuestionAnswering, aws);

@@ -1,0 +1,3 @@
+//! The functions of `told` on AWS.
+
+jointlambda::serve!(jointlambda_cloud_tests::told::Told, aws);
