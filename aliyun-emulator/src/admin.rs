@@ -1,4 +1,5 @@
-//! `/_emulator/…`, on each listener and unsigned: faults and the clock, for tests that are not in Rust.
+//! `/_emulator/…`, on each listener and unsigned: faults, the clock and what was asked, for tests that are
+//! not in Rust.
 
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Response> {
             world.faults.clear();
             Ok(json!({}))
         }
+        ("GET", "requests") => Ok(json!(world.requests())),
+        ("DELETE", "requests") => {
+            world.forget_requests();
+            Ok(json!({}))
+        }
         ("GET", "clock") => Ok(json!({ "now_ms": world.clock.now() })),
         ("POST", "clock") => serde_json::from_slice::<Advance>(&request.body)
             .map_err(|error| error.to_string())
@@ -40,7 +46,8 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Response> {
                 json!({ "now_ms": world.clock.now() })
             }),
         (method, _) => Err(format!(
-            "{method} {} is not known; GET, POST or DELETE {PREFIX}faults, GET or POST {PREFIX}clock",
+            "{method} {} is not known; GET, POST or DELETE {PREFIX}faults, GET or POST {PREFIX}clock, \
+             GET or DELETE {PREFIX}requests",
             request.path
         )),
     };

@@ -129,7 +129,9 @@ async fn exchange(
         headers,
         body,
     };
-    let Some(response) = service.answer(request).await else {
+    // What was asked is done also when whoever asked has gone meanwhile.
+    let answered = tokio::spawn(service.answer(request)).await.map_err(io::Error::other)?;
+    let Some(response) = answered else {
         return Err(io::Error::other("closed on purpose"));
     };
     let mut builder = hyper::Response::builder().status(response.status);

@@ -32,6 +32,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 pub use options::Options;
+pub use world::Requests;
 
 use crate::{clock::Clock, fault::Rule, function_compute::FunctionCompute, world::World};
 
@@ -104,6 +105,22 @@ impl Emulator {
     /// Takes all faults away.
     pub fn clear_faults(&self) {
         self.world.faults.clear();
+    }
+
+    /// The faults that hold.
+    pub fn faults(&self) -> Vec<Rule> {
+        self.world.faults.rules()
+    }
+
+    /// How many requests there were, by service and operation: signed as they should be, whatever came
+    /// of them.
+    pub fn requests(&self) -> Requests {
+        self.world.requests()
+    }
+
+    /// Counts requests from 0 again.
+    pub fn forget_requests(&self) {
+        self.world.forget_requests();
     }
 }
 

@@ -1,6 +1,11 @@
 //! What the three services share: the clock, the faults, the access keys and the options.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aliyun_wire::AccessKey;
 
@@ -15,12 +20,31 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) options: Options,
+    requests: Mutex<Requests>,
 }
+
+/// How many requests there were, by service and operation.
+pub type Requests = BTreeMap<Service, BTreeMap<String, u64>>;
 
 impl World {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         let faults = Faults::new(options.seed);
-        Arc::new(World { clock: Clock::default(), faults, options })
+        Arc::new(World { clock: Clock::default(), faults, options, requests: Mutex::default() })
+    }
+
+    /// How many requests there were up to now; those that went wrong are among them.
+    pub(crate) fn requests(&self) -> Requests {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts from 0 again.
+    pub(crate) fn forget_requests(&self) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn count(&self, service: Service, operation: &str) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry(service).or_default().entry(operation.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn access_key(&self, id: &str) -> Option<&AccessKey> {
@@ -36,6 +60,7 @@ impl World {
         refuse: impl Fn(Refusal) -> Response,
         apply: impl Future<Output = Response>,
     ) -> Option<Response> {
+        self.count(service, operation);
         let refuse = |Answer { status, code, message }| refuse(Refusal::new(status, code, message));
         match self.faults.strike(service, operation, target, self.clock.now()) {
             None | Some(Action::Duplicate { .. }) => Some(apply.await),

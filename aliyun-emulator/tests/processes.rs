@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use aliyun_emulator::{Emulator, Options};
+use aliyun_emulator::{
+    Emulator, Options,
+    fault::{Action, Rule, Service},
+};
 use aliyun_wire::{AccessKey, acs3, digest, time};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-/// Sends a signed request; the status and the body of the answer.
-fn send(address: &str, action: &str, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
+/// A signed request, as it is sent.
+fn request(address: &str, action: &str, path: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     let date = time::seconds(aliyun_emulator::clock::Clock::of_day());
     let nonce = format!("{:016x}", fastrand::u64(..));
     let body_sha256 = digest::sha256_hex(body);
@@ -33,8 +36,13 @@ fn send(address: &str, action: &str, path: &str, kind: &str, body: &[u8]) -> (u1
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str(&format!("x-fc-invocation-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len()));
+    [text.as_bytes(), body].concat()
+}
+
+/// Sends a signed request; the status and the body of the answer.
+fn send(address: &str, action: &str, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(&[text.as_bytes(), body].concat()).unwrap();
+    stream.write_all(&request(address, action, path, kind, body)).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -92,4 +100,46 @@ async fn functions_end_with_the_emulator() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(!pids.into_iter().any(runs), "a function outlives the emulator");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_counted_until_they_are_forgotten() {
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    let address = emulator.function_compute().to_string();
+    let asked = tokio::task::spawn_blocking(move || {
+        let path = "/2023-03-30/functions/nobody/invocations";
+        [
+            send(&address, "InvokeFunction", path, "Sync", b"").0,
+            send(&address, "InvokeFunction", path, "Async", b"").0,
+        ]
+    });
+    assert_eq!(asked.await.unwrap(), [404, 404]);
+    let requests = emulator.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[&Service::FunctionCompute]["InvokeFunction"], 2);
+    emulator.forget_requests();
+    assert!(emulator.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_up_is_done_also_when_nobody_waits_for_the_answer() {
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    let rule = Rule::new(Service::FunctionCompute, Action::Delay { ms: 200 }).times(1);
+    emulator.fault(rule).unwrap();
+    let address = emulator.function_compute().to_string();
+    let tried = tokio::task::spawn_blocking(move || {
+        let function = json!({
+            "functionName": "worker", "runtime": "custom.debian12", "handler": "none",
+            "environmentVariables": { "LOG": "/dev/null" }, "code": { "zipFile": package() },
+        });
+        let path = "/2023-03-30/functions";
+        let request = request(&address, "CreateFunction", path, "Sync", function.to_string().as_bytes());
+        TcpStream::connect(&address).unwrap().write_all(&request).unwrap();
+        let invoke = format!("{path}/worker/invocations");
+        (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            send(&address, "InvokeFunction", &invoke, "Sync", b"{}").0 == 200
+        })
+    });
+    assert!(tried.await.unwrap(), "the function was not made");
 }

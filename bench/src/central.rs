@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     orchestrator::{self, Central, Plan},
-    workflows::{alternating::Alternating, elsewhere::Elsewhere},
+    shapes::{self, Shapes},
 };
 
 /// When the runs begin, so that they are the same each time.
@@ -34,25 +34,20 @@ pub(crate) fn table() {
     );
     println!("|---|---|---|---|---|---|---|");
     for profile in [Profile::TOKYO, Profile::WAN] {
-        for hops in [1, 2, 5, 10] {
-            let ours = jointlambda::<Alternating>(profile, u64::from(hops), u64::from(hops));
-            let theirs = central::<Alternating>(profile, Plan::Chain { hops });
-            row(profile, &format!("chain of {hops}, clouds in turn"), &ours, &theirs);
-        }
-        for branches in [2, 8, 32, 128] {
-            let expected = (0..u64::from(branches)).map(|x| x * x).sum();
-            let ours = jointlambda::<Elsewhere>(profile, u64::from(branches), expected);
-            let theirs = central::<Elsewhere>(profile, Plan::Map { branches });
-            row(profile, &format!("map of {branches} on the other cloud"), &ours, &theirs);
+        let chains = [1, 2, 5, 10].map(|hops| Plan::Chain { hops });
+        let monte_carlo = [2, 8, 32, 128].map(|branches| Plan::MonteCarlo { branches });
+        for plan in chains.into_iter().chain(monte_carlo) {
+            row(profile, plan, &jointlambda(profile, plan), &central(profile, plan));
         }
     }
 }
 
-fn row(profile: Profile, what: &str, ours: &Took, theirs: &Took) {
+fn row(profile: Profile, plan: Plan, ours: &Took, theirs: &Took) {
     let list = |took: &Took| took.operations.map(|count| count.to_string()).join(", ");
     println!(
-        "| {} | {what} | {} ms | {} ms | {:.2} | {} | {} |",
+        "| {} | {} | {} ms | {} ms | {:.2} | {} | {} |",
         profile.name,
+        plan.title(),
         ours.makespan.as_millis(),
         theirs.makespan.as_millis(),
         theirs.makespan.as_secs_f64() / ours.makespan.as_secs_f64(),
@@ -61,8 +56,8 @@ fn row(profile: Profile, what: &str, ours: &Took, theirs: &Took) {
     );
 }
 
-fn config<W: Workflow>(profile: Profile) -> Config {
-    Config { profile, epoch_ms: Some(EPOCH_MS), ..Embedded::<W>::config() }
+fn config(profile: Profile) -> Config {
+    Config { profile, epoch_ms: Some(EPOCH_MS), ..Embedded::<Shapes>::config() }
 }
 
 fn operations(clouds: &[CloudUsage]) -> [u64; 3] {
@@ -75,23 +70,24 @@ fn operations(clouds: &[CloudUsage]) -> [u64; 3] {
 }
 
 /// The second run of two: the first has made the instances.
-fn jointlambda<W: Workflow<Input = u64, Output = u64>>(profile: Profile, input: u64, expected: u64) -> Took {
+fn jointlambda(profile: Profile, plan: Plan) -> Took {
     virtual_time(1, async move {
-        let clouds = Embedded::<W>::new(config::<W>(profile), Options::default()).expect("the clouds open");
-        clouds.run("cold", input).await.expect("the run ends");
+        let clouds = Embedded::<Shapes>::new(config(profile), Options::default()).expect("the clouds open");
+        clouds.run("cold", shapes::input(plan)).await.expect("the run ends");
         clouds.clouds().idle().await;
         let before = clouds.clouds().meter();
         let began = Instant::now();
-        assert_eq!(clouds.run("warm", input).await.expect("the run ends"), expected);
+        let result = clouds.run("warm", shapes::input(plan)).await.expect("the run ends");
         let makespan = began.elapsed();
+        assert_eq!(result, Shapes::plain(shapes::input(plan)).await);
         clouds.clouds().idle().await;
         Took { makespan, operations: operations(&clouds.clouds().meter().since(&before).clouds) }
     })
 }
 
 /// The same by the orchestrator.
-fn central<W: Workflow>(profile: Profile, plan: Plan) -> Took {
-    let mut config = config::<W>(profile);
+fn central(profile: Profile, plan: Plan) -> Took {
+    let mut config = config(profile);
     config.clouds.iter_mut().for_each(|cloud| cloud.functions = None);
     virtual_time(1, async move {
         let clouds = LocalClouds::new(config).expect("the clouds open");

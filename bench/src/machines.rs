@@ -62,19 +62,20 @@ fn definition(plan: Plan, function: &str) -> Value {
             });
             json!({ "StartAt": "step 1", "States": states.collect::<Map<_, _>>() })
         }
-        Plan::Map { .. } => json!({
-            "StartAt": "map",
+        Plan::MonteCarlo { .. } => json!({
+            "StartAt": "data_map",
             "States": {
+                "data_map": task(Some("map".to_owned())),
                 "map": {
                     "Type": "Map",
                     "ItemProcessor": {
                         "ProcessorConfig": { "Mode": "INLINE" },
-                        "StartAt": "square",
-                        "States": { "square": task(None) },
+                        "StartAt": "data_process",
+                        "States": { "data_process": task(None) },
                     },
-                    "Next": "sum",
+                    "Next": "data_aggregation",
                 },
-                "sum": task(None),
+                "data_aggregation": task(None),
             },
         }),
     }

@@ -2,7 +2,9 @@
 
 mod budget;
 mod central;
+mod cost;
 mod orchestrator;
+mod shapes;
 mod wide;
 mod workflows;
 
@@ -56,6 +58,8 @@ enum Section {
     Wide,
     /// Against an orchestrator in the middle, in virtual time.
     Central,
+    /// What a million runs of the examples cost, beside the paper and the providers' orchestrators.
+    Cost,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -117,6 +121,7 @@ fn main() {
         Section::Budget => return budget::table(),
         Section::Wide => return wide::table(),
         Section::Central => return central::table(),
+        Section::Cost => return cost::table(),
     }
     let stores = args.store.map_or(vec![Store::Memory, Store::Disk], |store| vec![store]);
     if !args.json {

@@ -13,6 +13,7 @@ use jointlambda::{
     Fault,
     backend::{Arrival, Backend, Delivery, Handler, Invoked, NewRow, StoreError},
     id::{RowKey, RunId},
+    timing::TARGET,
 };
 
 /// Requests that the orchestrator has under way at once; jointlambda has as many.
@@ -25,20 +26,39 @@ pub(crate) const ORCHESTRATOR: &str = "orchestrator";
 /// The function of all steps.
 pub(crate) const STEP: &str = "step";
 
-/// What the orchestrator is to do.
+/// What the orchestrator is to do: the examples' shapes.
 #[derive(Clone, Copy)]
 pub(crate) enum Plan {
-    /// So many steps, on the clouds in turn.
+    /// The IoT chain: so many steps, on the clouds in turn, that pass a reading on.
     Chain { hops: u32 },
-    /// So many steps side by side on the last cloud, and one on the first when all are done.
-    Map { branches: u32 },
+    /// Monte Carlo: a step on the first cloud, so many side by side on the last one, and one on the first
+    /// when all are done.
+    MonteCarlo { branches: u32 },
+}
+
+impl Plan {
+    /// What it is called in tables.
+    pub(crate) fn title(self) -> String {
+        match self {
+            Plan::Chain { hops } => format!("chain of {hops}"),
+            Plan::MonteCarlo { branches } => format!("Monte Carlo of {branches}"),
+        }
+    }
+
+    /// What a chain passes on: 1 KB.
+    pub(crate) fn reading(self) -> String {
+        match self {
+            Plan::Chain { .. } => "r".repeat(1_024),
+            Plan::MonteCarlo { .. } => String::new(),
+        }
+    }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Plan::Chain { hops } => write!(f, "chain {hops}"),
-            Plan::Map { branches } => write!(f, "map {branches}"),
+            Plan::MonteCarlo { branches } => write!(f, "Monte-Carlo {branches}"),
         }
     }
 }
@@ -56,24 +76,30 @@ struct Event {
     plan: Plan,
     /// 0 is the start; steps are counted from 1.
     step: u32,
+    reading: String,
 }
 
 impl Event {
     fn encode(&self) -> Bytes {
-        format!("{} {} {}", self.plan, self.step, self.run).into()
+        format!("{} {} {} {}", self.plan, self.step, self.run, self.reading).into()
     }
 
     fn decode(wire: &[u8]) -> Self {
         let text = std::str::from_utf8(wire).expect("it was encoded from text");
-        let parts: Vec<&str> = text.splitn(4, ' ').collect();
-        let [kind, size, step, run] = parts[..] else { panic!("`{text}` has four parts") };
+        let parts: Vec<&str> = text.splitn(5, ' ').collect();
+        let [kind, size, step, run, reading] = parts[..] else { panic!("`{text}` has five parts") };
         let number = |text: &str| text.parse().expect("it is a number");
         let plan = match kind {
             "chain" => Plan::Chain { hops: number(size) },
-            _ => Plan::Map { branches: number(size) },
+            _ => Plan::MonteCarlo { branches: number(size) },
         };
-        Event { run: run.to_owned(), plan, step: number(step) }
+        Event { run: run.to_owned(), plan, step: number(step), reading: reading.to_owned() }
     }
+}
+
+/// Tells whoever counts what jointlambda does that the orchestrator does so, too.
+fn point(point: &str) {
+    tracing::trace!(target: TARGET, point);
 }
 
 fn id(run: &str) -> RunId {
@@ -86,12 +112,13 @@ pub(crate) fn row(run: &str) -> RowKey {
 }
 
 impl Central {
-    /// What a client does to start a run.
+    /// What a client does to start a run, whose name has no spaces.
     pub(crate) async fn start(&self, run: &str, plan: Plan) -> Result<(), StoreError> {
         let table = &self.clouds[0].table;
         let new = NewRow { expires_at: table.now() + KEPT_MS, ..NewRow::default() };
         table.create(&row(run), new).await?;
-        self.invoke(0, ORCHESTRATOR, &Event { run: run.to_owned(), plan, step: 0 }).await;
+        let start = Event { run: run.to_owned(), plan, step: 0, reading: plan.reading() };
+        self.invoke(0, ORCHESTRATOR, &start).await;
         Ok(())
     }
 
@@ -105,11 +132,16 @@ impl Central {
     async fn orchestrate(&self, event: &Event) -> Result<(), StoreError> {
         let (table, run) = (&self.clouds[0].table, id(&event.run));
         let expires_at = table.now() + KEPT_MS;
+        let write_down = async || {
+            point("committing");
+            let row = NewRow { body: event.encode(), expires_at, ..NewRow::default() };
+            table.create(&RowKey::instance(&run, 0, &[event.step]), row).await
+        };
+        let last = self.clouds.len() - 1;
         match event.plan {
             Plan::Chain { hops } => {
                 if event.step > 0 {
-                    let row = NewRow { body: event.encode(), expires_at, ..NewRow::default() };
-                    table.create(&RowKey::instance(&run, 0, &[event.step]), row).await?;
+                    write_down().await?;
                 }
                 if event.step == hops {
                     return self.end(&run, expires_at).await;
@@ -117,21 +149,23 @@ impl Central {
                 let cloud = event.step as usize % self.clouds.len();
                 self.invoke(cloud, STEP, &Event { step: event.step + 1, ..event.clone() }).await;
             }
-            Plan::Map { branches } => match event.step {
-                0 => {
-                    let last = self.clouds.len() - 1;
-                    stream::iter(1..=branches)
+            Plan::MonteCarlo { branches } => match event.step {
+                0 => self.invoke(0, STEP, &Event { step: 1, ..event.clone() }).await,
+                1 => {
+                    write_down().await?;
+                    stream::iter(2..branches + 2)
                         .for_each_concurrent(AT_ONCE, async |step| {
                             self.invoke(last, STEP, &Event { step, ..event.clone() }).await;
                         })
                         .await;
                 }
-                step if step <= branches => {
+                step if step < branches + 2 => {
                     let key = RowKey::join(&run, 0, &[], 0, 0);
                     let arrival =
-                        Arrival { value: event.encode(), ..Arrival::at(step - 1, branches, expires_at) };
+                        Arrival { value: event.encode(), ..Arrival::at(step - 2, branches, expires_at) };
+                    point("committing");
                     if table.arrive(&key, arrival).await?.filled == branches {
-                        self.invoke(0, STEP, &Event { step: branches + 1, ..event.clone() }).await;
+                        self.invoke(0, STEP, &Event { step: branches + 2, ..event.clone() }).await;
                     }
                 }
                 _ => return self.end(&run, expires_at).await,
@@ -141,10 +175,12 @@ impl Central {
     }
 
     async fn end(&self, run: &RunId, expires_at: u64) -> Result<(), StoreError> {
+        point("committing");
         self.clouds[0].table.arrive(&RowKey::run(run), Arrival::at(0, 1, expires_at)).await.map(drop)
     }
 
     async fn invoke(&self, cloud: usize, function: &str, event: &Event) {
+        point("invoking");
         let invoked = self.clouds[cloud].functions.invoke(function, event.encode()).await;
         assert_eq!(invoked, Invoked::Accepted);
     }

@@ -547,3 +547,22 @@ fn status_of(row: &Row) -> Result<Status, Fault> {
         Some(Ended::Cancelled) => Status::Cancelled,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_sent<T: Send>(_: T) {}
+
+    /// Whatever a client does can be spawned: it compiles.
+    #[allow(dead_code)]
+    fn all_can_be_spawned<W: Workflow>(client: &Client<W>, run: &RunId, input: W::Input) {
+        is_sent(client.start("key", input));
+        is_sent(client.result(run));
+        is_sent(client.status(run));
+        is_sent(client.report(run));
+        is_sent(client.cancel(run));
+        is_sent(client.redrive(run));
+        is_sent(client.list(Which::All, 1));
+    }
+}

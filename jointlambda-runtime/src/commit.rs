@@ -22,6 +22,7 @@ use crate::{
     retry,
     runtime::Runtime,
     sketch::Sketch,
+    timing,
 };
 
 /// The slot of a run row that holds the run's end.
@@ -240,7 +241,10 @@ impl Runtime {
         let table = &self.cloud(home.cloud)?.table;
         let expires_at = self.expires_at(&**table, &instance.actor.term);
         let row = NewRow { body, check_at: None, expires_at };
-        match retry::store(|| table.create(&home.key, row.clone())).await? {
+        timing::point!("committing", event = instance.actor.event);
+        let created = retry::store(|| table.create(&home.key, row.clone())).await;
+        timing::point!("committed", event = instance.actor.event);
+        match created? {
             Created::Exists(row) => Ok(Some(row)),
             Created::New => Ok(None),
         }

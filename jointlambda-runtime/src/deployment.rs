@@ -4,7 +4,7 @@
 
 mod settings;
 
-use std::{env, sync::Arc};
+use std::{env, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -218,12 +218,17 @@ pub fn workflow_name(definition: &Definition) -> String {
 }
 
 /// Gives a program the `main` that a platform runs: `jointlambda::serve!(VideoAnalytics, aws);`, in
-/// `src/bin/<name>-aws.rs`. One program is all functions of the workflow on that platform.
+/// `src/bin/<name>-aws.rs`; with `aliyun`, in `src/bin/<name>-aliyun.rs`. One program is all functions of the workflow on that platform.
 #[macro_export]
 macro_rules! serve {
     ($workflow:ty, aws $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             $crate::backend::aws::serve::main::<$workflow>()
+        }
+    };
+    ($workflow:ty, aliyun $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::backend::aliyun::serve::main::<$workflow>()
         }
     };
 }
@@ -329,6 +334,13 @@ fn backends_by(
     Ok(backends)
 }
 
+/// After how long a platform ends an execution of `function`, as it is deployed: whole seconds.
+pub(crate) fn timeout(definition: &Definition, function: &str) -> Duration {
+    let mut functions = definition.functions.iter();
+    let found = functions.find(|def| def.name == function);
+    Duration::from_secs(found.map_or(SWEEPER_TIMEOUT_S, |def| def.delivery_ms().div_ceil(1_000)))
+}
+
 /// What there is to deploy of `W` on the clouds of a provider, as one JSON object: for
 /// `cargo jointlambda`.
 ///
@@ -343,7 +355,7 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
             "function": function.name,
             "name": names.of(function.name),
             "memory_mb": function.memory_mb,
-            "timeout_s": function.delivery_ms().div_ceil(1_000),
+            "timeout_s": timeout(definition, function.name).as_secs(),
             "gpu_gb": function.gpu_gb,
             "cpu_milli": function.cpu_milli,
             "clouds": clouds,
@@ -359,7 +371,7 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
         "sweeper": {
             "name": names.of(SWEEPER),
             "memory_mb": SWEEPER_MEMORY_MB,
-            "timeout_s": SWEEPER_TIMEOUT_S,
+            "timeout_s": timeout(definition, SWEEPER).as_secs(),
         },
         "options": { "retention_s": options.retention.as_secs(), "deadline_s": options.deadline.as_secs() },
         "runtime_version": env!("CARGO_PKG_VERSION"),

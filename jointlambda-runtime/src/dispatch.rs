@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
+use tokio::time::Instant;
 
 use crate::{
     backend::{Invoked, Timestamp},
@@ -21,6 +22,7 @@ use crate::{
     join::Full,
     retry,
     runtime::Runtime,
+    timing,
     walk::Lost,
 };
 
@@ -410,9 +412,15 @@ impl Runtime {
                 if !std::mem::take(&mut is_first) {
                     wire = Envelope::renamed(&wire, fastrand::u32(..));
                 }
-                let invoked = cloud.functions.invoke(one.function.name, wire.clone()).await;
+                let (sends, function) = (one.envelope.event, one.function.name);
+                timing::point!("invoking", sends = sends, function = function);
+                let asked = Instant::now();
+                let invoked = cloud.functions.invoke(function, wire.clone()).await;
+                timing::point!("invoked", sends = sends, function = function);
                 match invoked {
-                    Invoked::Unavailable(_) | Invoked::Unknown(_) => self.health.failed(index),
+                    Invoked::Unavailable(_) | Invoked::Unknown(_) => {
+                        self.health.failed(index, asked.elapsed());
+                    }
                     _ => self.health.answered(index),
                 }
                 match invoked {

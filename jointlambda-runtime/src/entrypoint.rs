@@ -24,13 +24,16 @@ use crate::{
     machine::{Input, Machine, Outcome, Start, Started},
     retry,
     runtime::Runtime,
+    timing,
 };
 
 #[async_trait]
 impl Handler for Runtime {
     async fn handle(&self, function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
+        timing::point!("entered");
         let envelope = Envelope::decode(&wire, self.definition)?;
         self.check_address(&envelope, function)?;
+        timing::point!("decoded", event = envelope.event, function = function);
         let (actor, may_be_late) = (Actor::copy(&envelope, delivery.attempt), envelope.may_be_late());
         let done = match envelope.task.clone() {
             // Its members are of runs of their own.
@@ -40,7 +43,9 @@ impl Handler for Runtime {
             Task::Call(call) => self.call(call.instance(&actor, &envelope), &call, delivery).await,
             Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
-        self.unless_ended(&actor, may_be_late, done).await
+        let done = self.unless_ended(&actor, may_be_late, done).await;
+        timing::point!("done", event = actor.event);
+        done
     }
 
     async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
@@ -158,11 +163,22 @@ impl Runtime {
         call: &Call,
         delivery: Delivery,
     ) -> Result<Found, Fault> {
-        let read = self.settled(instance, node);
+        let event = instance.actor.event;
+        let read = async {
+            let settled = self.settled(instance, node).await;
+            timing::point!("read", event = event);
+            settled
+        };
         let run = async {
             let args = self.fetch(&instance.actor.run, &call.args).await?;
+            let user = async {
+                timing::point!("begun", event = event);
+                let outcome = self.execute(node, function, &args, delivery).await;
+                timing::point!("returned", event = event);
+                outcome
+            };
             let (outcome, loaded, _) = futures_util::join!(
-                self.execute(node, function, &args, delivery),
+                user,
                 self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()),
                 self.warm(node),
             );

@@ -18,6 +18,7 @@ use crate::{
     join::Full,
     retry,
     runtime::Runtime,
+    timing,
 };
 
 /// The innermost of the fan-outs around an instance whose branches may fail.
@@ -81,7 +82,10 @@ impl Runtime {
         let (ok, value) = (is_ok(&arrived), codec::pack(&arrived));
         let arrival =
             Arrival { ok, first: Some(first), value, ..Arrival::at(frame.index, frame.of, expires_at) };
-        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+        timing::point!("committing", event = actor.event);
+        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await;
+        timing::point!("committed", event = actor.event);
+        let answer = answer?;
         if !arrival.is_enough(answer.filled, answer.ok) {
             return Ok(None);
         }

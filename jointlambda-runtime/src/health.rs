@@ -12,6 +12,9 @@ use crate::definition::CloudIndex;
 
 /// So many failures in a row, and a cloud is avoided.
 const REPEATED: u32 = 3;
+/// One that took so long is enough: many processes handle one call at a time, and each would wait so
+/// long for as many calls.
+const SLOW: Duration = Duration::from_secs(1);
 /// For how long at first; twice as long after each further failure.
 const AVOIDED_FOR: Duration = Duration::from_secs(2);
 /// For how long at most.
@@ -56,9 +59,12 @@ impl Health {
         }
     }
 
-    /// An invocation was not answered.
-    pub(crate) fn failed(&self, cloud: CloudIndex) {
+    /// An invocation was not answered, and it took a while until that was known.
+    pub(crate) fn failed(&self, cloud: CloudIndex, took: Duration) {
         let Some(seen) = self.seen(cloud) else { return };
+        if took >= SLOW {
+            seen.failures.fetch_max(REPEATED - 1, Relaxed);
+        }
         let failures = seen.failures.fetch_add(1, Relaxed).saturating_add(1);
         if failures >= REPEATED {
             seen.avoided_until.store(self.now() + avoided_for(failures), Relaxed);
@@ -107,27 +113,39 @@ mod tests {
         let health = Health::of(3);
         for _ in 0..REPEATED {
             assert_eq!(order(&health), [1, 0, 2]);
-            health.failed(1);
+            health.failed(1, Duration::ZERO);
         }
         assert_eq!(order(&health), [0, 2, 1]);
         tokio::time::advance(AVOIDED_FOR).await;
         assert_eq!(order(&health), [1, 0, 2], "one tries it");
         assert_eq!(order(&health), [0, 2, 1], "the others wait for what comes of that");
-        health.failed(1);
+        health.failed(1, Duration::ZERO);
         tokio::time::advance(AVOIDED_FOR).await;
         assert_eq!(order(&health), [0, 2, 1], "it is avoided for twice as long");
         tokio::time::advance(AVOIDED_FOR).await;
         assert_eq!(order(&health), [1, 0, 2]);
         health.answered(1);
         assert_eq!(order(&health), [1, 0, 2]);
-        health.failed(1);
+        health.failed(1, Duration::ZERO);
         assert_eq!(order(&health), [1, 0, 2], "failures are counted from the start");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_that_was_waited_for_in_vain_is_avoided_at_once() {
+        let health = Health::of(3);
+        health.failed(1, SLOW);
+        assert_eq!(order(&health), [0, 2, 1]);
+        tokio::time::advance(AVOIDED_FOR).await;
+        assert_eq!(order(&health), [1, 0, 2], "for as long as after repeated failures");
+        health.answered(1);
+        health.failed(1, SLOW - Duration::from_millis(1));
+        assert_eq!(order(&health), [1, 0, 2], "a quick one alone is not enough");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_dies_is_followed_by_another() {
         let health = Health::of(3);
-        (0..REPEATED).for_each(|_| health.failed(1));
+        (0..REPEATED).for_each(|_| health.failed(1, Duration::ZERO));
         for _ in 0..3 {
             tokio::time::advance(LONGEST).await;
             assert_eq!(order(&health), [1, 0, 2]);

@@ -20,6 +20,7 @@ use crate::{
     retry,
     runtime::Runtime,
     sketch::Sketch,
+    timing,
 };
 
 /// Slots in one join row.
@@ -72,7 +73,10 @@ impl Runtime {
             let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
             let arrival = Arrival { value, ..Arrival::at(index % WIDTH, slots, expires_at) };
-            let mut answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+            timing::point!("committing", event = actor.event);
+            let answer = retry::store(|| table.arrive(&key, arrival.clone())).await;
+            timing::point!("committed", event = actor.event);
+            let mut answer = answer?;
             if answer.filled < slots {
                 return Ok(None);
             }
@@ -252,7 +256,10 @@ impl Runtime {
         let expires_at = self.expires_at(&**table, &actor.term);
         let arrival = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, 1, expires_at) };
         let key = RowKey::run(&actor.run);
-        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+        timing::point!("committing", event = actor.event);
+        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await;
+        timing::point!("committed", event = actor.event);
+        let answer = answer?;
         if !answer.fresh {
             // It has ended before, maybe otherwise: what goes depends on that end.
             return self.is_over(&actor.run, arrived.objects_left()).await.map(drop);

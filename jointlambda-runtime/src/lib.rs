@@ -12,6 +12,8 @@ mod codec;
 mod commit;
 pub mod definition;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
+mod deployed;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 pub mod deployment;
 mod dispatch;
 #[cfg(feature = "local")]
@@ -33,6 +35,7 @@ pub mod runtime;
 mod sketch;
 mod survey;
 mod sweep;
+pub mod timing;
 mod walk;
 
 #[doc(hidden)]

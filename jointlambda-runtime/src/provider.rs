@@ -15,6 +15,10 @@ pub enum Provider {
     Aliyun,
 }
 
+/// What a platform that gives up an event adds to it, at most, when it sends it to the sweeper: that record
+/// is an event too.
+const RECORD_BYTES: usize = 8 * 1024;
+
 /// What a provider refuses.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Limits {
@@ -72,6 +76,15 @@ impl Provider {
         }
     }
 
+    /// What its functions run on.
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
+    pub(crate) const fn function_service(self) -> &'static str {
+        match self {
+            Provider::Aws => "Lambda",
+            Provider::Aliyun => "Function Compute",
+        }
+    }
+
     /// The provider's limits.
     ///
     /// Sources: AWS Lambda quotas (asynchronous payload 1 MB since October 2025), DynamoDB
@@ -83,7 +96,7 @@ impl Provider {
                 timeout_s: 900,
                 gpu: false,
                 // As JSON, the only thing that Lambda takes: in quotes and base64.
-                async_payload_bytes: (1024 * 1024 - 2) / 4 * 3,
+                async_payload_bytes: (1024 * 1024 - RECORD_BYTES) / 4 * 3,
                 row_bytes: 400 * 1024,
                 redeliveries: 2,
                 row_writes_per_s: 1_000,
@@ -92,7 +105,8 @@ impl Provider {
                 memory_mb: (128, 32_768, 64),
                 timeout_s: 86_400,
                 gpu: true,
-                async_payload_bytes: 128 * 1024,
+                // In base64: a record of an event is JSON.
+                async_payload_bytes: (128 * 1024 - RECORD_BYTES) / 4 * 3,
                 row_bytes: 2 * 1024 * 1024,
                 redeliveries: 3,
                 row_writes_per_s: 10_000,

@@ -78,6 +78,12 @@ impl Runtime {
         Runtime { here: cloud, ..self }
     }
 
+    /// The cloud where this code runs.
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
+    pub(crate) fn here(&self) -> &Backend {
+        &self.clouds[usize::from(self.here)]
+    }
+
     /// The backend of a cloud.
     pub(crate) fn cloud(&self, index: CloudIndex) -> Result<&Backend, Fault> {
         self.clouds.get(usize::from(index)).ok_or_else(|| Fault::Poison(format!("there is no cloud {index}")))

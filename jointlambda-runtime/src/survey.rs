@@ -89,10 +89,10 @@ struct Survey<'a> {
 }
 
 /// A stretch of a run between two fan-outs, and what surrounds it.
-struct Stretch<'a> {
+struct Stretch {
     frames: Vec<Frame>,
     /// How the branch ended whose stretch it is.
-    arrived: Option<&'a Arrived>,
+    arrived: Option<Arrived>,
     /// Whether the branch, or the run, has returned.
     returned: bool,
     /// Whether nothing waits for the branch any more.
@@ -140,14 +140,13 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let mut values = Vec::new();
         stored_values(continuation, &mut values);
-        stream::iter(values)
-            .map(|value| async move {
-                *value = Value::Inline(self.fetch(&actor.run, value).await?);
-                Ok::<_, Fault>(())
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
+        // All futures are made first: with their closure held across a wait, this could not be spawned.
+        let brought = values.into_iter().map(|value| async move {
+            *value = Value::Inline(self.fetch(&actor.run, value).await?);
+            Ok::<_, Fault>(())
+        });
+        let brought: Vec<_> = brought.collect();
+        stream::iter(brought).buffer_unordered(CONCURRENCY).try_collect().await
     }
 }
 
@@ -168,9 +167,9 @@ impl<'a> Survey<'a> {
     }
 
     /// What is left of a stretch, and the instances in it.
-    async fn through(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
+    async fn through(&self, stretch: Stretch) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
         let Stretch { frames, arrived, returned, late, mut continuation, mut since } = stretch;
-        let mut told = Vec::new();
+        let (arrived, mut told) = (arrived.as_ref(), Vec::new());
         loop {
             let settled = match continuation {
                 ended @ (Continuation::Return(_) | Continuation::Err(_)) => return Ok((ended, told)),
@@ -245,13 +244,14 @@ impl<'a> Survey<'a> {
             None => arrived.iter().any(Option::is_none),
             Some(first) => !first::is_due(first, &arrived),
         };
-        let stretches = (0..).zip(branches).zip(&arrived).map(|((index, continuation), arrived)| {
+        let mut stretches = Vec::with_capacity(branches.len());
+        for ((index, continuation), arrived) in (0..).zip(branches).zip(&arrived) {
             let mut frames = frames.to_vec();
             frames.push(Frame { index, ..frame.clone() });
             let returned = matches!(arrived, Some(Arrived { ended: Ended::Returned(_) | Ended::Err(_), .. }));
             let late = late || !waits && arrived.is_none();
-            Stretch { frames, arrived: arrived.as_ref(), returned, late, continuation, since }
-        });
+            stretches.push(Stretch { frames, arrived: arrived.clone(), returned, late, continuation, since });
+        }
         let looks = stream::iter(stretches).map(|stretch| self.branch(stretch));
         let all: Vec<_> = looks.buffered(CONCURRENCY).try_collect().await?;
         let mut left = Vec::with_capacity(all.len());
@@ -283,8 +283,8 @@ impl<'a> Survey<'a> {
         Ok((settled, Continuation::Fork(left)))
     }
 
-    async fn branch(&self, stretch: Stretch<'_>) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
-        let returned = match stretch.arrived.map(|arrived| &arrived.ended) {
+    async fn branch(&self, stretch: Stretch) -> Result<(Continuation, Vec<InstanceReport>), Fault> {
+        let returned = match stretch.arrived.as_ref().map(|arrived| &arrived.ended) {
             Some(Ended::Returned(value)) => Some(Continuation::Return(value.clone())),
             Some(Ended::Err(value)) => Some(Continuation::Err(value.clone())),
             _ => None,

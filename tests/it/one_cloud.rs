@@ -69,10 +69,7 @@ mod both {
                 (measure(text.clone()).await, shout(text).await)
             }).await;
             let chosen = first_ok(1, made, async |(length, text)| check(length, text).await).await;
-            match chosen {
-                Ok(chosen) => chosen,
-                Err(_) => Vec::new(),
-            }
+            chosen.unwrap_or_default()
         }
 
         #[function(on = AWS)]

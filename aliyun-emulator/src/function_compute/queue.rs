@@ -244,12 +244,17 @@ impl FunctionCompute {
             "responseContext": { "statusCode": 200, "functionError": if succeeded { "" } else { "UnhandledInvocationError" } },
             "responsePayload": body.as_ref().map(text).unwrap_or_default(),
         });
+        let told = told.to_string();
+        // A function is told as it is invoked, asynchronously: by no more than that takes.
+        if told.len() > self.world.options.async_payload_bytes {
+            return;
+        }
         let id = request_id();
         let _ = self.enqueue(Event {
             function: function.split('/').next().unwrap_or_default().to_owned(),
             task_id: id.clone(),
             request_id: id,
-            body: told.to_string().into(),
+            body: told.into(),
             accepted_ms: now,
             delay_ms: 0,
         });

@@ -1,5 +1,6 @@
-//! Chains and maps on ministack, a stand-in for AWS's services: by jointlambda, by a naive central
-//! orchestrator, and by ministack's own Step Functions, all started and watched in the same way.
+//! The IoT chain and Monte Carlo on ministack, a stand-in for AWS's services: by jointlambda, by a naive
+//! central orchestrator, and by ministack's own Step Functions, all started and watched in the same way.
+//! Then, where the time of a hop of jointlambda goes.
 //!
 //! This one program is also every function that is deployed: which one, its environment says.
 
@@ -7,9 +8,15 @@
 mod machines;
 #[path = "../orchestrator.rs"]
 mod orchestrator;
+// Some of it is for two clouds alone.
+#[allow(dead_code)]
+#[path = "../points.rs"]
+mod points;
 
 use std::{
     env,
+    fs::File,
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -21,15 +28,16 @@ use jointlambda::{
     client::Status,
     deployment::{FUNCTION, Names},
 };
-use jointlambda_cloud_tests::{Account, Deploy, Standin, proxy::Proxy};
+use jointlambda_cloud_tests::{Account, Standin, proxy::Proxy};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use orchestrator::{Central, Plan};
+use points::median;
 use serde_json::{Value, json};
 
 /// Hops of the chains.
-const HOPS: [u32; 4] = [1, 2, 5, 10];
-/// Branches of the maps.
-const BRANCHES: [u32; 4] = [2, 8, 32, 128];
+const HOPS: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+/// Branches of Monte Carlo.
+const BRANCHES: [u32; 7] = [2, 4, 8, 16, 32, 64, 128];
 /// Runs that make the instances, before those that are measured.
 const COLD: usize = 2;
 /// Runs that are measured.
@@ -39,7 +47,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long what follows the end of a run may take, such as the answer of its last function.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_millis(300);
 /// The table of all rows.
 const TABLE: &str = "rows";
 /// The variable that tells a function that it is not jointlambda's, and where its services are.
@@ -48,41 +56,46 @@ const SERVICES: &str = "BENCH_SERVICES";
 const TASK: &str = "task";
 
 mod ours {
-    //! The workflow as jointlambda runs it.
+    //! The workflow as jointlambda runs it: the shapes of both examples on one cloud.
 
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {
         const AWS: Cloud = Cloud::aws("us-east-1");
 
-        /// A chain of so many hops, or a map of so many branches.
+        /// Hops or branches, and what a chain passes on.
         #[workflow]
-        pub(crate) async fn ours(size: (u32, u32)) -> u64 {
-            let (hops, branches) = size;
-            let mut x = 0;
-            for _ in 0..hops {
-                x = step(x).await;
-            }
+        pub(crate) async fn ours(size: (u32, u32, String)) -> u32 {
+            let (hops, branches, mut reading) = size;
             if branches == 0 {
-                return x;
+                for _ in 0..hops {
+                    reading = record(reading).await;
+                }
+                return reading.len() as u32;
             }
-            let squares = fan_out(0..u64::from(branches), async |x| square(x).await).await;
-            sum(squares).await
+            let tasks = data_map(branches).await;
+            let counts = fan_out(tasks, async |task| data_process(task).await).await;
+            data_aggregation(counts).await
         }
 
         #[function(on = AWS)]
-        async fn step(x: u64) -> u64 {
-            x + 1
+        async fn record(reading: String) -> String {
+            reading
         }
 
         #[function(on = AWS)]
-        async fn square(x: u64) -> u64 {
-            x * x
+        async fn data_map(branches: u32) -> Vec<u32> {
+            (0..branches).collect()
         }
 
         #[function(on = AWS)]
-        async fn sum(squares: Vec<u64>) -> u64 {
-            squares.into_iter().sum()
+        async fn data_process(task: u32) -> u32 {
+            task
+        }
+
+        #[function(on = AWS)]
+        async fn data_aggregation(counts: Vec<u32>) -> u32 {
+            counts.len() as u32
         }
     }
 }
@@ -125,7 +138,10 @@ use ours::Ours;
 
 fn main() -> ExitCode {
     let function = match (env::var(FUNCTION), env::var(SERVICES)) {
-        (Ok(_), Err(_)) => return serve::main::<Ours>(),
+        (Ok(_), Err(_)) => {
+            points::write_down_if_told();
+            return serve::main::<Ours>();
+        }
         (Ok(function), Ok(services)) => Some((function, services)),
         (Err(_), _) => None,
     };
@@ -133,7 +149,7 @@ fn main() -> ExitCode {
     threads.expect("a runtime can be made").block_on(async {
         match function {
             Some((function, services)) => serve_other(function, &services).await.expect("it serves"),
-            None => table().await,
+            None => tables().await,
         }
     });
     ExitCode::SUCCESS
@@ -167,19 +183,21 @@ struct Deployed {
 }
 
 impl Deployed {
-    async fn new<W: Workflow>(is_ours: bool, is_counted: bool) -> Self {
+    /// Functions of `W`, whose points are written down in a file if there is one.
+    async fn new<W: Workflow>(is_ours: bool, is_counted: bool, points: Option<&Path>) -> Self {
         let standin = Standin::ministack();
         let account = Account::at(&standin.url);
         let proxy = is_counted.then(|| Proxy::before(&standin.url));
         account.create_table(TABLE).await;
         account.create_bucket();
         let url: &str = proxy.as_ref().map_or(&standin.url, |proxy| &proxy.url);
-        let environment =
-            [("AWS_ENDPOINT_URL_DYNAMODB", url), ("AWS_ENDPOINT_URL_LAMBDA", url), (SERVICES, url)];
-        let environment = if is_ours { &environment[..2] } else { &environment };
+        let mut environment = vec![("AWS_ENDPOINT_URL_DYNAMODB", url), ("AWS_ENDPOINT_URL_LAMBDA", url)];
+        if !is_ours {
+            environment.push((SERVICES, url));
+        }
+        environment.extend(points.and_then(Path::to_str).map(|path| (points::POINTS, path)));
         let program = env::current_exe().expect("a program knows where it is");
-        let deploy = Deploy { extra: environment, ..Deploy::default() };
-        account.deploy_with::<W>(&program, TABLE, deploy).await;
+        account.deploy_with::<W>(&program, TABLE, &environment, true).await;
         Deployed { standin, account, proxy }
     }
 }
@@ -192,18 +210,18 @@ enum System {
 }
 
 impl System {
-    async fn ours(is_counted: bool) -> Self {
-        let on = Deployed::new::<Ours>(true, is_counted).await;
+    async fn ours(is_counted: bool, points: Option<&Path>) -> Self {
+        let on = Deployed::new::<Ours>(true, is_counted, points).await;
         System::Ours { client: Client::new(vec![on.account.backend::<Ours>(TABLE)], Options::default()), on }
     }
 
     async fn central(is_counted: bool) -> Self {
-        let on = Deployed::new::<Others>(false, is_counted).await;
+        let on = Deployed::new::<Others>(false, is_counted, None).await;
         System::Central { client: central(&on.account), on }
     }
 
     async fn machines() -> Self {
-        let on = Deployed::new::<Others>(false, false).await;
+        let on = Deployed::new::<Others>(false, false, None).await;
         let task = Names::of_definition(Others::definition()).of(TASK);
         for plan in plans() {
             machines::create(&on.standin.url, &name(plan), plan, &task);
@@ -218,8 +236,8 @@ impl System {
         match self {
             System::Ours { client, .. } => {
                 let (size, expected) = match plan {
-                    Plan::Chain { hops } => ((hops, 0), u64::from(hops)),
-                    Plan::Map { branches } => ((0, branches), (0..u64::from(branches)).map(|x| x * x).sum()),
+                    Plan::Chain { hops } => ((hops, 0, plan.reading()), plan.reading().len() as u32),
+                    Plan::MonteCarlo { branches } => ((0, branches, String::new()), branches),
                 };
                 let run = client.start(&key, size).await.expect("it starts");
                 until(began, async || client.status(&run).await.expect("it can be asked") != Status::Running)
@@ -235,8 +253,8 @@ impl System {
             }
             System::Machines { on } => {
                 let input = match plan {
-                    Plan::Chain { .. } => json!(0),
-                    Plan::Map { branches } => json!((0..branches).collect::<Vec<_>>()),
+                    Plan::Chain { .. } => json!(plan.reading()),
+                    Plan::MonteCarlo { branches } => json!((0..branches).collect::<Vec<_>>()),
                 };
                 let url = &on.standin.url;
                 let execution = machines::start(url, &name(plan), &key, &input);
@@ -273,17 +291,17 @@ async fn until(began: Instant, mut ended: impl AsyncFnMut() -> bool) {
 
 fn plans() -> impl Iterator<Item = Plan> {
     let chains = HOPS.into_iter().map(|hops| Plan::Chain { hops });
-    chains.chain(BRANCHES.into_iter().map(|branches| Plan::Map { branches }))
+    chains.chain(BRANCHES.into_iter().map(|branches| Plan::MonteCarlo { branches }))
 }
 
 fn name(plan: Plan) -> String {
     plan.to_string().replace(' ', "-")
 }
 
-/// Prints the table.
-async fn table() {
-    let systems = [System::ours(false).await, System::central(false).await, System::machines().await];
-    let counted = [System::ours(true).await, System::central(true).await];
+/// Prints the tables.
+async fn tables() {
+    let systems = [System::ours(false, None).await, System::central(false).await, System::machines().await];
+    let counted = [System::ours(true, None).await, System::central(true).await];
     println!(
         "| workflow | jointlambda | central | ratio | Step Functions of ministack | ratio | writes, reads, \
          invocations by functions | of the central one |"
@@ -300,20 +318,42 @@ async fn table() {
                 tokio::time::sleep(SETTLED).await;
             }
         }
-        let [ours, central, machines] = took.map(|mut all| {
-            all.sort_unstable();
-            all[WARM / 2].as_secs_f64() * 1_000.0
-        });
+        let [ours, central, machines] =
+            took.map(|all| median(all).unwrap_or_default().as_secs_f64() * 1_000.0);
         let mut lists = Vec::new();
         for system in &counted {
             lists.push(system.counted(plan).await.map(|count| count.to_string()).join(", "));
         }
         println!(
-            "| {} | {ours:.0} ms | {central:.0} ms | {:.2} | {machines:.0} ms | {:.2} | {} |",
-            plan.to_string().replacen(' ', " of ", 1),
+            "| {} | {ours:.1} ms | {central:.1} ms | {:.2} | {machines:.1} ms | {:.2} | {} |",
+            plan.title(),
             central / ours,
             machines / ours,
             lists.join(" | "),
         );
+    }
+    drop((systems, counted));
+    println!();
+    parts().await;
+}
+
+/// Prints where the time of a hop goes.
+async fn parts() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("points");
+    points::write_down(&file);
+    let system = System::ours(false, Some(&file)).await;
+    points::print_head();
+    for plan in [Plan::Chain { hops: 10 }, Plan::MonteCarlo { branches: 32 }] {
+        let mut ways = Vec::new();
+        for round in 0..COLD + WARM {
+            File::create(&file).expect("points can be forgotten");
+            system.run(plan, &round.to_string()).await;
+            tokio::time::sleep(SETTLED).await;
+            if round >= COLD {
+                ways.push(points::way(&file));
+            }
+        }
+        points::print(&plan.title(), ways.iter());
     }
 }

@@ -9,23 +9,20 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{Ident, Span};
 use quote::format_ident;
-use syn::{
-    Block, Expr, ExprBreak, ExprCall, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprWhile, Local, Pat, Stmt,
-    parse_quote, spanned::Spanned,
-};
+use syn::{Block, Expr, ExprIf, ExprMatch, Local, Pat, Stmt, parse_quote};
 
 use super::{
-    JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outcomes, Outline, Over, Region, RegionId, Seq, SeqId,
-    State, StateId, Target, Turns, Var, VarId, VarSet, format,
-    mentions::Names,
-    rules::{self, FanOut, Join},
-    unwrapped,
+    JUMP, Jump, Lowered, Node, NodeId, NodeKind, Op, Outline, Region, RegionId, Seq, SeqId, State, StateId,
+    Target, Turns, Var, VarId, VarSet, format, mentions::Names, unwrapped,
 };
 use crate::model::Model;
 
+mod branches;
+mod loops;
 mod operands;
 mod suspends;
 
+use loops::Loop;
 use operands::compact;
 use suspends::{JumpMarker, suspends};
 
@@ -72,18 +69,6 @@ enum Dest {
     Var(VarId),
     /// It is what the region returns.
     Return,
-}
-
-/// A loop, or a labelled block, that has become states.
-struct Loop {
-    label: Option<String>,
-    /// `None` for a labelled block.
-    head: Option<StateId>,
-    exit: StateId,
-    exit_used: bool,
-    /// How many loops are around it.
-    depth: usize,
-    value: Option<VarId>,
 }
 
 struct Builder<'a> {
@@ -310,18 +295,7 @@ impl Builder<'_> {
             Expr::If(branch) => self.if_(branch, dest),
             Expr::Match(branch) => self.match_(branch, dest),
             Expr::Block(block) if block.label.is_none() => self.block(&block.block, dest),
-            Expr::Block(block) => {
-                let label = block.label.as_ref().map(|label| label.name.ident.to_string());
-                let value = self.loop_value(dest, block.span());
-                self.enter(label, None, value);
-                self.block(&block.block, value.map_or(Dest::Discard, Dest::Var));
-                let (exit, depth) = self.innermost();
-                if self.cursor.is_some() {
-                    self.loops.last_mut().expect("it was entered").exit_used = true;
-                    self.goto(Target { state: exit, turns: Turns::Leave(depth) });
-                }
-                self.exit(dest, block.span());
-            }
+            Expr::Block(block) => self.labelled(block, dest),
             Expr::Loop(looped) => self.loop_(looped, dest),
             Expr::While(looped) => self.while_(looped, dest),
             Expr::ForLoop(looped) => self.for_(looped, dest),
@@ -443,291 +417,11 @@ impl Builder<'_> {
         self.merge(&ends);
     }
 
-    fn depth(&self) -> usize {
-        self.loops.iter().filter(|l| l.head.is_some()).count()
-    }
-
-    /// The variable that `break value` assigns.
-    fn loop_value(&mut self, dest: Dest, span: Span) -> Option<VarId> {
-        match dest {
-            Dest::Discard => None,
-            Dest::Var(var) => Some(var),
-            Dest::Return => Some(self.temporary(span)),
-        }
-    }
-
-    fn enter(&mut self, label: Option<String>, head: Option<StateId>, value: Option<VarId>) {
-        let (depth, exit) = (self.depth(), self.new_state());
-        self.loops.push(Loop { label, head, exit, exit_used: false, depth, value });
-    }
-
-    fn innermost(&self) -> (StateId, usize) {
-        let innermost = self.loops.last().expect("a loop was entered");
-        (innermost.exit, innermost.depth)
-    }
-
-    /// Goes on after the innermost loop.
-    fn exit(&mut self, dest: Dest, span: Span) {
-        let left = self.loops.pop().expect("a loop was entered");
-        if !left.exit_used {
-            self.cursor = None;
-            return;
-        }
-        self.open(left.exit);
-        match (dest, left.value) {
-            (Dest::Return, Some(value)) => {
-                let value = self.path(value);
-                self.deliver(value, Dest::Return);
-            }
-            (Dest::Return, None) => self.deliver_unit(dest, span),
-            _ => {}
-        }
-    }
-
-    /// Begins a loop: the cursor is at its head.
-    fn begin_loop(&mut self, label: &Option<syn::Label>, value: Option<VarId>) {
-        let head = self.new_state();
-        self.goto(Target { state: head, turns: Turns::Enter(self.depth()) });
-        self.open(head);
-        let label = label.as_ref().map(|label| label.name.ident.to_string());
-        self.enter(label, Some(head), value);
-    }
-
-    /// The body of a loop, and the way back to its head.
-    fn loop_body(&mut self, body: &Block, drawn_head: String) {
-        let outline = std::mem::take(&mut self.outline);
-        self.block(body, Dest::Discard);
-        let drawn = std::mem::replace(&mut self.outline, outline);
-        self.outline.push(Outline::Loop { head: drawn_head, body: drawn });
-        if self.cursor.is_some() {
-            let target = self.next_turn(self.loops.len() - 1);
-            self.goto(target);
-        }
-    }
-
-    fn next_turn(&self, at: usize) -> Target {
-        let Loop { head, depth, .. } = &self.loops[at];
-        Target { state: head.expect("only loops are continued"), turns: Turns::Next(*depth) }
-    }
-
-    fn loop_(&mut self, looped: &ExprLoop, dest: Dest) {
-        let value = self.loop_value(dest, looped.loop_token.span);
-        self.begin_loop(&looped.label, value);
-        self.loop_body(&looped.body, "loop".to_owned());
-        self.exit(dest, looped.loop_token.span);
-    }
-
-    fn while_(&mut self, looped: &ExprWhile, dest: Dest) {
-        self.begin_loop(&looped.label, None);
-        let outline = std::mem::take(&mut self.outline);
-        let cond = self.condition(&looped.cond);
-        let in_head = std::mem::replace(&mut self.outline, outline);
-        self.loop_on(cond, &looped.body, format!("while {}", compact(&looped.cond)), in_head);
-        self.exit(dest, looped.while_token.span);
-        self.loop_unit(dest, looped.while_token.span);
-    }
-
-    fn for_(&mut self, looped: &ExprForLoop, dest: Dest) {
-        let head = format!("for {} in {}", compact(&looped.pat), compact(&looped.expr));
-        let items = self.value(&looped.expr);
-        let each = self.temporary(looped.expr.span());
-        self.out.vars[each].mutable = true;
-        let how = match unwrapped(&items) {
-            Expr::Range(range) => match (&range.start, &range.limits, &range.end) {
-                (Some(_), syn::RangeLimits::HalfOpen(_), _) => "each_in_range",
-                (Some(_), syn::RangeLimits::Closed(_), Some(_)) => "each_in_closed_range",
-                _ => "each",
-            },
-            _ => "each",
-        };
-        let how = format_ident!("{how}");
-        let max = self.model.workflow.max_turns;
-        let args = if how == "each" { quote::quote!(#items, #max) } else { quote::quote!(#items) };
-        self.assign(each, parse_quote!(::jointlambda::private::#how(#args)));
-        self.begin_loop(&looped.label, None);
-        let (pat, each) = (&looped.pat, self.path(each));
-        let cond: Expr =
-            parse_quote!(let ::core::option::Option::Some(#pat) = ::jointlambda::private::next(&mut #each));
-        self.declare(pat);
-        self.loop_on(cond, &looped.body, head, Vec::new());
-        self.exit(dest, looped.for_token.span);
-        self.loop_unit(dest, looped.for_token.span);
-    }
-
-    fn loop_on(&mut self, cond: Expr, body: &Block, head: String, in_head: Vec<Outline>) {
-        let (then, otherwise) = (self.new_seq(), self.new_seq());
-        self.leave(Op::If { cond, then, otherwise });
-        let (exit, depth) = self.innermost();
-        self.loops.last_mut().expect("a loop was entered").exit_used = true;
-        self.cursor = Some(otherwise);
-        self.goto(Target { state: exit, turns: Turns::Leave(depth) });
-        self.cursor = Some(then);
-        self.loop_body(body, head);
-        if let Some(Outline::Loop { body, .. }) = self.outline.last_mut() {
-            body.splice(0..0, in_head);
-        }
-    }
-
-    /// The value of a `while` or `for`.
-    fn loop_unit(&mut self, dest: Dest, span: Span) {
-        if matches!(dest, Dest::Var(_)) {
-            self.deliver_unit(dest, span);
-        }
-    }
-
-    /// The lowered loop that a `break` or `continue` is for.
-    fn find_loop(&self, label: Option<&syn::Lifetime>) -> Option<usize> {
-        self.loops.iter().rposition(|l| match label {
-            Some(label) => l.label.as_deref() == Some(&*label.ident.to_string()),
-            None => l.head.is_some(),
-        })
-    }
-
-    fn jump_of_break(&self, jump: &ExprBreak) -> Option<(usize, Target)> {
-        let at = self.find_loop(jump.label.as_ref())?;
-        let Loop { exit, depth, .. } = &self.loops[at];
-        Some((at, Target { state: *exit, turns: Turns::Leave(*depth) }))
-    }
-
-    fn break_(&mut self, jump: &ExprBreak) {
-        let Some((at, target)) = self.jump_of_break(jump) else { return };
-        self.loops[at].exit_used |= self.cursor.is_some();
-        if let Some(value) = &jump.expr {
-            let dest = self.loops[at].value.map_or(Dest::Discard, Dest::Var);
-            self.expr(value, dest);
-        } else if let Some(var) = self.loops[at].value {
-            self.deliver_unit(Dest::Var(var), jump.break_token.span);
-        }
-        self.goto(target);
-    }
-
     /// What stands for a jump in the midst of glue.
     fn mark(&mut self, target: Target, value: Option<(VarId, Expr)>) -> Expr {
         self.out.jumps.push(Jump { target, value });
         let (id, marker) = (self.out.jumps.len() - 1, format_ident!("{JUMP}"));
         parse_quote!(#marker!(#id))
-    }
-
-    /// Waits for a call, a `fan_out`, a `join!` or what is like them; gives its value.
-    fn awaited(&mut self, call: &ExprCall) -> Expr {
-        if let Some(together) = rules::is_join(call) {
-            return self.join(call, together);
-        }
-        if let Some(each) = rules::is_fan_out(&call.func) {
-            return self.fan_out(call, each);
-        }
-        let Some(function) = super::path_ident(&call.func).and_then(|ident| self.model.function(ident))
-        else {
-            unreachable!("`rules` has refused every other call")
-        };
-        let args = self.operands(call.args.iter().cloned().collect());
-        let name = self.model.functions[function].ident.to_string();
-        let node = self.node(&name, NodeKind::Call { function });
-        self.outline.push(Outline::Call(node));
-        let resume = self.new_state();
-        self.out.nodes[node].resume = resume;
-        let reachable = self.cursor.is_some();
-        self.leave(Op::Call { node, function, args, resume });
-        if reachable {
-            self.open(resume);
-        }
-        let outcome = self.temporary(call.func.span());
-        let (pat, ty) =
-            (binding(&self.out.vars[outcome].ident), self.model.functions[function].output.clone());
-        self.push(Op::Outcome { pat, ty: Box::new(ty) });
-        self.path(outcome)
-    }
-
-    fn fan_out(&mut self, call: &ExprCall, each: FanOut) -> Expr {
-        let args: Vec<&Expr> = call.args.iter().collect();
-        let (first, items, closure) = match args[..] {
-            [items, Expr::Closure(closure)] => (None, items, closure),
-            [first, items, Expr::Closure(closure)] => (Some(first), items, closure),
-            _ => unreachable!("`rules` has checked the arguments"),
-        };
-        let over_text = compact(items);
-        let (name, items) = match first {
-            None => ("map", self.value(items)),
-            Some(first) => ("first", self.value(&parse_quote!((#first, #items)))),
-        };
-        let node = self.node(name, NodeKind::Join { home: 0, branches: None, first: first.map(compact) });
-        let output = match &closure.output {
-            syn::ReturnType::Type(_, ty) => Some((**ty).clone()),
-            syn::ReturnType::Default => None,
-        };
-        let pat = closure.inputs[0].clone();
-        let (region, branch, body) = self.branch(output, closure.body.span(), |this| {
-            this.declare(&pat);
-            this.expr(&closure.body, Dest::Return);
-        });
-        self.out.regions[region].is_counted = each == FanOut::FirstOk;
-        self.outline.push(Outline::Map { node, over: over_text, body });
-        let over = Over::Items { items: Box::new(items), pat: Box::new(pat), branch };
-        let fallible = each != FanOut::All;
-        self.fork(node, over, Outcomes::Map { region, fallible }, call.func.span())
-    }
-
-    fn join(&mut self, call: &ExprCall, together: Join) -> Expr {
-        let (name, first) = match together {
-            Join::All | Join::Try => ("join", None),
-            Join::Race => ("race", Some("1".to_owned())),
-        };
-        let node = self.node(name, NodeKind::Join { home: 0, branches: Some(call.args.len()), first });
-        let (mut regions, mut branches, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
-        for branch in &call.args {
-            let (region, seq, body) = self.branch(None, branch.span(), |this| match branch {
-                Expr::Async(block) => this.block(&block.block, Dest::Return),
-                Expr::Call(call) => {
-                    let value = this.awaited(call);
-                    this.deliver(value, Dest::Return);
-                }
-                _ => unreachable!("`rules` has checked the branches"),
-            });
-            self.out.regions[region].is_counted = together == Join::Race;
-            regions.push(region);
-            branches.push(seq);
-            drawn.push(body);
-        }
-        self.outline.push(Outline::Join { node, branches: drawn });
-        let outcomes = match together {
-            Join::All => Outcomes::Tuple { regions, fallible: false },
-            Join::Try => Outcomes::Tuple { regions, fallible: true },
-            Join::Race => Outcomes::Winner { regions },
-        };
-        self.fork(node, Over::Branches(branches), outcomes, call.func.span())
-    }
-
-    /// Lowers the body of a branch, in a region of its own.
-    fn branch(
-        &mut self,
-        output: Option<syn::Type>,
-        span: Span,
-        body: impl FnOnce(&mut Self),
-    ) -> (RegionId, SeqId, Vec<Outline>) {
-        self.out.regions.push(Region { parent: Some(self.region), output, span, is_counted: false });
-        let region = self.out.regions.len() - 1;
-        let around =
-            (self.cursor, self.region, std::mem::take(&mut self.loops), std::mem::take(&mut self.outline));
-        self.region = region;
-        let seq = self.new_seq();
-        self.cursor = Some(seq);
-        body(self);
-        let drawn = std::mem::take(&mut self.outline);
-        (self.cursor, self.region, self.loops, self.outline) = around;
-        (region, seq, drawn)
-    }
-
-    fn fork(&mut self, node: NodeId, over: Over, from: Outcomes, span: Span) -> Expr {
-        let resume = self.new_state();
-        self.out.nodes[node].resume = resume;
-        let reachable = self.cursor.is_some();
-        self.leave(Op::Fork { node, over, resume });
-        if reachable {
-            self.open(resume);
-        }
-        let var = self.temporary(span);
-        self.push(Op::Branches { var, from });
-        self.path(var)
     }
 }
 

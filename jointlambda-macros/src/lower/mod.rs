@@ -10,6 +10,8 @@
 
 mod arm;
 mod build;
+mod changes;
+mod constructs;
 mod flow;
 mod format;
 mod live;

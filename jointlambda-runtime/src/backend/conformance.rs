@@ -49,6 +49,7 @@ pub struct Subject {
     serve: Option<Serve>,
     slack_bytes: usize,
     limits_rows: bool,
+    numbers_deliveries: bool,
 }
 
 impl Subject {
@@ -61,6 +62,7 @@ impl Subject {
             serve: None,
             slack_bytes: 0,
             limits_rows: true,
+            numbers_deliveries: true,
         }
     }
 
@@ -84,6 +86,14 @@ impl Subject {
     #[must_use]
     pub fn without_limit_of_rows(mut self) -> Self {
         self.limits_rows = false;
+        self
+    }
+
+    /// Says that the platform does not tell which delivery of an event it makes, so that each is said
+    /// to be the first.
+    #[must_use]
+    pub fn without_numbers_of_deliveries(mut self) -> Self {
+        self.numbers_deliveries = false;
         self
     }
 

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, builder::ValueParser};
 
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 use super::place::deployed::Deployed;
 use super::{exit::Trouble, place::At};
 use crate::{backend::local::Profile, client::MAX_LISTED, definition::Definition, graph::Format};
@@ -22,7 +22,7 @@ pub(super) struct RunArgs {
     /// Keep rows and objects in this directory, so that the run can be resumed by its key
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
     #[command(flatten)]
     pub(super) deployed: Deployed,
     /// How long the services take: none, tokyo, wan or realistic

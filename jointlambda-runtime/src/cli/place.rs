@@ -15,10 +15,16 @@ use crate::{backend::local::Profile, client::Client, embedded::Embedded, machine
 #[group(skip)]
 pub(super) struct At {
     /// The directory that was given to `run`
-    #[cfg_attr(feature = "aws", arg(long, value_name = "DIR", required_unless_present = "target"))]
-    #[cfg_attr(not(feature = "aws"), arg(long, value_name = "DIR", required = true))]
+    #[cfg_attr(
+        any(feature = "aws", feature = "aliyun"),
+        arg(long, value_name = "DIR", required_unless_present = "target")
+    )]
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "aliyun")),
+        arg(long, value_name = "DIR", required = true)
+    )]
     pub(super) store: Option<PathBuf>,
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
     #[command(flatten)]
     pub(super) deployed: deployed::Deployed,
 }
@@ -26,7 +32,7 @@ pub(super) struct At {
 /// Runs, and how to ask about them.
 pub(super) enum Place<W: Workflow> {
     Embedded(Box<Embedded<W>>),
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
     Deployed(Client<W>),
 }
 
@@ -34,7 +40,7 @@ impl<W: Workflow> Place<W> {
     pub(super) fn client(&self) -> &Client<W> {
         match self {
             Place::Embedded(clouds) => clouds.client(),
-            #[cfg(feature = "aws")]
+            #[cfg(any(feature = "aws", feature = "aliyun"))]
             Place::Deployed(client) => client,
         }
     }
@@ -42,7 +48,7 @@ impl<W: Workflow> Place<W> {
 
 impl At {
     pub(super) fn open<W: Workflow>(&self) -> Result<Place<W>, Trouble> {
-        #[cfg(feature = "aws")]
+        #[cfg(any(feature = "aws", feature = "aliyun"))]
         if let Some(client) = self.deployed.client()? {
             return Ok(Place::Deployed(client));
         }
@@ -62,7 +68,7 @@ impl At {
     }
 }
 
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 pub(super) mod deployed {
     use std::{env, fs, path::PathBuf};
 
@@ -97,8 +103,21 @@ pub(super) mod deployed {
     pub(in crate::cli) enum Target {
         /// AWS, where all clouds of the workflow are
         Aws,
+        /// Alibaba Cloud, where all clouds of the workflow are
+        Aliyun,
         /// All clouds of the workflow, whosever they are
         Clouds,
+    }
+
+    impl Target {
+        /// Whose clouds the workflow must be on alone.
+        fn only(self) -> Option<Provider> {
+            match self {
+                Target::Aws => Some(Provider::Aws),
+                Target::Aliyun => Some(Provider::Aliyun),
+                Target::Clouds => None,
+            }
+        }
     }
 
     impl Deployed {
@@ -113,13 +132,15 @@ pub(super) mod deployed {
                     .hint("`cargo jointlambda build` writes it; give it as `--settings`")
             })?;
             let clouds = deployment::from_toml(&text, definition).map_err(|error| Trouble::of(&error))?;
+            let only = target.only();
             let mut defs = definition.clouds.iter().zip(&clouds);
-            let other = defs.find(|(_, settings)| settings.provider != Provider::Aws);
-            if let (Target::Aws, Some((def, settings))) = (target, other) {
+            let other = defs.find(|(_, settings)| only.is_some_and(|only| only != settings.provider));
+            if let (Some(only), Some((def, settings))) = (only, other) {
                 let name = settings.provider.name();
                 return Err(Trouble::new(format!("the cloud `{}` of the workflow is on {name}", def.name))
                     .hint(format!(
-                        "use `--target clouds`; or deploy it all on AWS: `same_as` in `[clouds.{}]` of {}",
+                        "use `--target clouds`; or deploy it all on {}: `same_as` in `[clouds.{}]` of {}",
+                        only.name(),
                         def.name,
                         path.display()
                     )));

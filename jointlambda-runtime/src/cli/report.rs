@@ -42,7 +42,7 @@ impl Ended {
     }
 
     /// A run of a deployed workflow as one JSON object.
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
     pub(super) fn json(
         &self,
         workflow: &str,

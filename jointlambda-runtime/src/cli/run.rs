@@ -18,7 +18,7 @@ use super::{
     report::{Ended, Report},
     show::{Layout, Show, Shown},
 };
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 use super::{list, trace};
 use crate::{
     backend::local::{Config, OpenError, Profile, STORE_FILE, Storage},
@@ -58,7 +58,7 @@ pub(super) fn redrive<W: Workflow>(args: RedriveArgs, show: Show<W::Output>) -> 
         input: None,
         id: Some(id),
         store: at.store,
-        #[cfg(feature = "aws")]
+        #[cfg(any(feature = "aws", feature = "aliyun"))]
         deployed: at.deployed,
         latency,
         json,
@@ -120,7 +120,7 @@ async fn on_clouds<W: Workflow>(
 ) -> Result<ExitCode, Trouble> {
     let definition = W::definition();
     let key = args.id.clone().unwrap_or_else(fresh_key);
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "aliyun"))]
     if let Some(client) = args.deployed.client::<W>()? {
         return deployed(args, &key, &client, begin, show).await;
     }
@@ -177,14 +177,14 @@ async fn on_clouds<W: Workflow>(
 fn no_such_run(args: &RunArgs, key: &str) -> Trouble {
     let at = At {
         store: args.store.clone(),
-        #[cfg(feature = "aws")]
+        #[cfg(any(feature = "aws", feature = "aliyun"))]
         deployed: args.deployed.clone(),
     };
     at.no_such_run(key)
 }
 
 /// Starts or redrives a run of a deployed workflow, follows it to its end, and shows its timeline.
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "aliyun"))]
 async fn deployed<W: Workflow>(
     args: &RunArgs,
     key: &str,

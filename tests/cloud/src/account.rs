@@ -25,11 +25,13 @@ use jointlambda::{
         Backend,
         aws::{self, backend_with},
     },
-    deployment::{Names, SWEEPER, from_toml},
+    definition::CloudDef,
+    deployment::{CloudSettings, Names, SWEEPER, from_toml},
+    provider::Provider,
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// Where everything is.
+/// Where everything is, unless a test says otherwise.
 const REGION: &str = "us-east-1";
 /// The stand-in's account.
 const ACCOUNT: &str = "000000000000";
@@ -53,6 +55,8 @@ pub struct Deploy<'a> {
     pub loses_events: bool,
     /// Where what they write to stderr goes, if not to the stand-in.
     pub log: Option<&'a Path>,
+    /// Whether all clouds of the workflow are this one.
+    pub is_alone: bool,
 }
 
 impl Account {
@@ -61,26 +65,41 @@ impl Account {
         Account::in_region(url, REGION)
     }
 
-    /// The same where all that is asked for is in `region`.
+    /// The same in another region.
     pub fn in_region(url: &str, region: &str) -> Self {
         Account { url: url.to_owned(), region: region.to_owned() }
     }
 
-    /// The backend of a workflow's cloud `AWS`, with rows in `table`. Other clouds of it are the same.
+    /// The backend of a workflow that is on this cloud alone, with rows in `table`.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
-        let url = &self.url;
-        let mut text =
-            format!("[clouds.AWS]\ntable = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{url}\"\n");
-        for other in W::definition().clouds.iter().filter(|def| def.name != "AWS") {
-            text.push_str(&format!("[clouds.{}]\nsame_as = \"AWS\"\n", other.name));
-        }
+        let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aws), self.section(table));
         let settings = from_toml(&text, W::definition()).expect("they are right");
+        self.backend_of(&settings[0], Names::of_definition(W::definition()))
+    }
+
+    /// The backend of a cloud of this account.
+    pub fn backend_of(&self, settings: &CloudSettings, names: Names) -> Backend {
         let credentials = aws::Credentials {
             access_key_id: "test".to_owned(),
             secret_access_key: "test".to_owned(),
             session_token: None,
         };
-        backend_with(&settings[0], Names::of_definition(W::definition()), credentials)
+        backend_with(settings, names, credentials)
+    }
+
+    /// What settings say of this cloud, below its name.
+    pub fn section(&self, table: &str) -> String {
+        format!("table = \"{table}\"\nbucket = \"{BUCKET}\"\nendpoint = \"{}\"\n", self.url)
+    }
+
+    /// What a program needs in its environment to reach this cloud.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("AWS_ENDPOINT_URL", &*self.url),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
 
     /// A table as `cargo jointlambda build` deploys it.
@@ -125,31 +144,57 @@ impl Account {
 
     /// The bucket.
     pub fn create_bucket(&self) {
-        self.ask("s3", "PUT", &format!("/{BUCKET}"), "");
+        // The first region is the one that is not named.
+        let place = match &*self.region {
+            REGION => String::new(),
+            region => format!(
+                "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+            ),
+        };
+        self.ask("s3", "PUT", &format!("/{BUCKET}"), &place);
     }
 
     /// All functions of `W` and its sweeper, each running `program`.
     pub async fn deploy<W: Workflow>(&self, program: &Path, table: &str) {
-        self.deploy_with::<W>(program, table, Deploy::default()).await;
+        self.deploy_with::<W>(program, table, &[], true).await;
     }
 
-    /// The same, in another way.
-    pub async fn deploy_with<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
+    /// The same with more in the functions' environment; and with failed events lost if they are not to
+    /// be `delivered_again` and then given to the sweeper.
+    pub async fn deploy_with<W: Workflow>(
+        &self,
+        program: &Path,
+        table: &str,
+        extra: &[(&str, &str)],
+        delivered_again: bool,
+    ) {
+        let deploy = Deploy { extra, loses_events: !delivered_again, ..Deploy::default() };
+        self.deploy_as::<W>(program, table, deploy).await;
+    }
+
+    /// The same, in any way.
+    pub async fn deploy_as<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
         self.create_role();
-        let (definition, lambda) = (W::definition(), self.lambda());
+        let (region, lambda, definition) = (&self.region, self.lambda(), W::definition());
         let names = Names::of_definition(definition);
         let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
-        for function in [SWEEPER].into_iter().chain(definition.functions.iter().map(|one| one.name)) {
+        let here = cloud_of::<W>(Provider::Aws);
+        let same = |def: &&CloudDef| deploy.is_alone && def.name != here;
+        let others = definition.clouds.iter().filter(same);
+        let others: Vec<_> =
+            others.map(|def| format!("\"{}\": {{\"same_as\": \"{here}\"}}", def.name)).collect();
+        let others = format!("{{{}}}", others.join(", "));
+        let functions: Vec<_> = match deploy.is_alone {
+            true => definition.functions.iter().map(|function| function.name).collect(),
+            false => functions_on::<W>(Provider::Aws).collect(),
+        };
+        for function in [SWEEPER].into_iter().chain(functions) {
             let mut environment = Environment::builder()
                 .variables("JOINTLAMBDA_FUNCTION", function)
-                .variables("JOINTLAMBDA_CLOUD", definition.clouds[0].name)
+                .variables("JOINTLAMBDA_CLOUD", here)
                 .variables("JOINTLAMBDA_TABLE", table)
-                .variables("JOINTLAMBDA_BUCKET", BUCKET);
-            let others = definition.clouds[1..]
-                .iter()
-                .map(|def| format!("\"{}\": {{\"same_as\": \"{}\"}}", def.name, definition.clouds[0].name));
-            let others = others.collect::<Vec<_>>().join(", ");
-            environment = environment.variables("JOINTLAMBDA_CLOUDS", format!("{{{others}}}"));
+                .variables("JOINTLAMBDA_BUCKET", BUCKET)
+                .variables("JOINTLAMBDA_CLOUDS", &others);
             for (name, value) in deploy.extra {
                 environment = environment.variables(*name, *value);
             }
@@ -168,7 +213,6 @@ impl Account {
             let active = lambda.wait_until_function_active_v2().function_name(&name);
             active.wait(READY).await.expect("it becomes active");
             if function != SWEEPER {
-                let region = &self.region;
                 let sweeper = format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", names.of(SWEEPER));
                 let failures = OnFailure::builder().destination(sweeper).build();
                 let to_sweeper = DestinationConfig::builder().on_failure(failures).build();
@@ -198,14 +242,18 @@ impl Account {
     }
 
     /// Calls the sweeper as its schedule does; what it answers.
+    ///
+    /// # Panics
+    /// When it fails.
     pub async fn sweep<W: Workflow>(&self) -> String {
-        let (error, answer) = self.call_sweeper::<W>().await;
-        assert_eq!(error, None, "{answer}");
-        answer
+        self.try_sweep::<W>().await.expect("it sweeps")
     }
 
-    /// The same; the kind of its error, if it is one, and what it answers.
-    pub async fn call_sweeper<W: Workflow>(&self) -> (Option<String>, String) {
+    /// The same of a sweeper that may be killed meanwhile.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
@@ -214,10 +262,10 @@ impl Account {
             .function_name(name)
             .invocation_type(InvocationType::RequestResponse)
             .payload(Blob::new(clock.as_slice()));
-        let answer = called.send().await.expect("the sweeper can be called");
-        let error = answer.function_error().map(str::to_owned);
+        let answer = called.send().await.map_err(|error| format!("{error:?}"))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        (error, String::from_utf8_lossy(&payload).into_owned())
+        let said = String::from_utf8_lossy(&payload).into_owned();
+        if answer.function_error.is_some() { Err(said) } else { Ok(said) }
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
@@ -249,9 +297,23 @@ impl Account {
     }
 }
 
-/// What Lambda is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
+/// What the workflow calls its cloud on a provider.
+pub(crate) fn cloud_of<W: Workflow>(provider: Provider) -> &'static str {
+    let cloud = W::definition().clouds.iter().find(|def| def.cloud.provider == provider);
+    cloud.expect("the workflow has one there").name
+}
+
+/// The functions of a workflow that may run on a provider.
+pub(crate) fn functions_on<W: Workflow>(provider: Provider) -> impl Iterator<Item = &'static str> {
+    let definition = W::definition();
+    let is_there = move |cloud| definition.clouds[usize::from(cloud)].cloud.provider == provider;
+    let there = definition.functions.iter().filter(move |one| one.placements().any(is_there));
+    there.map(|function| function.name)
+}
+
+/// What a function service is given: the stand-in runs functions on this machine, so `bootstrap` need not hold the
 /// program, which is large when it is built for tests.
-fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
+pub(crate) fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));

@@ -2,13 +2,25 @@
 //! stopped with it. `tests/cloud/install` installs them.
 
 mod account;
+mod aliyun;
+pub mod executions;
+pub mod failover;
+pub mod gate;
+pub mod kills;
+pub mod named;
 pub mod package;
+pub mod pair;
+pub mod processes;
 pub mod proxy;
+pub mod receiver;
 pub mod rights;
+pub mod shapes;
 pub mod steps;
 pub mod terraform;
 pub mod told;
+pub mod trials;
 pub mod tunnel;
+pub mod two_clouds;
 pub mod workflow;
 
 use std::{
@@ -24,6 +36,7 @@ use std::{
 use tempfile::TempDir;
 
 pub use account::{Account, BUCKET, Deploy};
+pub use aliyun::AliyunAccount;
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);

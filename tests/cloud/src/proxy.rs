@@ -1,4 +1,5 @@
-//! Stands between functions and a service on loopback: counts the requests, and makes some twice.
+//! Stands between functions and a service on loopback: counts the requests, makes some twice, and loses
+//! answers.
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +7,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     thread,
 };
@@ -26,6 +27,9 @@ pub struct Proxy {
 struct Seen {
     counts: Mutex<BTreeMap<String, u64>>,
     twice: AtomicBool,
+    /// How many invocations are left alone until the one whose answer is lost, and that one.
+    until_lost: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Proxy {
@@ -48,6 +52,16 @@ impl Proxy {
     /// From now on every invocation of a function is made twice.
     pub fn invoke_twice(&self) {
         self.seen.twice.store(true, SeqCst);
+    }
+
+    /// Of the invocations from now on, after `skip` others, one is made and its answer is lost.
+    pub fn lose_answer(&self, skip: u32) {
+        self.seen.until_lost.store(u64::from(skip) + 1, SeqCst);
+    }
+
+    /// How many answers were lost.
+    pub fn lost(&self) -> u64 {
+        self.seen.lost.load(SeqCst)
     }
 
     /// How many requests there were, by operation.
@@ -112,6 +126,11 @@ fn pass(mut client: TcpStream, service: &str, seen: &Seen) -> Option<()> {
         upstream.write_all(&sent).ok()?;
         answer.clear();
         upstream.read_to_end(&mut answer).ok()?;
+    }
+    let next = |left: u64| left.checked_sub(1);
+    if invokes && seen.until_lost.fetch_update(SeqCst, SeqCst, next) == Ok(1) {
+        seen.lost.fetch_add(1, SeqCst);
+        return None;
     }
     client.write_all(&answer).ok()?;
     client.shutdown(Shutdown::Write).ok()

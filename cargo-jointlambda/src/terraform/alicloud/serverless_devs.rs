@@ -58,7 +58,7 @@ fn props(described: &Described, settings: &Settings, place: &Place<'_>, function
         "environmentVariables": environment(settings, place.cloud, &function.function),
         "asyncInvokeConfig": {
             "qualifier": QUALIFIER,
-            "asyncTask": true,
+            "asyncTask": false,
             "maxAsyncRetryAttempts": REDELIVERIES,
             "maxAsyncEventAgeInSeconds": EVENT_AGE_S,
         },

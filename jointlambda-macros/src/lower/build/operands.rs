@@ -7,7 +7,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{Builder, Dest, VarSet, format, rules, suspends, unwrapped};
+use super::{Builder, Dest, VarSet, format, suspends, unwrapped};
+use crate::lower::{changes::Changes, constructs::is_join};
 
 impl Builder<'_> {
     /// Lowers an expression with calls in it; gives an expression without, for the same value.
@@ -23,7 +24,7 @@ impl Builder<'_> {
                 };
                 return self.awaited(call);
             }
-            Expr::Call(call) if rules::is_join(call).is_some() => return self.awaited(call),
+            Expr::Call(call) if is_join(call).is_some() => return self.awaited(call),
             Expr::If(_)
             | Expr::Match(_)
             | Expr::Block(_)
@@ -182,7 +183,7 @@ impl Builder<'_> {
         let mut later = Later::default();
         for operand in operands {
             let operand = operand.borrow();
-            let assigned = rules::Changes::of(&self.names, |changes| changes.visit_expr(operand));
+            let assigned = Changes::of(&self.names, |changes| changes.visit_expr(operand));
             later.assigned.extend(assigned.iter().filter_map(|ident| self.names.find(&ident.to_string())));
             let mut receivers = Receivers(Vec::new());
             receivers.visit_expr(operand);

@@ -6,7 +6,8 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-use super::{Builder, rules};
+use super::Builder;
+use crate::lower::constructs::is_join;
 
 /// Whether a call, or a construct that becomes calls, is in the expression.
 pub(super) fn suspends(expr: &Expr) -> bool {
@@ -23,7 +24,7 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        if rules::is_join(call).is_some() {
+        if is_join(call).is_some() {
             self.0 = true;
         } else {
             visit::visit_expr_call(self, call);

@@ -4,7 +4,7 @@ use std::{
     env,
     error::Error as _,
     fmt, io,
-    sync::OnceLock,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -24,7 +24,7 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// How long a request for an object may take, with one of some 100 MB.
 pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// How long a connection is kept that is not in use: less than the services keep it.
-const IDLE: Duration = Duration::from_secs(15);
+pub(super) const IDLE: Duration = Duration::from_secs(15);
 
 /// Where the services are.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Endpoints {
 /// What requests are made with.
 pub(super) struct Client {
     pub(super) region: String,
-    pub(super) key: AccessKey,
+    pub(super) key: Key,
     pub(super) endpoints: Endpoints,
     http: OnceLock<reqwest::Client>,
 }
@@ -117,7 +117,7 @@ pub(super) enum NoAnswer {
 }
 
 impl Client {
-    pub(super) fn new(settings: &CloudSettings, key: AccessKey, endpoints: Endpoints) -> Self {
+    pub(super) fn new(settings: &CloudSettings, key: Key, endpoints: Endpoints) -> Self {
         Client { region: settings.region.clone(), key, endpoints, http: OnceLock::new() }
     }
 
@@ -170,6 +170,39 @@ pub(super) fn host(url: &str) -> &str {
 
 pub(super) fn now() -> Timestamp {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// What requests are signed with.
+#[derive(Clone)]
+pub(super) enum Key {
+    /// Always this.
+    Given(Arc<AccessKey>),
+    /// What the environment says, until a function is told another: see [`renew`].
+    Ambient(Arc<AccessKey>),
+}
+
+/// What a function was told last.
+static RENEWED: RwLock<Option<Arc<AccessKey>>> = RwLock::new(None);
+
+impl Key {
+    pub(super) fn get(&self) -> Arc<AccessKey> {
+        match self {
+            Key::Given(key) => key.clone(),
+            Key::Ambient(key) => {
+                let renewed = RENEWED.read().unwrap_or_else(PoisonError::into_inner);
+                renewed.clone().unwrap_or_else(|| key.clone())
+            }
+        }
+    }
+}
+
+/// Has all requests of this process that go by its environment signed with `key` from now on.
+pub(super) fn renew(key: AccessKey) {
+    let known = RENEWED.read().unwrap_or_else(PoisonError::into_inner);
+    if known.as_deref() != Some(&key) {
+        drop(known);
+        *RENEWED.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(key));
+    }
 }
 
 /// The credentials of the environment: those that Function Compute gives a function, or the SDKs'.

@@ -1,15 +1,19 @@
 //! Functions on Function Compute 3.0, invoked asynchronously.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use aliyun_wire::{acs3, digest, time};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::client::{Client, NoAnswer, Request, host, now};
+use super::client::{Client, IDLE, NoAnswer, Request, host, now};
 use crate::{
     backend::{self, Invoked},
+    deployed::to_text,
     deployment::Names,
     provider::Provider,
 };
@@ -20,6 +24,8 @@ const VERSION: &str = "2023-03-30";
 pub(super) struct Functions {
     client: Arc<Client>,
     names: Names,
+    /// When a connection was last in use.
+    used: Mutex<Option<Instant>>,
 }
 
 /// What an error says.
@@ -34,14 +40,20 @@ struct Said {
 
 impl Functions {
     pub(super) fn new(client: Arc<Client>, names: Names) -> Self {
-        Functions { client, names }
+        Functions { client, names, used: Mutex::default() }
+    }
+
+    /// A connection is in use; says whether one was in use just now.
+    fn note(&self) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.replace(Instant::now()).is_some_and(|at| at.elapsed() < IDLE)
     }
 
     /// A signed request to invoke `name`.
-    fn request(&self, name: &str, kind: &str, envelope: &[u8]) -> Request {
+    fn request(&self, name: &str, kind: &str, event: String) -> Request {
         let endpoint = &self.client.endpoints.function_compute;
         let path = format!("/{VERSION}/functions/{name}/invocations");
-        let sha256 = digest::sha256_hex(envelope);
+        let sha256 = digest::sha256_hex(event.as_bytes());
         let mut headers = vec![
             ("host", host(endpoint).to_owned()),
             ("accept", "application/json".to_owned()),
@@ -53,16 +65,17 @@ impl Functions {
             ("x-acs-version", VERSION.to_owned()),
             ("x-fc-invocation-type", kind.to_owned()),
         ];
-        if let Some(token) = &self.client.key.token {
-            headers.push(("x-acs-accesskey-id", self.client.key.id.clone()));
+        let key = self.client.key.get();
+        if let Some(token) = &key.token {
+            headers.push(("x-acs-accesskey-id", key.id.clone()));
             headers.push(("x-acs-security-token", token.clone()));
         }
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let request =
             acs3::Request { method: "POST", path: &path, query: &[], headers: &signed, body_sha256: &sha256 };
-        let authorization = request.authorize(&self.client.key);
+        let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
-        Request::post(format!("{endpoint}{path}"), headers, envelope.to_vec())
+        Request::post(format!("{endpoint}{path}"), headers, event.into_bytes())
     }
 }
 
@@ -76,7 +89,7 @@ impl backend::Functions for Functions {
             ));
         }
         let name = self.names.of(function);
-        let answer = match self.client.send(self.request(&name, "Async", &envelope)).await {
+        let answer = match self.client.send(self.request(&name, "Async", to_text(&envelope))).await {
             Ok(answer) => answer,
             Err(NoAnswer::Unreachable(why)) => return Invoked::Unavailable(why),
             Err(NoAnswer::Lost(why)) => return Invoked::Unknown(why),
@@ -84,7 +97,10 @@ impl backend::Functions for Functions {
         let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
         let (code, message) = (said.code.as_str(), said.message);
         match answer.status.as_u16() {
-            202 => Invoked::Accepted,
+            202 => {
+                self.note();
+                Invoked::Accepted
+            }
             // The same task was accepted before.
             409 => Invoked::Accepted,
             429 => Invoked::Throttled,
@@ -105,9 +121,16 @@ impl backend::Functions for Functions {
     }
 
     async fn warm(&self) {
+        if self.note() {
+            return;
+        }
         // A request that the service refuses, unread: the connection is there then.
-        let mut request = self.request("-", "Async", b"");
+        let mut request = self.request("-", "Async", String::new());
         request.headers.retain(|(name, _)| *name != "authorization");
-        let _ = self.client.send(request).await;
+        // A user function that has returned waits for no connection: the cloud may be down.
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let _ = client.send(request).await;
+        });
     }
 }

@@ -7,6 +7,7 @@
 mod client;
 mod function_compute;
 mod oss;
+pub mod serve;
 mod tablestore;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub use aliyun_wire::AccessKey;
 pub use self::client::Endpoints;
 use super::Backend;
 use crate::{
-    backend::aliyun::client::Client,
+    backend::aliyun::client::{Client, Key},
     deployment::{CloudSettings, Names, SettingsError},
     provider::Provider,
 };
@@ -27,8 +28,8 @@ use crate::{
 /// # Errors
 /// There are no credentials in the environment, or the table is not written as `INSTANCE/TABLE`.
 pub fn backend(settings: &CloudSettings, names: Names) -> Result<Backend, SettingsError> {
-    let key = client::access_key(&settings.name)?;
-    backend_with(settings, names, key, Endpoints::of_environment(settings))
+    let key = Key::Ambient(Arc::new(client::access_key(&settings.name)?));
+    with_key(settings, names, key, Endpoints::of_environment(settings))
 }
 
 /// The same with other credentials and endpoints.
@@ -39,6 +40,15 @@ pub fn backend_with(
     settings: &CloudSettings,
     names: Names,
     key: AccessKey,
+    endpoints: Endpoints,
+) -> Result<Backend, SettingsError> {
+    with_key(settings, names, Key::Given(Arc::new(key)), endpoints)
+}
+
+fn with_key(
+    settings: &CloudSettings,
+    names: Names,
+    key: Key,
     endpoints: Endpoints,
 ) -> Result<Backend, SettingsError> {
     let (instance, table) = settings.table.split_once('/').ok_or_else(|| SettingsError::BadTable {

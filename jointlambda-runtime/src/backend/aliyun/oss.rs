@@ -58,7 +58,8 @@ impl Objects {
             ("x-oss-date", time::compact(now())),
         ];
         headers.extend(more);
-        if let Some(token) = &self.client.key.token {
+        let access_key = self.client.key.get();
+        if let Some(token) = &access_key.token {
             headers.push(("x-oss-security-token", token.clone()));
         }
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -69,7 +70,7 @@ impl Objects {
             query: &query,
             headers: &signed,
         };
-        let authorization = request.authorize(&self.client.key, &self.client.region);
+        let authorization = request.authorize(&access_key, &self.client.region);
         let authorization = authorization.map_err(|error| StoreError::Denied(error.to_string()))?;
         headers.push(("authorization", authorization));
         let encoded: Vec<_> = query

@@ -8,6 +8,7 @@
 //! | `filled`, `ok` | how many there are, and how many of them by an arrival that was `ok` |
 //! | `expires_at` | what the row was created with; what makes rows go is the time to live of the table |
 //! | `check_at` | when it is to be looked at, for a row of the run index |
+//! | `indexed` | 1 if it was made with a `check_at`: a number, as an update returns nothing else |
 //!
 //! The table `TABLE_due` has the keys `shard`, `check_at`, `key`. What it says counts where the row
 //! itself says the same `check_at`: an entry is made before the row says so, and removed some time after
@@ -58,6 +59,8 @@ const RANGE: i32 = 1_000;
 /// How long an entry of the index stays that the row does not bear out, in milliseconds: more than
 /// clocks differ.
 const STALE_FOR: u64 = 60_000;
+/// What an update returns.
+const COUNTERS: [&str; 3] = ["filled", "ok", "indexed"];
 /// Ranges that one page of runs reads at most.
 const MAX_RANGES: usize = 32;
 
@@ -92,7 +95,7 @@ impl Table {
             },
             return_content: Some(ReturnContent {
                 return_type: Some(ReturnType::AfterModify as i32),
-                return_column_names: vec!["filled".to_owned(), "ok".to_owned()],
+                return_column_names: COUNTERS.map(str::to_owned).to_vec(),
             }),
             transaction_id: None,
         };
@@ -266,6 +269,7 @@ impl backend::Table for Table {
             // First, so that no run is open that is not in it.
             self.enter(key, check_at).await?;
             cells.push(Cell::put("check_at", Value::Integer(signed(check_at))));
+            cells.push(Cell::put("indexed", Value::Integer(1)));
         }
         if self.update(key, cells, Test::Missing("body".to_owned())).await?.is_some() {
             if let Some(check_at) = row.check_at {
@@ -300,6 +304,7 @@ impl backend::Table for Table {
             Cell::put(slot.as_str(), Value::binary(arrival.value.to_vec())),
             Cell::increment("filled", 1),
             Cell::increment("ok", i64::from(arrival.ok)),
+            Cell::increment("indexed", 0),
         ];
         // The only slot of a row that has one fills it.
         if arrival.of <= 1 {
@@ -311,24 +316,21 @@ impl backend::Table for Table {
             tests.push(Test::Below("filled".to_owned(), i64::from(arrival.of)));
         }
         let changed = self.update(key, cells, Test::All(tests)).await?;
-        let (fresh, filled, ok, row) = match changed {
-            Some(counters) => (true, small(counters.get("filled"))?, small(counters.get("ok"))?, None),
-            None => {
-                let wire = self.wire(key).await?.unwrap_or_default();
-                let counters = (small(wire.get("filled"))?, small(wire.get("ok"))?);
-                let row = row_of(wire)?;
-                let has_slot = row.slots.contains_key(&arrival.slot);
-                if !has_slot && arrival.only_open {
-                    return Ok(Arrived { fresh: false, closed: true, filled: counters.0, ok: 0, row: None });
-                }
-                if !has_slot {
-                    return Err(StoreError::Unknown("the slot is neither free nor filled".to_owned()));
-                }
-                (false, counters.0, counters.1, Some(row))
-            }
+        let (wire, fresh) = match changed {
+            Some(counters) => (counters, true),
+            None => (self.wire(key).await?.unwrap_or_default(), false),
         };
-        // Of a row that takes more, that may be in the index.
-        if filled >= arrival.of && arrival.of > 1 {
+        let [filled, ok, indexed] = COUNTERS.map(|counter| small(wire.get(counter)));
+        let (filled, ok, is_indexed) = (filled?, ok?, indexed? > 0);
+        let row = if fresh { None } else { Some(row_of(wire)?) };
+        if row.as_ref().is_some_and(|row| !row.slots.contains_key(&arrival.slot)) {
+            if arrival.only_open {
+                return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
+            }
+            return Err(StoreError::Unknown("the slot is neither free nor filled".to_owned()));
+        }
+        // A row that takes more leaves the index when it is full, if it was in it.
+        if filled >= arrival.of && arrival.of > 1 && is_indexed {
             let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
             self.update(key, vec![Cell::delete("check_at")], test).await?;
         }

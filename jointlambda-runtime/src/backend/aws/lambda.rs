@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::{self, Invoked},
+    deployed::to_text,
     deployment::Names,
     provider::Provider,
 };
@@ -28,21 +28,6 @@ impl Functions {
     pub(super) fn new(clients: Arc<Clients>, names: Names, qualifier: Option<String>) -> Self {
         Functions { clients, names, qualifier }
     }
-}
-
-/// An envelope as Lambda takes it.
-pub(super) fn to_payload(envelope: &[u8]) -> Vec<u8> {
-    let mut json = String::with_capacity(envelope.len() / 3 * 4 + 6);
-    json.push('"');
-    STANDARD.encode_string(envelope, &mut json);
-    json.push('"');
-    json.into_bytes()
-}
-
-/// The envelope that an event holds; `None` when it holds none.
-pub(super) fn from_payload(payload: &[u8]) -> Option<Bytes> {
-    let text = payload.trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    STANDARD.decode(text).ok().map(Bytes::from)
 }
 
 #[async_trait]
@@ -62,7 +47,7 @@ impl backend::Functions for Functions {
             .function_name(&name)
             .set_qualifier(self.qualifier.clone())
             .invocation_type(InvocationType::Event)
-            .payload(Blob::new(to_payload(&envelope)));
+            .payload(Blob::new(format!("\"{}\"", to_text(&envelope))));
         let error = match request.send().await {
             Ok(_) => {
                 self.clients.note_lambda();
@@ -98,22 +83,5 @@ impl backend::Functions for Functions {
         // A user function that has returned waits for no connection: the cloud may be down.
         let (clients, qualifier) = (self.clients.clone(), self.qualifier.clone());
         tokio::spawn(async move { clients.warm_lambda(qualifier).await });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_envelope_is_a_json_string_and_comes_back() {
-        for envelope in [&b""[..], b"\x01\xff\"\\", &[7; 1000]] {
-            let payload = to_payload(envelope);
-            assert!(serde_json::from_slice::<String>(&payload).is_ok());
-            assert_eq!(from_payload(&payload).as_deref(), Some(envelope));
-        }
-        for bad in [&b""[..], b"\"", b"{}", b"\"\xff\"", b"\"a b\""] {
-            assert_eq!(from_payload(bad), None, "{bad:?}");
-        }
     }
 }

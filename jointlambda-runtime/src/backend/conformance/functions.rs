@@ -96,6 +96,15 @@ impl Subject {
         Ok(recorder)
     }
 
+    /// The deliveries of an event up to now, by number; counted where the platform does not tell.
+    fn deliveries(&self, seen: &Seen) -> Vec<u32> {
+        if self.numbers_deliveries {
+            seen.attempts.clone()
+        } else {
+            (1..).take(seen.attempts.len()).collect()
+        }
+    }
+
     async fn send(&self, function: &str, envelope: &Bytes) -> Verdict {
         let invoked = self.backend.functions.invoke(function, envelope.clone()).await;
         ensure!(invoked == Invoked::Accepted, "{function} was not accepted: {invoked:?}");
@@ -151,10 +160,11 @@ async fn a_failed_event_is_delivered_again_up_to_the_bound_then_abandoned(subjec
     subject.send("fails", &envelope).await?;
     let seen = recorder.wait_until(&envelope, |seen| !seen.abandoned.is_empty()).await?;
     let deliveries = 1 + subject.backend.provider.limits().redeliveries;
+    let delivered = subject.deliveries(&seen);
     for attempt in 1..=deliveries {
-        ensure!(seen.attempts.contains(&attempt), "delivery {attempt} is missing in {seen:?}");
+        ensure!(delivered.contains(&attempt), "delivery {attempt} is missing in {seen:?}");
     }
-    ensure!(!seen.attempts.contains(&(deliveries + 1)), "there is one too many in {seen:?}");
+    ensure!(!delivered.contains(&(deliveries + 1)), "there is one too many in {seen:?}");
     ensure!(seen.abandoned[0] == deliveries, "{seen:?} was given up after another number");
     Ok(())
 }
@@ -164,7 +174,7 @@ async fn an_event_that_can_never_succeed_is_abandoned_at_once(subject: &Subject)
     let envelope = Bytes::from("poison");
     subject.send("fails", &envelope).await?;
     let seen = recorder.wait_until(&envelope, |seen| !seen.abandoned.is_empty()).await?;
-    ensure!(!seen.attempts.contains(&2), "it was delivered again: {seen:?}");
+    ensure!(!subject.deliveries(&seen).contains(&2), "it was delivered again: {seen:?}");
     Ok(())
 }
 
@@ -174,6 +184,6 @@ async fn a_panic_counts_as_a_failed_delivery(subject: &Subject) -> Verdict {
     subject.send("fails", &envelope).await?;
     let seen = recorder.wait_until(&envelope, |seen| !seen.abandoned.is_empty()).await?;
     let deliveries = 1 + subject.backend.provider.limits().redeliveries;
-    ensure!(seen.attempts.contains(&deliveries), "{seen:?} is not all");
+    ensure!(subject.deliveries(&seen).contains(&deliveries), "{seen:?} is not all");
     Ok(())
 }

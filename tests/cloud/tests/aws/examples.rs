@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command, thread, time::Instant};
 
 use jointlambda::Workflow;
 use jointlambda_cloud_tests::{
-    Account, BUCKET, Standin,
+    Account, BUCKET, Deploy, Standin,
     package::{build, folder_of, program},
     terraform::Terraform,
 };
@@ -129,7 +129,8 @@ impl<'s> Packaged<'s> {
     async fn by_hand<W: Workflow>(&self, account: &Account) {
         let name = self.example.name;
         account.create_table(name).await;
-        account.deploy::<W>(&self.program("-aws"), name).await;
+        let alone = Deploy { is_alone: true, ..Deploy::default() };
+        account.deploy_as::<W>(&self.program("-aws"), name, alone).await;
         tokio::task::block_in_place(|| self.run_and_look());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 
+mod abandoned;
 mod contract;
 mod deployed;
 mod examples;

@@ -1,15 +1,11 @@
 //! What happens to runs whose functions are processes: requests are counted, invocations doubled,
 //! processes killed.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use jointlambda::{Client, Options, Workflow};
 use jointlambda_cloud_tests::{
-    Account, Deploy, Standin,
+    Account, Standin, processes,
     proxy::Proxy,
     steps::{Job, Steps},
 };
@@ -20,33 +16,27 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_steps");
 /// How long a run may take, with redeliveries and sweeps.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-struct Deployed {
+pub(crate) struct Deployed {
     standin: Standin,
-    account: Account,
+    pub(crate) account: Account,
     /// Between the functions and their services.
     proxy: Proxy,
     client: Client<Steps>,
 }
 
 impl Deployed {
-    async fn new(delivered_again: bool) -> Self {
+    pub(crate) async fn new(delivered_again: bool) -> Self {
         let standin = Standin::ministack_with(&[("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")]);
         let (account, proxy) = (Account::at(&standin.url), Proxy::before(&standin.url));
         account.create_table(TABLE).await;
         account.create_bucket();
         let through = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), ("AWS_ENDPOINT_URL_LAMBDA", &*proxy.url)];
-        account
-            .deploy_with::<Steps>(
-                Path::new(PROGRAM),
-                TABLE,
-                Deploy { extra: &through, loses_events: !delivered_again, ..Deploy::default() },
-            )
-            .await;
+        account.deploy_with::<Steps>(Path::new(PROGRAM), TABLE, &through, delivered_again).await;
         let client = Client::new(vec![account.backend::<Steps>(TABLE)], Options::default());
         Deployed { standin, account, proxy, client }
     }
 
-    async fn run(&self, key: &str, job: Job) {
+    pub(crate) async fn run(&self, key: &str, job: Job) {
         let expected = Steps::plain(job.clone()).await;
         let run = self.client.start(key, job).await.expect("it starts");
         let result = tokio::time::timeout(PATIENCE, self.client.result(&run)).await;
@@ -54,31 +44,12 @@ impl Deployed {
     }
 
     /// Kills a function of the run as soon as one runs that takes its time.
-    async fn kill_one(&self) {
-        let is_step = |pid: &u32| {
-            let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
-            has(&read("cmdline"), PROGRAM)
-                && has(&read("environ"), "JOINTLAMBDA_FUNCTION=step\0")
-                && has(&read("environ"), &self.standin.url)
-        };
-        let find = || {
-            let pids = fs::read_dir("/proc").expect("this is Linux").flatten();
-            let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-            pids.find(is_step)
-        };
-        let began = Instant::now();
-        let found = loop {
-            match find() {
-                Some(found) => break found,
-                None => assert!(began.elapsed() < PATIENCE, "no step runs"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+    pub(crate) async fn kill_one(&self) {
+        let marks = ["JOINTLAMBDA_FUNCTION=step\0", &self.standin.url];
+        let found = processes::wait_for(Path::new(PROGRAM), &marks, PATIENCE).await;
         // It has begun to handle its event by then, and takes its time.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let killed = std::process::Command::new("kill").args(["-9", &found.to_string()]).status();
-        assert!(killed.is_ok_and(|status| status.success()), "it can be killed");
+        assert!(processes::kill(found), "it can be killed");
     }
 }
 
@@ -123,23 +94,6 @@ async fn a_function_that_is_killed_is_delivered_again() {
         deployed.kill_one().await;
     };
     tokio::join!(deployed.run("killed", Job { hops: 2, pause_ms: 4_000, ..Job::default() }), killer);
-}
-
-#[tokio::test]
-async fn a_function_that_is_killed_and_lost_is_found_by_the_sweeper() {
-    let deployed = Deployed::new(false).await;
-    let killer = async {
-        deployed.kill_one().await;
-        // As the schedule does. What is not decided for a minute is taken for lost.
-        loop {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            deployed.account.sweep::<Steps>().await;
-        }
-    };
-    tokio::select! {
-        () = deployed.run("lost", Job { hops: 2, pause_ms: 4_000, ..Job::default() }) => {}
-        () = killer => unreachable!("it sweeps for ever"),
-    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Table {
         message: &Q,
         bytes: usize,
     ) -> Result<A, Refused> {
-        let (body, at, key) = (message.encode_to_vec(), now(), &self.client.key);
+        let (body, at, key) = (message.encode_to_vec(), now(), self.client.key.get());
         let mut headers = vec![
             ("x-ots-accesskeyid", key.id.clone()),
             ("x-ots-apiversion", API_VERSION.to_owned()),
@@ -108,7 +108,7 @@ impl Table {
         if let Some(token) = &key.token {
             headers.push(("x-ots-ststoken", token.clone()));
         }
-        let signing = Signing::v4(key, &time::date(at), &self.client.region);
+        let signing = Signing::v4(&key, &time::date(at), &self.client.region);
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let signature = signing.request(operation, &signed);
         headers.push((signing.header(), signature));

@@ -1,0 +1,247 @@
+//! One function of a deployed workflow, or its sweeper, whatever platform runs it: what it does with an
+//! event. `backend/aws/serve.rs` and `backend/aliyun/serve.rs` speak with the platforms.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    backend::{Delivery, Handler},
+    deployment::{self, Names, SWEEPER, SettingsError},
+    error::{Fault, chain},
+    machine::Workflow,
+    runtime::{Options, Runtime},
+};
+
+/// What is left of an execution's time to commit a failure and say so.
+const MARGIN: Duration = Duration::from_millis(200);
+/// Runs that one sweep looks at.
+const MAX_RUNS: usize = 100;
+/// The longest reason that is told to a platform, in bytes: it keeps the event and the reason together,
+/// see [`Limits::async_payload_bytes`](crate::provider::Limits).
+const LONGEST_REASON: usize = 2_048;
+
+/// An envelope as platforms take it: text, since they put events that they give up into JSON.
+pub(crate) fn to_text(envelope: &[u8]) -> String {
+    STANDARD.encode(envelope)
+}
+
+/// The envelope that an event holds, which is text or a JSON string of it; `None` when it holds none.
+pub(crate) fn from_text(event: &[u8]) -> Option<Bytes> {
+    let event = event.trim_ascii();
+    let text = match event.first() {
+        Some(b'"') => Cow::Owned(serde_json::from_slice::<String>(event).ok()?.into_bytes()),
+        _ => Cow::Borrowed(event),
+    };
+    STANDARD.decode(&*text).ok().map(Bytes::from)
+}
+
+/// A function as a program serves it.
+pub(crate) struct Function {
+    runtime: Runtime,
+    /// What receives events: the runtime, unless a platform is under test.
+    receiver: Arc<dyn Handler>,
+    names: Names,
+    /// What it is called in the workflow, or [`SWEEPER`].
+    name: String,
+}
+
+/// Why an event was not handled: the platform is to deliver it again.
+#[derive(Debug)]
+pub(crate) struct Unhandled(pub(crate) String);
+
+impl From<Fault> for Unhandled {
+    fn from(fault: Fault) -> Self {
+        let mut why = chain(&fault);
+        why.truncate(why.floor_char_boundary(LONGEST_REASON));
+        Unhandled(why)
+    }
+}
+
+/// What a platform has given up, for its destination on failure. Anything else that a sweeper is sent is
+/// a call by the clock.
+#[derive(Deserialize)]
+struct GivenUp<'m> {
+    #[serde(rename = "requestContext", borrow)]
+    context: Context<'m>,
+    #[serde(rename = "requestPayload", borrow)]
+    payload: &'m RawValue,
+    #[serde(rename = "responsePayload", borrow)]
+    response: Option<&'m RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Context<'m> {
+    #[serde(rename = "functionArn", borrow)]
+    function: Cow<'m, str>,
+    #[serde(borrow)]
+    condition: Cow<'m, str>,
+    #[serde(rename = "approximateInvokeCount")]
+    attempts: Option<u32>,
+}
+
+/// What came of an event.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Done {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    swept: Option<usize>,
+}
+
+impl Function {
+    /// The function that the environment names; `receive` makes of the runtime what receives its events.
+    pub(crate) fn of_environment<W: Workflow>(
+        receive: impl FnOnce(Runtime) -> Arc<dyn Handler>,
+    ) -> Result<Self, SettingsError> {
+        let definition = W::definition();
+        let name = std::env::var(deployment::FUNCTION)
+            .map_err(|_| SettingsError::NotDeployed(deployment::FUNCTION))?;
+        if name != SWEEPER && !definition.functions.iter().any(|function| function.name == name) {
+            return Err(SettingsError::UnknownFunction { name });
+        }
+        let (here, clouds) = deployment::from_environment(definition)?;
+        let backends = deployment::backends(definition, &clouds)?;
+        let runtime = Runtime::new::<W>(backends, Options::default()).on(here);
+        let receiver = receive(runtime.clone());
+        Ok(Function { runtime, receiver, names: Names::of_definition(definition), name })
+    }
+
+    /// Handles an event in the time that the platform gives it: if it does not say, that for which the
+    /// function is deployed.
+    pub(crate) async fn handle(&self, event: &[u8], time: Option<Duration>) -> Result<Done, Unhandled> {
+        if self.name == SWEEPER {
+            return self.sweep(event).await;
+        }
+        let Some(envelope) = from_text(event) else {
+            return Err(Unhandled(
+                "the event is no envelope: only functions of the workflow invoke this one".to_owned(),
+            ));
+        };
+        let time = time.unwrap_or_else(|| deployment::timeout(self.runtime.definition, &self.name));
+        // No platform says which delivery it is.
+        let delivery = Delivery { attempt: 1, remaining: time.saturating_sub(MARGIN) };
+        match self.receiver.handle(&self.name, envelope.clone(), delivery).await {
+            Ok(()) => Ok(Done::default()),
+            // Another delivery cannot help, so it need not be waited for.
+            Err(fault) if !fault.is_transient() => {
+                tracing::error!(function = self.name, cause = chain(&fault), "given up");
+                self.receiver.abandon(&self.name, envelope, 1, chain(&fault)).await?;
+                Ok(Done::default())
+            }
+            Err(fault) => {
+                tracing::warn!(function = self.name, cause = chain(&fault), "failed");
+                Err(fault.into())
+            }
+        }
+    }
+
+    async fn sweep(&self, event: &[u8]) -> Result<Done, Unhandled> {
+        let Ok(GivenUp { context, payload, response }) = serde_json::from_slice(event) else {
+            let swept = self.runtime.sweep(MAX_RUNS).await?;
+            return Ok(Done { swept: Some(swept.runs) });
+        };
+        let function = self.function_of(&context.function);
+        let (Some(function), Some(envelope)) = (function, from_text(payload.get().as_bytes())) else {
+            tracing::error!(
+                function = &*context.function,
+                "dropped an event that no function of this workflow was sent"
+            );
+            return Ok(Done::default());
+        };
+        let cause = response.and_then(said).unwrap_or_else(|| {
+            format!("{} gave up: {}", self.runtime.here().provider.function_service(), context.condition)
+        });
+        self.receiver.abandon(function, envelope, context.attempts.unwrap_or(1), cause).await?;
+        Ok(Done::default())
+    }
+
+    /// The function that is deployed under this ARN.
+    fn function_of(&self, arn: &str) -> Option<&'static str> {
+        let deployed = deployed_name(arn)?;
+        let mut functions = self.runtime.definition.functions.iter().map(|function| function.name);
+        functions.find(|function| self.names.of(function) == deployed)
+    }
+}
+
+/// What a function is called, by its ARN: `arn:aws:lambda:REGION:ACCOUNT:function:NAME` or
+/// `acs:fc:REGION:ACCOUNT:functions/NAME`, and a qualifier.
+fn deployed_name(arn: &str) -> Option<&str> {
+    let name = arn.split_once(":function:").or_else(|| arn.split_once(":functions/"))?.1;
+    name.split([':', '/']).next()
+}
+
+/// What a function said last, when it said something: an object, or, on Function Compute, its text.
+fn said(response: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(rename = "errorMessage")]
+        message: String,
+    }
+    let text: Cow<'_, str> = match serde_json::from_str::<String>(response.get()) {
+        Ok(text) => text.into(),
+        Err(_) => response.get().into(),
+    };
+    serde_json::from_str::<Said>(&text).ok().map(|said| said.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(arn: &str, payload: &str, response: &str) -> String {
+        format!(
+            r#"{{"version": "1.0", "timestamp": "2026-01-01T00:00:00.000Z",
+            "requestContext": {{"requestId": "x", "functionArn": "{arn}",
+                "condition": "RetriesExhausted", "approximateInvokeCount": 3}},
+            "requestPayload": {payload},
+            "responseContext": {{"statusCode": 200, "functionError": "Unhandled"}},
+            "responsePayload": {response}}}"#
+        )
+    }
+
+    #[test]
+    fn a_record_of_failure_is_told_from_the_clock() {
+        let lambda = (
+            "arn:aws:lambda:us-east-1:1:function:w-1-f:$LATEST",
+            r#"{"errorType": "jointlambda", "errorMessage": "f panicked: no"}"#,
+        );
+        let function_compute = (
+            "acs:fc:cn-hongkong:1:functions/w-1-f",
+            r#""{\"errorType\": \"jointlambda\", \"errorMessage\": \"f panicked: no\"}""#,
+        );
+        for (arn, response) in [lambda, function_compute] {
+            let record = record(arn, r#""AQI=""#, response);
+            let GivenUp { context, payload, response } = serde_json::from_str(&record).expect("it is one");
+            assert_eq!((context.attempts, deployed_name(&context.function)), (Some(3), Some("w-1-f")));
+            assert_eq!(from_text(payload.get().as_bytes()).as_deref(), Some(&[1, 2][..]));
+            assert_eq!(response.and_then(said).as_deref(), Some("f panicked: no"));
+        }
+        for clock in
+            [r#"{"source": "aws.events", "detail": {}}"#, r#"{"triggerName": "sweep", "payload": ""}"#]
+        {
+            assert!(serde_json::from_str::<GivenUp<'_>>(clock).is_err());
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_no_error_says_nothing() {
+        for response in ["null", "[]", "\"\"", "{}", "\"killed\""] {
+            let raw: Box<RawValue> = serde_json::from_str(response).expect("it is JSON");
+            assert_eq!(said(&raw), None, "{response}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_read_with_quotes_and_without() {
+        let text = to_text(&[0, 255, 62, 63]);
+        assert_eq!(text, "AP8+Pw==");
+        for event in [text.clone(), format!(" \"{text}\"\n"), "\"AP8+Pw=\\u003d\"".to_owned()] {
+            assert_eq!(from_text(event.as_bytes()).as_deref(), Some(&[0, 255, 62, 63][..]), "{event}");
+        }
+        for event in ["{}", "\"", "\"AQI=", "[1]", "\u{e9}"] {
+            assert_eq!(from_text(event.as_bytes()), None, "{event}");
+        }
+    }
+}

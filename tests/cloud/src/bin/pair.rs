@@ -1,0 +1,3 @@
+//! The command of `pair`.
+
+jointlambda::main!(jointlambda_cloud_tests::pair::Pair);

@@ -1,0 +1,8 @@
+//! Alibaba Cloud on the emulator: the Backend-Shim's contracts, the protocol under faults, and a workflow
+//! that is deployed.
+
+mod abandoned;
+mod contract;
+mod faults;
+mod runs;
+mod wire;
