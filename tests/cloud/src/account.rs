@@ -174,7 +174,7 @@ impl Account {
 
     /// The same, in any way.
     pub async fn deploy_as<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
-        self.create_role();
+        let role = self.create_role::<W>();
         let (region, lambda, definition) = (&self.region, self.lambda(), W::definition());
         let names = Names::of_definition(definition);
         let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
@@ -204,7 +204,7 @@ impl Account {
                 .function_name(&name)
                 .runtime(Runtime::Providedal2023)
                 .handler("bootstrap")
-                .role(format!("arn:aws:iam::{ACCOUNT}:role/functions"))
+                .role(format!("arn:aws:iam::{ACCOUNT}:role/{role}"))
                 .code(code.clone())
                 .timeout(30)
                 .memory_size(256)
@@ -227,17 +227,19 @@ impl Account {
     }
 
     /// The role of functions, which may do nothing yet.
-    fn create_role(&self) {
+    fn create_role<W: Workflow>(&self) -> String {
+        let name = role_of::<W>();
         let policy = encoded(r#"{"Version": "2012-10-17", "Statement": []}"#);
-        let role = format!(
-            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
-        );
+        let role =
+            format!("Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument={policy}");
         self.ask("iam", "POST", "/", &role);
+        name
     }
 
-    /// From now on functions may do what `policy` says, where the stand-in checks that.
-    pub fn grant(&self, policy: &str) {
-        let put = "Action=PutRolePolicy&Version=2010-05-08&RoleName=functions&PolicyName=jointlambda";
+    /// From now on the functions of `W` may do what `policy` says, where the stand-in checks that.
+    pub fn grant<W: Workflow>(&self, policy: &str) {
+        let role = role_of::<W>();
+        let put = format!("Action=PutRolePolicy&Version=2010-05-08&RoleName={role}&PolicyName=jointlambda");
         self.ask("iam", "POST", "/", &format!("{put}&PolicyDocument={}", encoded(policy)));
     }
 
@@ -321,6 +323,11 @@ pub(crate) fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let log = log.map(|log| format!(" 2>>'{}'", log.display())).unwrap_or_default();
     write!(archive, "#!/bin/sh\nexec '{}' \"$@\"{log}\n", program.display()).expect("memory can be written");
     archive.finish().expect("memory can be written").into_inner()
+}
+
+/// What the role of a workflow's functions is called.
+fn role_of<W: Workflow>() -> String {
+    Names::of_definition(W::definition()).of("role")
 }
 
 /// A value of a form.
