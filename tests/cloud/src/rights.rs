@@ -1,6 +1,11 @@
 //! A workflow that needs every right of a deployment.
 
+use std::time::Duration;
+
 use jointlambda::prelude::*;
+
+/// Long enough for a row to be read.
+const PAUSE: Duration = Duration::from_millis(300);
 
 jointlambda::workflow! {
     const AWS: Cloud = Cloud::aws("us-east-1");
@@ -23,6 +28,8 @@ jointlambda::workflow! {
 
     #[function(on = AWS)]
     async fn measure(filled: String, fails: bool) -> usize {
+        // The row is read meanwhile, and whoever is done before that does not wait for it.
+        tokio::time::sleep(PAUSE).await;
         assert!(!fails, "as it was told to");
         filled.len()
     }
