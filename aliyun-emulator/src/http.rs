@@ -1,6 +1,11 @@
 //! Listeners: a request read whole, within a bound, and an answer, or none at all.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use aliyun_wire::{Header, WireError, text};
 use bytes::Bytes;
@@ -76,9 +81,9 @@ pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(self: Arc<Self>, request: Request) -> impl Future<Output = Option<Response>> + Send;
 }
 
-/// Opens a listener on loopback; port 0 chooses one.
-pub(crate) async fn bind(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+/// Opens a listener; port 0 chooses one.
+pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((address, port)).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

@@ -49,18 +49,19 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Opens the three listeners on 127.0.0.1 and answers on them.
+    /// Opens the three listeners and answers on them.
     ///
     /// # Errors
     /// When a port is taken.
     pub async fn start(options: Options) -> io::Result<Self> {
         let world = World::new(options);
-        let (listener, tablestore) = http::bind(world.options.tablestore_port).await?;
+        let address = world.options.address;
+        let (listener, tablestore) = http::bind(address, world.options.tablestore_port).await?;
         let mut tasks = vec![http::serve(listener, tablestore::TableStore::new(world.clone()))];
-        let (listener, oss) = http::bind(world.options.oss_port).await?;
+        let (listener, oss) = http::bind(address, world.options.oss_port).await?;
         let buckets = oss::Oss::new(world.clone());
         tasks.push(http::serve(listener, buckets.clone()));
-        let (listener, function_compute) = http::bind(world.options.function_compute_port).await?;
+        let (listener, function_compute) = http::bind(address, world.options.function_compute_port).await?;
         let (folder, temporary) = match &world.options.folder {
             Some(folder) => (std::path::absolute(folder)?, None),
             None => {

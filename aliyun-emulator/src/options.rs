@@ -1,6 +1,9 @@
 //! What can be set: ports, keys, and whatever was not verified against the live services.
 
-use std::path::PathBuf;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use aliyun_wire::AccessKey;
 
@@ -8,6 +11,9 @@ use aliyun_wire::AccessKey;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// The address of all listeners: loopback, unless the clients are elsewhere. What listens there runs
+    /// the programs that it is given, so it is no address for others to reach.
+    pub address: IpAddr,
     /// The port of TableStore; 0 chooses a free one, as for the others.
     pub tablestore_port: u16,
     /// The port of OSS.
@@ -45,6 +51,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            address: Ipv4Addr::LOCALHOST.into(),
             tablestore_port: 0,
             oss_port: 0,
             function_compute_port: 0,

@@ -18,13 +18,13 @@ use std::{
     fs::File,
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jointlambda::{
     Client, Options, Workflow,
-    backend::{Delivery, Handler as _, aws::serve},
+    backend::aws::serve,
     client::Status,
     deployment::{FUNCTION, Names},
 };
@@ -137,37 +137,29 @@ use others::Others;
 use ours::Ours;
 
 fn main() -> ExitCode {
-    let function = match (env::var(FUNCTION), env::var(SERVICES)) {
-        (Ok(_), Err(_)) => {
+    let function = env::var(FUNCTION).ok();
+    match (function.as_deref(), env::var(SERVICES)) {
+        (Some(TASK), _) => block_on(async { serve_task().await.expect("it serves") }),
+        (Some(_), Ok(services)) => {
+            return serve::main_with::<Others>(|_| Arc::new(central(&Account::at(&services))));
+        }
+        (Some(_), Err(_)) => {
             points::write_down_if_told();
             return serve::main::<Ours>();
         }
-        (Ok(function), Ok(services)) => Some((function, services)),
-        (Err(_), _) => None,
-    };
-    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    threads.expect("a runtime can be made").block_on(async {
-        match function {
-            Some((function, services)) => serve_other(function, &services).await.expect("it serves"),
-            None => tables().await,
-        }
-    });
+        (None, _) => block_on(tables()),
+    }
     ExitCode::SUCCESS
 }
 
-/// Is a function of the orchestrator, or of the state machines.
-async fn serve_other(function: String, services: &str) -> Result<(), Error> {
-    if function == TASK {
-        let same = service_fn(async |event: LambdaEvent<Value>| Ok::<_, Error>(event.payload));
-        return lambda_runtime::run(same).await;
-    }
-    let (function, central) = (&function, &central(&Account::at(services)));
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<String>| {
-        let delivery = Delivery { attempt: 1, remaining: PATIENCE };
-        central.handle(function, STANDARD.decode(event.payload)?.into(), delivery).await?;
-        Ok::<_, Error>(())
-    }))
-    .await
+fn block_on(what: impl Future<Output = ()>) {
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    threads.expect("a runtime can be made").block_on(what);
+}
+
+/// Is the function of the state machines.
+async fn serve_task() -> Result<(), Error> {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| Ok::<_, Error>(event.payload))).await
 }
 
 fn central(account: &Account) -> Central {
