@@ -7,11 +7,11 @@ use jointlambda::backend::fault::{Action, Operation, Schedule};
 use crate::faulty::DELIVERIES;
 
 /// Of each kind of schedule the first, and every `stride`-th from there.
-pub(crate) fn every_of_each_kind<'s, K: Hash + Eq>(
+pub(crate) fn every_of_each_kind<K: Hash + Eq>(
     stride: usize,
-    all: &'s [Schedule],
+    all: &[Schedule],
     of_kind: impl Fn(&Schedule) -> K,
-) -> impl Iterator<Item = &'s Schedule> {
+) -> impl Iterator<Item = &Schedule> {
     let mut seen = HashMap::<K, usize>::new();
     all.iter().filter(move |schedule| {
         let before = seen.entry(of_kind(schedule)).or_default();
