@@ -396,7 +396,8 @@ impl<W: Workflow> Client<W> {
     /// soon as its row has been read (with `dedupe = before` it does not begin). Gives how the run
     /// ended: it may have ended otherwise before.
     ///
-    /// A cancellation that breaks off is finished by the next sweep. A run of over a million parts with
+    /// A cancellation that breaks off, also before what was stored for the run is gone, is finished by the
+    /// next sweep, or by another call. A run of over a million parts with
     /// late branches among them may be too large for that, and is cancelled at its deadline.
     ///
     /// # Errors

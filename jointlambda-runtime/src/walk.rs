@@ -269,8 +269,8 @@ impl<'a> Walk<'a> {
         let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
         // A branch that may fail does so while others in it are still under way.
         let stops_in = |ended: &Ended| {
-            let fails_early = first.is_some() && matches!(ended, Ended::Failed(_));
-            self.loose.as_ref().is_some_and(|loose| fails_early || loose.branches[usize::from(join)])
+            let ends_early = first.is_some() && matches!(ended, Ended::Failed(_) | Ended::Cancelled);
+            self.loose.as_ref().is_some_and(|loose| ends_early || loose.branches[usize::from(join)])
         };
         // What is due waits for no branch.
         let waits = first.is_none() || matches!(self.errand, Errand::Stop) || !full[0];
@@ -282,7 +282,13 @@ impl<'a> Walk<'a> {
             around.push(Frame { index, ..frame.clone() });
             match arrived {
                 None if waits => {
-                    let is_over = found.is_over || is_decided;
+                    // Whatever fails in such a branch fills its slot, from anywhere in it.
+                    let ends = first.is_some() && matches!(self.errand, Errand::Stop);
+                    if ends {
+                        let (ended, stamp) = (Ended::Cancelled, self.runtime.stamp(self.actor));
+                        self.arrive(around.clone(), Arrived { ended, objects, stamp }, found).await?;
+                    }
+                    let is_over = found.is_over || is_decided || ends;
                     open.push(Part { frames: around, continuation, objects, since, is_over });
                 }
                 None => {}

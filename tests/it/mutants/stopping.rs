@@ -222,7 +222,7 @@ fn every_mutant_that_stops_a_run_badly_is_killed() {
             Rule::ArrivedAreNotStopped,
             "a race in a branch",
             cancelling::first_failure::<Race>(&arrived, 3),
-            "was filled after its run was cancelled",
+            "after its run was cancelled",
         ),
         (
             Rule::MarkIsNotSeen,
