@@ -35,3 +35,4 @@ mod reporting;
 mod sequence;
 mod size;
 mod sweeping;
+mod warming;
