@@ -59,6 +59,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     let mut kept = Vec::new();
     for program in &programs.programs {
         let Some(described) = &program.described else { continue };
+        described.check_backends(&program.bin)?;
         kept.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
     }
     let changes = files.changes(&out, args.overwrite)?;

@@ -37,6 +37,8 @@ pub(crate) struct Described {
     #[serde(default)]
     pub(crate) options: Options,
     pub(crate) runtime_version: String,
+    /// Whose clouds the program can speak to.
+    pub(crate) backends: Vec<Provider>,
     /// Clouds that are other ones in this deployment, with those.
     #[serde(skip)]
     same: BTreeMap<String, String>,
@@ -222,6 +224,24 @@ impl Described {
         self.check_limits("sweeper", name, *memory_mb, *timeout_s)
     }
 
+    /// Whether the program can speak to all clouds of the workflow.
+    pub(crate) fn check_backends(&self, bin: &str) -> Result<(), Trouble> {
+        // Every function may have to start one on any cloud of the workflow.
+        let unreached = |def: &&CloudDef| {
+            !self.same.contains_key(&def.name) && !self.backends.contains(&def.cloud.provider)
+        };
+        if let Some(CloudDef { name, cloud }) = self.definition.clouds.iter().find(unreached) {
+            let other = cloud.provider;
+            return Err(Trouble::new(format!(
+                "`{bin}` is built without the backend for {other}, where the cloud `{name}` is"
+            ))
+            .hint(format!(
+                "pass `--features` with that of the package which turns on `jointlambda/{other}`; or set `same_as` in [clouds.{name}]"
+            )));
+        }
+        Ok(())
+    }
+
     fn check_limits(
         &self,
         function: &str,
@@ -376,7 +396,7 @@ pub(crate) mod sample {
             "cloud": null, "provider": provider, "functions": functions,
             "sweeper": {"name": "two-seas-0123abcd-sweeper"},
             "options": {"retention_s": 691_200, "deadline_s": 604_800},
-            "runtime_version": "0.1.0",
+            "backends": ["aws", "aliyun"], "runtime_version": "0.1.0",
         }))
         .unwrap()
     }
@@ -431,6 +451,21 @@ mod tests {
         assert!(lines.contains("`two-seas-aws` is a program for aliyun"), "{lines}");
         let lines = refused(|described| described.definition.clouds.truncate(0));
         assert!(lines.contains("has no cloud of aws"), "{lines}");
+    }
+
+    #[test]
+    fn a_program_that_cannot_speak_to_a_cloud_is_refused() {
+        let mut described = sample::described(Provider::Aws);
+        described.check_backends("two-seas-aws").unwrap();
+        described.backends = vec![Provider::Aws];
+        let lines = described.check_backends("two-seas-aws").unwrap_err().lines();
+        assert!(
+            lines.contains("is built without the backend for aliyun, where the cloud `ALI` is"),
+            "{lines}"
+        );
+        let text = "[clouds.ALI]\nsame_as = \"AWS\"\n";
+        let settings = Settings::complete(Some(text), &described, &[], "place").unwrap();
+        described.placed(&settings).check_backends("two-seas-aws").unwrap();
     }
 
     #[test]

@@ -334,6 +334,12 @@ fn backends_by(
     Ok(backends)
 }
 
+/// Whose clouds this program can speak to.
+fn built() -> Vec<&'static str> {
+    let all = [(Provider::Aws, cfg!(feature = "aws")), (Provider::Aliyun, cfg!(feature = "aliyun"))];
+    all.into_iter().filter(|(_, is_built)| *is_built).map(|(provider, _)| id(provider)).collect()
+}
+
 /// After how long a platform ends an execution of `function`, as it is deployed: whole seconds.
 pub(crate) fn timeout(definition: &Definition, function: &str) -> Duration {
     let mut functions = definition.functions.iter();
@@ -374,6 +380,7 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
             "timeout_s": timeout(definition, SWEEPER).as_secs(),
         },
         "options": { "retention_s": options.retention.as_secs(), "deadline_s": options.deadline.as_secs() },
+        "backends": built(),
         "runtime_version": env!("CARGO_PKG_VERSION"),
     });
     described.to_string()

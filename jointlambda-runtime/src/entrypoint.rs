@@ -180,7 +180,7 @@ impl Runtime {
             let (outcome, loaded, _) = futures_util::join!(
                 user,
                 self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()),
-                self.warm(node),
+                self.warm(node, &instance.frames),
             );
             let loaded = loaded?;
             Ok(Found::Fresh(outcome?, loaded))
@@ -253,10 +253,18 @@ impl Runtime {
         Ok((frames, vars))
     }
 
-    /// Opens connections to the clouds of the successors, while the user function runs.
-    pub(crate) async fn warm(&self, node: &NodeDef) {
-        let nexts = node.next.iter().filter_map(|&next| self.definition.node(next));
-        let mut clouds: Vec<_> = nexts.map(|next| self.first_same(self.definition.home_of(next))).collect();
+    /// Opens connections to the clouds of the successors, while the user function runs. Where the branch
+    /// ends, these are what follows its fan-in: whoever arrives last invokes it.
+    pub(crate) async fn warm(&self, node: &NodeDef, frames: &[Frame]) {
+        let joins = frames.iter().rev().filter_map(|frame| self.definition.node(frame.join));
+        let mut clouds = Vec::new();
+        for ends in std::iter::once(node).chain(joins) {
+            let nexts = ends.next.iter().filter_map(|&next| self.definition.node(next));
+            clouds.extend(nexts.map(|next| self.first_same(self.definition.home_of(next))));
+            if !ends.tail {
+                break;
+            }
+        }
         clouds.sort_unstable();
         clouds.dedup();
         join_all(

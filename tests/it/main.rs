@@ -37,3 +37,4 @@ mod schedules;
 mod sequence;
 mod size;
 mod sweeping;
+mod warming;

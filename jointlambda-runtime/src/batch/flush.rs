@@ -67,14 +67,15 @@ impl Runtime {
         }
         let remaining = delivery.remaining.saturating_sub(early);
         let args: Vec<_> = open.iter().map(|(_, args)| args.clone()).collect();
-        let mut nodes: Vec<_> = open.iter().map(|(member, _)| member.call.node).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let nodes = nodes.into_iter().filter_map(|node| self.definition.node(node));
+        // What follows one member follows the others of its node, as a rule.
+        let mut members: Vec<_> = open.iter().map(|(member, _)| member).collect();
+        members.sort_unstable_by_key(|member| member.call.node);
+        members.dedup_by_key(|member| member.call.node);
+        let warmed = members.into_iter().map(|member| self.warm(member.node, &member.instance.frames));
         let (ran, loaded, _) = future::join3(
             self.execute_batch(batch.function, &args, remaining),
             future::join_all(open.iter().map(|(member, _)| self.load_for(member))),
-            future::join_all(nodes.map(|node| self.warm(node))),
+            future::join_all(warmed),
         )
         .await;
         let outcomes: Vec<_> = match ran {

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! cargo build -p jointlambda-cloud-tests --bins
-//! target/debug/two-clouds failover            # Function Compute answers with errors
-//! target/debug/two-clouds failover refuse     # nothing listens there
-//! target/debug/two-clouds failover stall      # it answers when nobody waits any more
-//! target/debug/two-clouds kills 1000
+//! target/debug/outage failover            # Function Compute answers with errors
+//! target/debug/outage failover refuse     # nothing listens there
+//! target/debug/outage failover stall      # it answers when nobody waits any more
+//! target/debug/outage kills 1000
 //! ```
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
