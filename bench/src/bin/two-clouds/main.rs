@@ -166,7 +166,7 @@ async fn other_side() {
     account.deploy::<Others>(&program, &environment, true).await;
     println!("{}", json!({ "variables": account.variables(), "section": account.section_as_json() }));
     // The end of what it hears is the end.
-    let end = tokio::task::spawn_blocking(move || hear());
+    let end = tokio::task::spawn_blocking(hear);
     let _ = end.await;
 }
 
