@@ -48,6 +48,7 @@ What is written into the output directory (target/jointlambda/WORKFLOW):
   aws/HASH/                    the functions of one definition, with their zip
   .jointlambda.json            which files were written
   jointlambda.toml             where the workflow's clouds are, for the commands that operate runs
+Of a cloud that is another one in this deployment, jointlambda.toml has `same_as = \"AWS\"` and nothing else.
 Definitions that are there already stay, so that runs in flight end on the functions they began on;
 `--prune` removes them. A file that was changed by hand is never overwritten: files of your own beside
 main.tf.json are Terraform's too, such as a `backend.tf`.";

@@ -396,7 +396,8 @@ impl<W: Workflow> Client<W> {
     /// soon as its row has been read (with `dedupe = before` it does not begin). Gives how the run
     /// ended: it may have ended otherwise before.
     ///
-    /// A cancellation that breaks off is finished by the next sweep. A run of over a million parts with
+    /// A cancellation that breaks off, also before what was stored for the run is gone, is finished by the
+    /// next sweep, or by another call. A run of over a million parts with
     /// late branches among them may be too large for that, and is cancelled at its deadline.
     ///
     /// # Errors
@@ -404,6 +405,8 @@ impl<W: Workflow> Client<W> {
     pub async fn cancel(&self, run: &RunId) -> Result<Status, RunError> {
         let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
         if row.slots.contains_key(&END) {
+            // Whoever cancelled it may have died before what it stored was gone.
+            self.runtime.clear_ended(&run, &row).await?;
             return Ok(status_of(&row)?);
         }
         let record = self.of_this_version(record_of(&row)?)?;

@@ -256,12 +256,14 @@ impl Runtime {
         // Once the run has ended there is nothing left to go on with; and what led here may have
         // been stored after that.
         let has_failed = matches!(settled, Settled::Ended(Arrived { ended: Ended::Failed(_), .. }));
-        let asks = is_ours || has_failed || instance.objects != 0;
+        // An earlier delivery may have stored something after the run was cancelled, and died.
+        let was_cancelled = matches!(settled, Settled::Ended(Arrived { ended: Ended::Cancelled, .. }));
+        let asks = is_ours || has_failed || was_cancelled || instance.objects != 0;
         let is_over = asks && self.is_over(&instance.actor.run, instance.objects).await?;
         Ok(match settled {
             // It fails its run, or the branch that may fail, whoever finds it.
             _ if has_failed => !is_over,
-            Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => false,
+            _ if was_cancelled => false,
             _ => instance.actor.follows_all || is_ours && !is_over,
         })
     }

@@ -77,7 +77,9 @@ impl Runtime {
             let answer = retry::store(|| table.arrive(&key, arrival.clone())).await;
             timing::point!("committed", event = actor.event);
             let mut answer = answer?;
-            if answer.filled < slots {
+            // What it has stored may have come after the end of the run.
+            let stored = if answer.fresh || actor.follows_all { 0 } else { actor.stored() };
+            if stored != 0 && self.is_over(run, stored).await? || answer.filled < slots {
                 return Ok(None);
             }
             let is_top = of <= WIDTH;
@@ -265,6 +267,42 @@ impl Runtime {
             return self.is_over(&actor.run, arrived.objects_left()).await.map(drop);
         }
         self.delete_objects(&actor.run, arrived.leaves(), arrived.objects_left()).await
+    }
+
+    /// Ends a run as cancelled, unless it has ended before. No event is left that would see to it
+    /// that what is stored for it goes, so the run stays in the run index until then.
+    pub(crate) async fn end_cancelled(&self, actor: &Actor, objects: CloudSet) -> Result<(), Fault> {
+        let table = &self.cloud(self.definition.home)?.table;
+        let arrived = Arrived { ended: Ended::Cancelled, objects, stamp: self.stamp(actor) };
+        let expires_at = self.expires_at(&**table, &actor.term);
+        let stays = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, u32::MAX, expires_at) };
+        let key = RowKey::run(&actor.run);
+        let answer = retry::store(|| table.arrive(&key, stays.clone())).await?;
+        if answer.fresh {
+            return self.clear(&actor.run, stays).await;
+        }
+        let row = retry::store(|| table.get(&key)).await?.unwrap_or_default();
+        self.clear_ended(&actor.run, &row).await
+    }
+
+    /// What is left to do for a run that has ended, as its row says: whoever ended it may have died.
+    pub(crate) async fn clear_ended(&self, run: &RunId, row: &Row) -> Result<(), Fault> {
+        let Some(end) = row.slots.get(&END) else { return Ok(()) };
+        self.clear(run, Arrival { value: end.clone(), ..Arrival::at(END, 1, row.expires_at) }).await
+    }
+
+    /// Removes what is stored for a run that ended with this arrival. Then one that was cancelled
+    /// leaves the run index; any other has left it.
+    async fn clear(&self, run: &RunId, end: Arrival) -> Result<(), Fault> {
+        let arrived: Arrived = codec::unpack(&end.value, "the end of a run")?;
+        self.delete_objects(run, arrived.leaves(), arrived.objects_left()).await?;
+        if arrived.ended == Ended::Cancelled {
+            // It has two slots: it is marked, and has ended.
+            let end = Arrival { of: 2, ..end };
+            let (table, key) = (&self.cloud(self.definition.home)?.table, RowKey::run(run));
+            retry::store(|| table.arrive(&key, end.clone())).await?;
+        }
+        Ok(())
     }
 
     /// Removes objects of a run from some clouds.

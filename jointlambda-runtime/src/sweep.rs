@@ -62,7 +62,7 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let row = retry::store(|| table.get(key)).await?.unwrap_or_default();
-        let (Some(body), false) = (&row.body, row.slots.contains_key(&END)) else { return Ok(()) };
+        let Some(body) = &row.body else { return Ok(()) };
         let record: RunRecord = codec::unpack(body, "a run row")?;
         if record.definition != self.definition.hash {
             // It belongs to the sweeper of another deployment.
@@ -75,6 +75,10 @@ impl Runtime {
         // Not long after its deadline either.
         let next = next.min(record.term.deadline.max(now + self.pause(0)));
         retry::store(|| table.postpone(key, next)).await?;
+        if row.slots.contains_key(&END) {
+            // It is there because whoever cancelled it died, or the index is behind.
+            return self.clear_ended(run, &row).await;
+        }
         if row.slots.contains_key(&CANCEL) {
             self.stop(&actor, &record).await?;
             swept.cancelled += 1;
@@ -112,7 +116,7 @@ impl Runtime {
             return Ok(());
         }
         if stopped? || self.is_past(&actor.term) {
-            return self.end(actor, Ended::Cancelled, record.objects).await;
+            return self.end_cancelled(actor, record.objects).await;
         }
         tracing::warn!(run = %actor.run, "too large to be stopped before its deadline");
         Ok(())

@@ -240,9 +240,13 @@ impl<'a> Walk<'a> {
         let mut is_decided = false;
         if let Some(settled) = self.runtime.settled(&instance, node).await? {
             let settled = self.leap(&mut instance, node, settled, found).await?;
+            // The slot of a fan-in that ends its branch, or the run, may say how a part of it ended,
+            // while others are still under way.
+            let is_loose = self.loose.as_ref().is_some_and(|loose| {
+                first.is_some() || loose.branches[usize::from(join)] || ended_without_value(&settled)
+            });
             self.go_on(instance.clone(), settled, found).await?;
-            if !self.loose.as_ref().is_some_and(|loose| first.is_some() || loose.branches[usize::from(join)])
-            {
+            if !is_loose {
                 return Ok(());
             }
             is_decided = true;
@@ -265,8 +269,8 @@ impl<'a> Walk<'a> {
         let full: Vec<bool> = arrived.chunks(WIDTH as usize).map(full_leaf).collect();
         // A branch that may fail does so while others in it are still under way.
         let stops_in = |ended: &Ended| {
-            let fails_early = first.is_some() && matches!(ended, Ended::Failed(_));
-            self.loose.as_ref().is_some_and(|loose| fails_early || loose.branches[usize::from(join)])
+            let ends_early = first.is_some() && matches!(ended, Ended::Failed(_) | Ended::Cancelled);
+            self.loose.as_ref().is_some_and(|loose| ends_early || loose.branches[usize::from(join)])
         };
         // What is due waits for no branch.
         let waits = first.is_none() || matches!(self.errand, Errand::Stop) || !full[0];
@@ -278,7 +282,13 @@ impl<'a> Walk<'a> {
             around.push(Frame { index, ..frame.clone() });
             match arrived {
                 None if waits => {
-                    let is_over = found.is_over || is_decided;
+                    // Whatever fails in such a branch fills its slot, from anywhere in it.
+                    let ends = first.is_some() && matches!(self.errand, Errand::Stop);
+                    if ends {
+                        let (ended, stamp) = (Ended::Cancelled, self.runtime.stamp(self.actor));
+                        self.arrive(around.clone(), Arrived { ended, objects, stamp }, found).await?;
+                    }
+                    let is_over = found.is_over || is_decided || ends;
                     open.push(Part { frames: around, continuation, objects, since, is_over });
                 }
                 None => {}
@@ -399,4 +409,9 @@ impl<'a> Walk<'a> {
     fn instance(&self, frames: Vec<Frame>, node: NodeIndex, turns: Vec<u32>, objects: CloudSet) -> Instance {
         Instance { actor: self.actor.clone(), frames, node, turns, objects }
     }
+}
+
+/// Whether this is the end of a branch, or of a run, that has no value.
+fn ended_without_value(settled: &Settled) -> bool {
+    matches!(settled, Settled::Ended(Arrived { ended: Ended::Failed(_) | Ended::Cancelled, .. }))
 }

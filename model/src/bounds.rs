@@ -27,6 +27,8 @@ pub struct Bounds {
     pub deadlines: u8,
     /// A client cancels the run. No fault, and so not in `total`.
     pub cancels: u8,
+    /// A client redrives the run once it has failed. No fault either.
+    pub redrives: u8,
 }
 
 impl Bounds {
@@ -44,12 +46,18 @@ impl Bounds {
             sweeps: total,
             deadlines: total,
             cancels: 0,
+            redrives: 0,
         }
     }
 
     /// The same for a run that may be cancelled at any moment.
     pub fn and_cancel(self) -> Self {
         Bounds { cancels: 1, ..self }
+    }
+
+    /// The same for a run that is redriven up to so often, by several at once too.
+    pub fn and_redrive(self, redrives: u8) -> Self {
+        Bounds { redrives, ..self }
     }
 
     /// These, however many they are together.

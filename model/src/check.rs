@@ -1,7 +1,8 @@
 //! Runs a check to its end, and says how large it was.
 
 use std::{
-    fmt,
+    fmt::{self, Debug},
+    hash::Hash,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Report {
     /// What was checked.
-    pub protocol: Protocol,
+    pub name: String,
+    /// Within what.
+    pub what: String,
     /// States that differ.
     pub states: usize,
     /// The most actions from the beginning to a state.
@@ -44,29 +47,51 @@ impl Protocol {
     }
 
     fn run(self, until: Option<&'static str>) -> Report {
-        let began = Instant::now();
-        let mut checker = self.clone().checker();
-        if let Some(property) = until {
-            checker = checker.finish_when(HasDiscoveries::AllOf([property].into()));
-        }
-        let done = checker.spawn_bfs().join();
-        let mut violated = Vec::new();
-        let mut shown = Vec::new();
-        for (name, path) in done.discoveries() {
-            if until.is_some_and(|until| until != name) {
-                continue;
-            }
-            if SAFE.contains(&name) {
-                violated.push((name, trace(path.into_vec())));
-            } else {
-                shown.push(name);
-            }
-        }
-        violated.sort_unstable();
-        shown.sort_unstable();
-        let (states, depth) = (done.unique_state_count(), done.max_depth());
-        Report { protocol: self, states, depth, took: began.elapsed(), violated, shown }
+        let (name, what) = (self.shape.name.to_owned(), self.to_string());
+        explore(self, name, what, until, &SAFE, told)
     }
+}
+
+/// Looks at every state of a model, or, given a property, until that is violated. Those that are not
+/// `safe` are shown by some state. `tell` says what an action in a state is.
+pub(crate) fn explore<M>(
+    model: M,
+    name: String,
+    what: String,
+    until: Option<&'static str>,
+    safe: &[&'static str],
+    tell: fn(&M::State, M::Action) -> String,
+) -> Report
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Hash + PartialEq + Debug + Send + Sync + 'static,
+    M::Action: Copy + PartialEq,
+{
+    let began = Instant::now();
+    let mut checker = model.checker();
+    if let Some(property) = until {
+        checker = checker.finish_when(HasDiscoveries::AllOf([property].into()));
+    }
+    let done = checker.spawn_bfs().join();
+    let mut violated = Vec::new();
+    let mut shown = Vec::new();
+    for (found, path) in done.discoveries() {
+        if until.is_some_and(|until| until != found) {
+            continue;
+        }
+        if safe.contains(&found) {
+            let steps = path.into_vec();
+            let lines =
+                steps.iter().filter_map(|(state, action)| Some(format!("    {}", tell(state, (*action)?))));
+            violated.push((found, lines.collect::<Vec<_>>().join("\n")));
+        } else {
+            shown.push(found);
+        }
+    }
+    violated.sort_unstable();
+    shown.sort_unstable();
+    let (states, depth) = (done.unique_state_count(), done.max_depth());
+    Report { name, what, states, depth, took: began.elapsed(), violated, shown }
 }
 
 impl Report {
@@ -78,37 +103,41 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { protocol, states, depth, took, .. } = self;
-        write!(
-            f,
-            "{:<21} {:>9} states, depth {:>2}, {:>5.1} s: {}",
-            protocol.shape.name,
-            states,
-            depth,
-            took.as_secs_f64(),
-            protocol.bounds
-        )?;
-        if protocol.attempts == 1 {
+        let Report { name, what, states, depth, took, .. } = self;
+        let seconds = took.as_secs_f64();
+        write!(f, "{name:<21} {states:>9} states, depth {depth:>2}, {seconds:>5.1} s: {what}")?;
+        for (property, trace) in &self.violated {
+            write!(f, "\n  VIOLATED: {property}\n{trace}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Protocol {
+    /// Within what a check is made.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.bounds)?;
+        if self.attempts == 1 {
             write!(f, ", one delivery")?;
         }
-        if let Outage::ForGood(cloud) = protocol.outage {
+        if self.broken.is_some() {
+            write!(f, ", a call broken")?;
+        }
+        if let Outage::ForGood(cloud) = self.outage {
             write!(f, ", cloud {cloud} down for good")?;
         }
-        if !protocol.sweeper {
+        if !self.sweeper {
             write!(f, ", no sweeper")?;
         }
-        if protocol.counted {
+        if self.counted {
             write!(f, ", executions counted")?;
         }
-        if let Some(Clock { deadline, timeout, skew, lag, grace, retention }) = protocol.clock {
+        if let Some(Clock { deadline, timeout, skew, lag, grace, retention }) = self.clock {
             write!(f, ", deadline {deadline}, timeout {timeout}, clocks off by {skew}, swept within {lag}")?;
             write!(f, ", rows stay {grace} longer, {retention} at least")?;
         }
-        if let Some(mutation) = protocol.mutation {
+        if let Some(mutation) = self.mutation {
             write!(f, ", mutation {mutation:?}")?;
-        }
-        for (name, trace) in &self.violated {
-            write!(f, "\n  VIOLATED: {name}\n{trace}")?;
         }
         Ok(())
     }
@@ -116,6 +145,10 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.redrives > 0 {
+            let times = if self.redrives == 1 { "redriven" } else { "redriven again" };
+            return write!(f, "{}, {times}", Bounds { redrives: 0, ..*self });
+        }
         if self.cancels > 0 {
             return write!(f, "{}, cancelled at any time", Bounds { cancels: 0, ..*self });
         }
@@ -148,20 +181,17 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// The actions of a path, each with who acts.
-fn trace(path: Vec<(State, Option<Action>)>) -> String {
-    let lines = path.iter().filter_map(|(state, action)| match (*action)? {
+/// An action, with who acts.
+fn told(state: &State, action: Action) -> String {
+    match action {
         Action::Act(index, act) => {
             let actor = &state.actors[index];
-            Some(match act {
-                Act::Do { index, answer } => {
-                    format!("    {:?}: {:?}, {answer:?}", actor.role, actor.todo[index])
-                }
-                act => format!("    {:?}: {act:?}", actor.role),
-            })
+            match act {
+                Act::Do { index, answer } => format!("{:?}: {:?}, {answer:?}", actor.role, actor.todo[index]),
+                act => format!("{:?}: {act:?}", actor.role),
+            }
         }
-        Action::Crash(index) => Some(format!("    Crash of {:?}", state.actors[index].role)),
-        action => Some(format!("    {action:?}")),
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        Action::Crash(index) => format!("Crash of {:?}", state.actors[index].role),
+        action => format!("{action:?}"),
+    }
 }

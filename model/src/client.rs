@@ -57,7 +57,7 @@ impl Step<'_> {
     /// stops it.
     pub(crate) fn mark(&mut self, actor: &mut Actor) -> Fate {
         let expires_at = self.expires_at();
-        let row = self.state.row_mut(Key::run(0), expires_at);
+        let row = self.state.row_mut(Key::run(self.state.current()), expires_at);
         row.marked |= !self.model.has(Mutation::CancelWithoutMark);
         let Some(Body::Next(first)) = row.body else { return Fate::Done };
         *actor = Actor { since: actor.since, ..self.stop(first) };

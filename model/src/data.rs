@@ -7,7 +7,8 @@ use crate::shapes::{BRANCHES, Cloud, END, NodeIndex, START};
 /// The highest number a draw gives.
 pub(crate) const MAX_DRAW: u8 = 3;
 
-/// The name of an instance. The run is 0, unless a mutation mints it.
+/// The name of an instance. The run is 0, unless a mutation mints it; 1 is the one that goes on in place
+/// of a failed one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) run: u8,
@@ -100,15 +101,44 @@ pub(crate) enum Continuation {
         /// What each is called with.
         data: Data,
     },
+    /// What is left of a fan-out of a run that has failed.
+    Rest {
+        /// Where it ends.
+        join: NodeIndex,
+        /// What the fan-out was made of.
+        data: Data,
+        /// What is left of each branch.
+        branches: [Option<Left>; BRANCHES],
+    },
     /// The end of the branch or run.
     Return(Data),
 }
 
+/// What is left of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Left {
+    Call { node: NodeIndex, data: Data },
+    Return(Data),
+}
+
 impl Continuation {
+    /// The fan-in of a fan-out, and its branches.
+    pub(crate) fn branches(self) -> Option<(NodeIndex, [Option<Left>; BRANCHES])> {
+        match self {
+            Continuation::Fork { join, of, first: node, data } => {
+                let branch = |index| (index < usize::from(of)).then_some(Left::Call { node, data });
+                Some((join, std::array::from_fn(branch)))
+            }
+            Continuation::Rest { join, branches, .. } => Some((join, branches)),
+            Continuation::Call { .. } | Continuation::Return(_) => None,
+        }
+    }
+
     pub(crate) fn data(self) -> Data {
         match self {
             Continuation::Call { data, .. }
             | Continuation::Fork { data, .. }
+            | Continuation::Rest { data, .. }
             | Continuation::Return(data) => data,
         }
     }
@@ -117,6 +147,7 @@ impl Continuation {
         match &mut self {
             Continuation::Call { data, .. }
             | Continuation::Fork { data, .. }
+            | Continuation::Rest { data, .. }
             | Continuation::Return(data) => {
                 *data = new;
             }

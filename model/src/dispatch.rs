@@ -2,12 +2,12 @@
 //! which all placements are tried are one round.
 
 use crate::{
-    data::{Body, Continuation, Ended, Name, Settled, Stamp},
+    data::{Body, Continuation, Data, Ended, Left, Name, Settled, Stamp},
     model::{Protocol, Step},
     mutation::Mutation,
     platform::{Act, Answer, Fate},
     shapes::{BRANCHES, Cloud, NodeIndex},
-    state::{Actor, At, Event, Place, Role, Todo},
+    state::{Actor, At, Event, Place, Todo},
 };
 
 impl Todo {
@@ -39,11 +39,11 @@ impl Step<'_> {
             Settled::Ended(ended @ Ended::Failed) if self.model.may_be_late(name) => {
                 actor.todo.push(Todo::Arrive { from: name, at: self.model.place(name), ended });
             }
-            Settled::Ended(Ended::Failed) if actor.role == Role::Stop => {}
+            Settled::Ended(Ended::Failed) if actor.role.stops() => {}
             Settled::Ended(Ended::Failed) => actor.todo.push(Todo::fail(name)),
             // A fan-in that this makes due is decided by every walk that sees it so.
             Settled::Ended(ended @ Ended::Cancelled)
-                if actor.role == Role::Stop
+                if actor.role.stops()
                     && self.model.shape.node(name.node).tail
                     && self.model.shape.node(name.node).within.is_some() =>
             {
@@ -68,16 +68,31 @@ impl Step<'_> {
                 actor.todo.push(Todo::Arrive { from: name, at, ended });
             }
             Continuation::Fork { of: 0, .. } if self.model.has(Mutation::EmptyMapNotFired) => {}
-            Continuation::Fork { join, of: 0, .. } => {
-                self.fan_in(actor, Name { node: join, ..name }, [None; BRANCHES]);
-            }
-            Continuation::Fork { of, first: node, data, .. } => {
-                for branch in 0..of {
-                    let to = Name { node, branch, ..name };
-                    actor.todo.push(Todo::Send { to, data, first: 0, tried: 0 });
+            Continuation::Fork { .. } | Continuation::Rest { .. } => {
+                let Some((join, branches)) = continuation.branches() else { unreachable!("it is a fan-out") };
+                let join = Name { node: join, ..name };
+                if branches == [None; BRANCHES] {
+                    return self.fan_in(actor, join, [None; BRANCHES]);
+                }
+                for (branch, left) in (0..).zip(branches) {
+                    match left {
+                        None => {}
+                        Some(Left::Call { node, data }) => {
+                            let to = Name { node, branch, ..name };
+                            actor.todo.push(Todo::Send { to, data, first: 0, tried: 0 });
+                        }
+                        Some(Left::Return(data)) => actor.todo.push(self.arrival(join, branch, data)),
+                    }
                 }
             }
         }
+    }
+
+    /// The arrival of a branch of which nothing is left but its value.
+    pub(crate) fn arrival(&self, join: Name, branch: u8, data: Data) -> Todo {
+        let from = Name { node: self.model.last_of(join.node), branch, ..join };
+        let at = Place::Slot { run: join.run, join: join.node, branch };
+        Todo::Arrive { from, at, ended: Ended::Returned(data) }
     }
 
     /// Goes on from what was found decided, or leaves that to the event whose copy decided it.
@@ -114,7 +129,12 @@ impl Step<'_> {
             }
             Todo::Cancel { name } => self.cancel(actor, name),
             Todo::Walk { from, continuation } => self.walk(actor, from, continuation),
-            todo @ Todo::WalkBranches { .. } => self.walk_branches(actor, todo),
+            Todo::WalkBranches { join, branches, is_decided } => {
+                self.walk_branches(actor, join, branches, is_decided);
+            }
+            Todo::TakeOver => self.take_over(actor),
+            Todo::Link { left } => self.link(actor, left),
+            Todo::GoOn { left } => self.go_on_in_place(actor, left),
         }
         self.sort(actor);
         Fate::Alive

@@ -60,7 +60,7 @@ impl Step<'_> {
         for actor in &self.state.actors {
             let name = match actor.role {
                 Role::Copy(event) => event.to,
-                Role::Client | Role::Resume | Role::Sweep | Role::Stop => Name::top(0, START),
+                Role::Client | Role::Resume | Role::Sweep | Role::Stop | Role::Redrive => Name::top(0, START),
             };
             match actor.at {
                 At::Computed(continuation) | At::Dispatching(Some(continuation)) => next(name, continuation),
@@ -77,6 +77,8 @@ impl Step<'_> {
                 // A walk carries what is in a row.
                 Todo::Walk { .. } | Todo::WalkBranches { .. } | Todo::Settle { .. } | Todo::Cancel { .. } => {
                 }
+                // So does whoever redrives.
+                Todo::TakeOver | Todo::Link { .. } | Todo::GoOn { .. } => {}
             }
         }
     }

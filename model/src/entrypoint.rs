@@ -31,6 +31,7 @@ impl Step<'_> {
                 self.go_on_glued(actor, name, found);
             }
             (Act::Compute { arm }, _) => self.compute(actor, name, arm),
+            (Act::Break, _) => return Fate::Error,
             (Act::Commit, At::Computed(continuation)) => {
                 let home = self.model.home(name, Some(event.cloud));
                 match self.create(home.key, name, Body::Next(continuation), actor.role.stamp()) {

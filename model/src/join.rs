@@ -5,7 +5,7 @@ use crate::{
     model::{Protocol, Step},
     mutation::Mutation,
     shapes::{BRANCHES, END, Kind, Next, NodeIndex},
-    state::{Actor, At, Place, Role, Todo},
+    state::{Actor, At, Place, Todo},
     watch::Flaw,
 };
 
@@ -220,7 +220,7 @@ impl Step<'_> {
             }
         }
         actor.at = At::Dispatching(None);
-        if actor.role == Role::Stop && first.is_some() {
+        if actor.role.stops() && first.is_some() {
             return actor.todo.push(Todo::Cancel { name: join });
         }
         match (without_value, first) {
@@ -232,7 +232,7 @@ impl Step<'_> {
         let node = self.model.shape.node(join.node);
         let pure = matches!(node.kind, Kind::Join { pure: true, .. });
         // Nothing is decided between a pure fan-in and the call that follows it.
-        if actor.role == Role::Stop && (!pure || node.tail || self.forks(join.node)) {
+        if actor.role.stops() && (!pure || node.tail || self.forks(join.node)) {
             if !self.model.has(Mutation::CancelSkipsFanIns) {
                 actor.todo.push(Todo::Cancel { name: join });
             }

@@ -35,16 +35,21 @@
 //! | `Sweep`, `Todo::Walk`, `Todo::WalkBranches` | `sweep.rs`: `look_after`; `walk.rs`: `call`, `fork`, one read per step |
 //! | `CreateRun`, `Role::Resume` | `client.rs`: `start`, `resume` |
 //! | `Cancel`, `Mark`, `Role::Stop`, `Todo::Cancel` | `client.rs`: `cancel`; `sweep.rs`: `stop`; `walk.rs`: `cancel`, `fire` |
+//! | `Redrive`, `Role::Redrive`, `TakeOver`, `Link`, `GoOn` | `client.rs`: `redrive`, `take_over`; `survey.rs`: `left_of` |
 //! | `Discard`, `Clock` | `entrypoint.rs`: `handle`; `runtime.rs`: `is_past` |
 //! | `ExpireAll`, `Expire` | the table's TTL; `runtime.rs`: `expires_at` |
+//!
+//! [`batches`] is a model of its own: what matters there is between runs, and a run is one call. All its
+//! calls are of one time, and functions have one placement.
 //!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
 //! fan-ins, an `Err` that is no failure, the clock by which the first branches are told apart (a copy
-//! takes those with the lowest index of what it sees), fan-outs within fan-outs, batches, loops and the
-//! leap over their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
-//! tables (an operation is made or the copy dies), the rounds in which placements are tried again,
-//! reports, and `redrive`, which the tests of the runtime cover. Two events of an instance never
+//! takes those with the lowest index of what it sees), fan-outs within fan-outs, loops and the leap over
+//! their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
+//! tables (an operation is made or the copy dies), the rounds in which placements are tried again, and
+//! reports, which the tests of the runtime cover. A run is redriven once, with its call mended, and what
+//! is left of it is read in one step. Two events of an instance never
 //! have the same number. A sweep takes whatever is open for lost, however short a time it has been
 //! open. Several steps are one where nobody can see what is between them: the user function and its
 //! glue; a full arrival and the glue after it; an error, or a row or slot that is found filled, and
@@ -52,6 +57,7 @@
 //! sweep's walk in one. A function that panics, times out or is killed is a crash.
 //! A cloud that is down takes and delivers nothing; what runs there already runs on.
 
+pub mod batches;
 mod bounds;
 mod check;
 mod client;
@@ -65,6 +71,7 @@ mod model;
 mod mutation;
 mod platform;
 pub mod properties;
+mod redrive;
 mod reduce;
 pub mod shapes;
 mod state;

@@ -7,7 +7,7 @@ use crate::{
     mutation::Mutation,
     platform::Act,
     properties,
-    shapes::{Cloud, Shape},
+    shapes::{Cloud, NodeIndex, Shape},
     state::{Event, State},
 };
 
@@ -33,6 +33,8 @@ pub struct Protocol {
     pub mutation: Option<Mutation>,
     /// Whether executions are counted.
     pub counted: bool,
+    /// The call, by its node and branch, that fails every time until its run is redriven.
+    pub broken: Option<(NodeIndex, u8)>,
     /// Whether steps whose order cannot matter are made at once.
     pub reduced: bool,
 }
@@ -49,6 +51,7 @@ impl Protocol {
             clock: None,
             mutation: None,
             counted: false,
+            broken: None,
             reduced: true,
         }
     }
@@ -107,6 +110,8 @@ pub enum Action {
     },
     /// A client calls `cancel` for a run that has not ended.
     Cancel,
+    /// A client calls `redrive` for a run that has failed, or that was redriven and has not ended.
+    Redrive,
     /// Time passes.
     Tick,
     /// All rows of the run expire.

@@ -51,6 +51,14 @@ pub enum Mutation {
     CancelEndsWithTheLastCall,
     /// A cancellation replaces the outcome that is there.
     CancelOverwrites,
+    /// What is open in a failed run is left so when it is redriven.
+    RedriveWithoutClosing,
+    /// Whoever stops a run takes a last fan-out for done when its run has failed.
+    StopTrustsTheSlot,
+    /// A failed run is redriven from its start.
+    RedriveFromTheStart,
+    /// A run goes on in place of a failed one that does not lead to it.
+    RedriveWithoutLink,
     /// Nobody sweeps.
     NoSweeper,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bounds::Outage,
-    data::{Ended, Key},
+    data::{Ended, Key, Name},
     model::{Action, CLOUDS, Protocol, Step},
     mutation::Mutation,
     shapes::START,
@@ -23,6 +23,8 @@ pub enum Act {
         /// Which arm.
         arm: u8,
     },
+    /// The user function fails, as it does until its run is redriven.
+    Break,
     /// The row is created, unless it is there.
     Commit,
     /// The handler of an event that was given up decides that the instance has failed.
@@ -100,6 +102,7 @@ impl Protocol {
             let mut push = |act| actions.push(Action::Act(index, act));
             match (actor.at, actor.role) {
                 (At::Begun, Role::Copy(event)) if event.given_up => push(Act::Fail),
+                (At::Begun, Role::Copy(event)) if self.is_broken(event.to) => push(Act::Break),
                 (At::Begun, Role::Copy(event)) => {
                     if self.settled(state, event.to, Some(event.cloud)).is_some() {
                         push(Act::ReadFound);
@@ -129,6 +132,11 @@ impl Protocol {
                 actions.push(Action::Crash(index));
             }
         }
+    }
+
+    /// Whether a call fails every time. In a run that is redriven it is mended.
+    fn is_broken(&self, name: Name) -> bool {
+        name.run == 0 && self.broken == Some((name.node, name.branch))
     }
 
     fn answers(&self, state: &State, todo: &Todo) -> Vec<Answer> {
@@ -163,7 +171,7 @@ impl Protocol {
         }
         if self.sweeps() && state.is_open() {
             let overdue = self.is_overdue(state);
-            let sweeping = state.actors.iter().any(|actor| matches!(actor.role, Role::Sweep | Role::Stop));
+            let sweeping = state.actors.iter().any(|actor| actor.role == Role::Sweep || actor.role.stops());
             let free = self.is_quiet(state) && !state.swept;
             if !overdue && (free || state.left.sweeps > 0) {
                 actions.push(Action::Sweep { overdue: false });
@@ -174,6 +182,9 @@ impl Protocol {
         }
         if state.left.cancels > 0 && state.started && state.is_open() {
             actions.push(Action::Cancel);
+        }
+        if state.left.redrives > 0 && !state.expired && self.can_be_redriven(state) {
+            actions.push(Action::Redrive);
         }
         match self.clock {
             Some(_) => self.time(state, actions),
@@ -221,7 +232,7 @@ impl Step<'_> {
                     Role::Client | Role::Resume if !self.model.sweeper => {
                         self.state.actors.push(Actor::client());
                     }
-                    Role::Client | Role::Resume | Role::Sweep | Role::Stop => {}
+                    Role::Client | Role::Resume | Role::Sweep | Role::Stop | Role::Redrive => {}
                 }
             }
             Action::Down(cloud) => {
@@ -240,6 +251,10 @@ impl Step<'_> {
                 self.state.left.cancels -= 1;
                 let (at, since) = (At::Begun, self.state.now);
                 self.state.actors.push(Actor { role: Role::Stop, at, todo: Vec::new(), since });
+            }
+            Action::Redrive => {
+                self.state.left.redrives -= 1;
+                self.redrive();
             }
             Action::Tick => self.state.now += 1,
             Action::ExpireAll => {
@@ -315,7 +330,7 @@ impl Step<'_> {
             Role::Copy(event) => self.copy(&mut actor, event, act),
             Role::Client => self.client(&mut actor, act),
             Role::Stop if act == Act::Mark => self.mark(&mut actor),
-            Role::Resume | Role::Sweep | Role::Stop => self.perform(&mut actor, act),
+            Role::Resume | Role::Sweep | Role::Stop | Role::Redrive => self.perform(&mut actor, act),
         };
         match (fate, actor.role) {
             // Nobody waits for the answer of a client or sweep.

@@ -40,8 +40,13 @@ pub const NONE_LATE: &str = "no function runs after its rows";
 /// begin at most once more for its own instance, and once more for what follows that directly.
 pub const EXECUTIONS: &str = "executions are bounded";
 
+/// What a failed run has committed is not called again when it is redriven.
+pub const KEPT: &str = "what was committed is kept";
+/// Once it is settled what is left of a failed run, nothing more is committed in it.
+pub const NOT_TWICE: &str = "nothing counts twice";
+
 /// The properties that must hold in every state.
-pub const SAFE: [&str; 11] = [
+pub const SAFE: [&str; 13] = [
     ONE_OUTCOME,
     COMMIT_FIRST,
     FULL_JOIN,
@@ -53,6 +58,8 @@ pub const SAFE: [&str; 11] = [
     CLEAN,
     NONE_LATE,
     EXECUTIONS,
+    KEPT,
+    NOT_TWICE,
 ];
 
 /// A copy has computed another outcome than the one that is committed.
@@ -65,6 +72,8 @@ pub const SWEPT: &str = "a sweep invoked again";
 pub const FAILED: &str = "a run failed";
 /// A run was cancelled.
 pub const CANCELLED: &str = "a run was cancelled";
+/// A run that was redriven has returned.
+pub const REDRIVEN: &str = "a redriven run returned";
 /// A run has returned.
 pub const RETURNED: &str = "a run returned";
 /// Two copies commit the same fan-in.
@@ -77,7 +86,7 @@ pub const EXPIRED: &str = "all rows expired";
 /// All properties.
 pub(crate) fn all() -> Vec<Property<Protocol>> {
     fn no(state: &State, flaw: Flaw) -> bool {
-        state.flaws & flaw as u8 == 0
+        state.flaws & flaw as u16 == 0
     }
     vec![
         Property::always(ONE_OUTCOME, |_, state: &State| no(state, Flaw::TwoOutcomes)),
@@ -99,6 +108,11 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(NONE_LATE, |_, state: &State| no(state, Flaw::Late)),
         Property::always(EXECUTIONS, |model, state: &State| {
             state.count.extra <= state.count.causes * (1 + model.shape.widest())
+        }),
+        Property::always(KEPT, |_, state: &State| no(state, Flaw::CalledAgain)),
+        Property::always(NOT_TWICE, |_, state: &State| no(state, Flaw::CountsTwice)),
+        Property::sometimes(REDRIVEN, |_, state: &State| {
+            state.redriven && matches!(state.first_end(), Some(Ended::Returned(_)))
         }),
         Property::sometimes(LOST_RACE, lost_race),
         Property::sometimes(FAILED_OVER, |model, state: &State| {
@@ -139,7 +153,11 @@ fn ends(model: &Protocol, state: &State) -> bool {
 fn may_fail(model: &Protocol) -> bool {
     let bounds = model.bounds;
     let errors = bounds.total.min(bounds.crashes + bounds.refusals + bounds.unknowns);
-    errors >= model.attempts || bounds.outages > 0 || bounds.deadlines > 0 || model.clock.is_some()
+    errors >= model.attempts
+        || bounds.outages > 0
+        || bounds.deadlines > 0
+        || model.clock.is_some()
+        || model.broken.is_some()
 }
 
 fn lost_race(model: &Protocol, state: &State) -> bool {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::{
     bounds::Bounds,
-    data::{Body, Continuation, Data, Ended, Key, Name, Stamp},
+    data::{Body, Continuation, Data, Ended, Key, Left, Name, Stamp},
     shapes::{BRANCHES, Cloud, END, NodeIndex},
     watch::Known,
 };
@@ -31,7 +31,11 @@ pub struct State {
     pub(crate) now: u8,
     pub(crate) known: Vec<Known>,
     pub(crate) count: Count,
-    pub(crate) flaws: u8,
+    pub(crate) flaws: u16,
+    /// Whether somebody has read what is left of the failed run.
+    pub(crate) taken_over: bool,
+    /// Whether there is a run that goes on in its place.
+    pub(crate) redriven: bool,
 }
 
 /// How often user functions began, in checks that count it.
@@ -56,6 +60,8 @@ pub(crate) struct Row {
     pub(crate) slots_by: [Stamp; BRANCHES],
     /// Whether the run is to be cancelled.
     pub(crate) marked: bool,
+    /// Whether it leads to the run that goes on in its place.
+    pub(crate) linked: bool,
     /// Arrivals, where a mutation counts them.
     pub(crate) count: u8,
     pub(crate) expires_at: u8,
@@ -104,6 +110,8 @@ pub(crate) enum Role {
     Sweep,
     /// Whoever cancels the run, or finishes that.
     Stop,
+    /// Whoever redrives it, until what is left of it is dispatched.
+    Redrive,
 }
 
 /// How far an actor is.
@@ -137,7 +145,13 @@ pub(crate) enum Todo {
     /// Look at what follows an instance.
     Walk { from: Name, continuation: Continuation },
     /// Look at which branches have arrived.
-    WalkBranches { join: Name, of: u8, first: NodeIndex, data: Data, is_decided: bool },
+    WalkBranches { join: Name, branches: [Option<Left>; BRANCHES], is_decided: bool },
+    /// Read what is left of the failed run.
+    TakeOver,
+    /// Let the failed run lead to the one that goes on.
+    Link { left: Continuation },
+    /// Create the row of that.
+    GoOn { left: Continuation },
 }
 
 /// Where a branch or run ends.
@@ -163,7 +177,12 @@ impl Role {
 
     /// Whether it looks at what is there before it does anything about it, part by part.
     pub(crate) fn walks(self) -> bool {
-        matches!(self, Role::Resume | Role::Sweep | Role::Stop)
+        matches!(self, Role::Resume | Role::Sweep | Role::Stop | Role::Redrive)
+    }
+
+    /// Whether it decides that whatever is open is cancelled.
+    pub(crate) fn stops(self) -> bool {
+        matches!(self, Role::Stop | Role::Redrive)
     }
 }
 
@@ -240,12 +259,28 @@ impl State {
 
     /// Whether there is a run that has not ended.
     pub(crate) fn is_open(&self) -> bool {
-        self.started && self.row(Key::run(0)).is_some_and(|row| row.body.is_some() && row.slots[0].is_none())
+        let row = self.row(Key::run(self.current()));
+        self.started && row.is_some_and(|row| row.body.is_some() && row.slots[0].is_none())
+    }
+
+    /// The run that the key leads to.
+    pub(crate) fn current(&self) -> u8 {
+        u8::from(self.redriven)
     }
 
     /// How the run first ended, whatever has become of its rows.
     pub(crate) fn first_end(&self) -> Option<Ended> {
-        self.known.iter().find(|known| known.name.node == END).map(|known| known.outcome)
+        if self.redriven { self.end_of(self.current()) } else { self.end_where(|_| true) }
+    }
+
+    /// The same of this run.
+    pub(crate) fn end_of(&self, run: u8) -> Option<Ended> {
+        self.end_where(|other| other == run)
+    }
+
+    fn end_where(&self, is_it: impl Fn(u8) -> bool) -> Option<Ended> {
+        let end = self.known.iter().find(|known| known.name.node == END && is_it(known.name.run));
+        end.map(|known| known.outcome)
     }
 
     pub(crate) fn is_down(&self, cloud: Cloud) -> bool {

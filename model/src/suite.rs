@@ -1,9 +1,13 @@
 //! The checks that are made: in every test run, and at length.
 
 use crate::{
+    batches::Batches,
     bounds::{Bounds, Clock, Outage},
     model::Protocol,
-    shapes::{ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LATE, LONG, MAP_IMPURE, MAP_PURE, Shape},
+    shapes::{
+        ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LATE, LONG, MAP_IMPURE, MAP_PURE, NodeIndex, RACE,
+        Shape,
+    },
 };
 
 /// Any faults of any kind, in every order.
@@ -76,10 +80,65 @@ pub fn executions() -> Vec<Protocol> {
     all.chain([&CHAIN, &CHOICE, &LONG].map(|shape| counted(shape, 2))).collect()
 }
 
-/// All of the above.
+/// Runs that fail, of a call that fails every time, and are redriven while what is left of them still
+/// runs; and something else goes wrong.
+pub fn redrives() -> Vec<Protocol> {
+    let failing = |(shape, broken), bounds: Bounds| Protocol {
+        broken: Some(broken),
+        attempts: 1,
+        ..Protocol::new(shape, bounds)
+    };
+    let all: [(&'static Shape, (NodeIndex, u8)); 8] = [
+        (&CHAIN, (2, 0)),
+        (&LONG, (3, 0)),
+        (&MAP_PURE, (1, 0)),
+        (&MAP_IMPURE, (1, 0)),
+        (&GATHER, (2, 1)),
+        (&BRANCH, (2, 0)),
+        (&EMPTY, (3, 0)),
+        (&RACE, (3, 0)),
+    ];
+    let wide = [all[2], all[3], all[4], all[7]];
+    let single = [all[0], all[1], all[5], all[6]].map(|one| failing(one, Bounds::any(1).and_redrive(2)));
+    let pairs = [all[0], all[5], all[6]].map(|one| failing(one, Bounds::any(2).and_redrive(1)));
+    let meeting = wide.map(|shape| failing(shape, Bounds::any(1).and_redrive(1)));
+    let twice = wide.map(|one| failing(one, Bounds::any(0).and_redrive(2)));
+    let cancelled = [all[0], all[2]].map(|one| failing(one, Bounds::any(0).and_cancel().and_redrive(1)));
+    single.into_iter().chain(pairs).chain(meeting).chain(twice).chain(cancelled).collect()
+}
+
+/// Runs that share batches, with any faults; with a call that fails every time; with platforms that give
+/// up after one delivery; and without a sweeper.
+pub fn batches() -> Vec<Batches> {
+    let any = |total| Bounds {
+        total,
+        duplicates: total,
+        drops: total,
+        crashes: total,
+        unknowns: total,
+        restarts: total,
+        sweeps: total,
+        ..Bounds::default()
+    };
+    let none = Bounds::default();
+    let broken = |runs, bounds| Batches { broken: Some(0), ..Batches::new(runs, bounds) };
+    let once = |batches| Batches { attempts: 1, ..batches };
+    let alone = |batches| Batches { sweeper: false, ..batches };
+    vec![
+        Batches::new(2, any(2)),
+        broken(2, any(1)),
+        once(Batches::new(2, any(1))),
+        once(broken(2, any(1))),
+        alone(Batches::new(2, Bounds { drops: 0, sweeps: 0, ..any(2) })),
+        Batches::new(3, Bounds { total: 1, crashes: 1, duplicates: 1, drops: 1, ..none }),
+        broken(3, Bounds { crashes: 1, ..none }),
+    ]
+}
+
+/// All of the above but batches.
 pub fn short() -> Vec<Protocol> {
     let faults = [any_faults(), giving_up(), at_joins(), outages(), without_sweeper()].concat();
-    [faults, retention(), cancellation(), executions()].concat()
+    [faults, retention(), cancellation(), executions(), redrives()].concat()
 }
 
 /// What takes minutes.
@@ -92,5 +151,11 @@ pub fn long() -> Vec<Protocol> {
     all.extend(joins.map(|shape| Protocol::new(shape, crashes)));
     all.extend(joins.map(|shape| Protocol::new(shape, Bounds::any(2).and_cancel())));
     all.push(Protocol::new(&CHOICE, Bounds::any(4)));
+    let failing = |shape, broken| Protocol {
+        broken: Some(broken),
+        attempts: 1,
+        ..Protocol::new(shape, Bounds::any(2).and_redrive(1))
+    };
+    all.extend([failing(&MAP_PURE, (1, 0)), failing(&MAP_IMPURE, (1, 0)), failing(&GATHER, (2, 1))]);
     all
 }

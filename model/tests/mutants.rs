@@ -14,6 +14,7 @@ const NONE: Bounds = Bounds {
     sweeps: 0,
     deadlines: 0,
     cancels: 0,
+    redrives: 0,
 };
 const DUPLICATE: Bounds = Bounds { duplicates: 1, ..NONE };
 const CRASH: Bounds = Bounds { crashes: 1, ..NONE };
@@ -101,6 +102,32 @@ fn a_cancellation_leaves_late_branches_open() {
 fn a_cancellation_ends_the_run_with_its_last_call() {
     let race = Protocol::new(&shapes::RACE, NONE.and_cancel());
     found(race, Mutation::CancelEndsWithTheLastCall, NO_ZOMBIES);
+}
+
+/// A run whose call fails every time until it is redriven.
+fn failing(shape: &'static shapes::Shape, broken: (u8, u8)) -> Protocol {
+    Protocol { broken: Some(broken), attempts: 1, ..Protocol::new(shape, NONE.and_redrive(1)) }
+}
+
+#[test]
+fn a_redrive_leaves_open_what_is_open() {
+    found(failing(&shapes::MAP_PURE, (1, 0)), Mutation::RedriveWithoutClosing, NOT_TWICE);
+    found(failing(&shapes::GATHER, (2, 1)), Mutation::RedriveWithoutClosing, NOT_TWICE);
+}
+
+#[test]
+fn a_redrive_leaves_the_last_fan_out_open() {
+    found(failing(&shapes::GATHER, (2, 1)), Mutation::StopTrustsTheSlot, NOT_TWICE);
+}
+
+#[test]
+fn a_redrive_begins_at_the_start() {
+    found(failing(&shapes::CHAIN, (2, 0)), Mutation::RedriveFromTheStart, KEPT);
+}
+
+#[test]
+fn a_redrive_without_a_link() {
+    found(failing(&shapes::CHAIN, (2, 0)), Mutation::RedriveWithoutLink, ONE_START);
 }
 
 #[test]

@@ -2,26 +2,35 @@
 //! After each: the run has ended once, as cancelled or with its result, nothing was decided in it
 //! after it ended as cancelled, and nothing is left of it in the end.
 
+pub(crate) mod shapes;
+
 use std::{fmt::Debug, time::Duration};
 
 use jointlambda::{
-    Client, Options, RunError, Runtime, Status, Workflow,
+    Client, Options, RunError, Runtime, Status, Which, Workflow,
     backend::{
-        fault::{Faults, Operation, Schedule},
+        fault::{Action, Faults, Operation, Schedule},
         local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, Profile, virtual_time},
     },
     embedded::Embedded,
 };
+use tokio::time::Instant;
 
+use self::shapes::{member::Member, nest::Nest, partly::Partly, race::Race, wide::Wide};
 use crate::{
-    faulty::{MakeParts, count_schedule, deploy_of, drawn_survivable, singles, sound, sweep_for_ever},
+    faulty::{MakeParts, Parts, count_schedule, deploy_of, report, say, sound, sweep_for_ever},
+    given_up::{Died, GivenUp, GivesUp, Platform},
     many_faults::{at_random, chain::Chain, fan::Fan, turns::Turns},
-    replay::Replay,
+    replay::{Moment, Replay},
+    schedules::{drawn_survivable, pairs_from, singles, stride},
 };
 
 /// Functions take far longer to start than rows to read: whoever cancels a run gets in between any
 /// two of its operations.
 const BUSY: Profile = Profile { table_ms: 1, table_cross_ms: 2, ..Profile::TOKYO };
+
+/// The key of the run that is cancelled.
+const KEY: &str = "key";
 
 /// What came of a run that was to be cancelled.
 struct Trial {
@@ -29,6 +38,8 @@ struct Trial {
     /// How many operations the run had begun when it was to be cancelled; `None` if it never
     /// begins so many.
     from: Option<u64>,
+    /// How long it had run then.
+    after: Duration,
     was_cancelled: bool,
 }
 
@@ -58,26 +69,28 @@ where
         let observer = Client::<W>::new(clouds.backends_for_client(), options.clone());
         let backends = parts.sweeper(faults.wrap(clouds.backends_from(0)));
         let sweeper = Runtime::new::<W>(backends, options.clone());
-        let run = client.run_id("key");
+        let run = client.run_id(KEY);
+        let began = Instant::now();
         let begun = async {
-            let started = faults.client(client.start("key", input.clone())).await;
+            let started = faults.client(client.start(KEY, input.clone())).await;
             matches!(started, Some(Ok(_)))
         };
         let cancelled = async {
             if at > 0 {
                 tokio::select! {
                     () = faults.reached(at) => {}
-                    () = tokio::time::sleep(Duration::from_secs(30)) => return (None, None),
+                    () = tokio::time::sleep(Duration::from_secs(30)) => return (None, began.elapsed(), None),
                 }
             }
             // The run row may not be there yet.
             while let Err(RunError::NoSuchRun(_)) = observer.status(&run).await {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let from = faults.operations() as u64;
-            (Some(from), faults.client(canceller.cancel(&run)).await.and_then(Result::ok))
+            let (from, after) = (faults.operations() as u64, began.elapsed());
+            let said = faults.client(canceller.cancel(&run)).await.and_then(Result::ok);
+            (Some(from), after, said)
         };
-        let (begun, (from, said)) = tokio::join!(begun, cancelled);
+        let (begun, (from, after, said)) = tokio::join!(begun, cancelled);
         if !begun && schedule.0.is_empty() {
             return Err("the run could not be started".to_owned());
         }
@@ -89,6 +102,8 @@ where
         let was_cancelled = match &result {
             Err(RunError::Cancelled) => true,
             Ok(output) if output == expected => false,
+            // Before anybody said that it was to be cancelled.
+            Err(RunError::Failed(_)) if parts.gives_up() => false,
             other => return Err(format!("the run ended with {other:?}")),
         };
         match said {
@@ -97,21 +112,25 @@ where
             None if from.is_some() && schedule.0.is_empty() => {
                 return Err("it could not be cancelled".to_owned());
             }
+            Some(Status::Failed(_)) if parts.gives_up() && !was_cancelled => {}
             Some(Status::Running | Status::Cancelling | Status::Failed(_)) => {
                 return Err(format!("cancelling it gave {said:?}"));
             }
             _ => {}
         }
+        let operations = faults.log();
         // Everything late comes now, and must find nothing to do.
         tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         clouds.idle().await;
-        let after = observer.status(&run).await.map_err(|e| e.to_string())?;
-        if (after == Status::Cancelled) != was_cancelled {
-            return Err(format!("it ended again: {after:?}"));
+        // Whoever was to remove what was stored may have died.
+        faults.client(sweeper.sweep(10)).await;
+        let ended = observer.status(&run).await.map_err(|e| e.to_string())?;
+        if (ended == Status::Cancelled) != was_cancelled {
+            return Err(format!("it ended again: {ended:?}"));
         }
         let objects = clouds.holdings().map_err(|e| e.to_string())?.objects;
-        // Where a fault met whoever was to remove them, or a copy stood still meanwhile, they go by age.
-        let goes_by_age = was_cancelled && !schedule.0.is_empty();
+        // A copy that stores something after that and dies, and whose event is lost, leaves it to its age.
+        let goes_by_age = was_cancelled && schedule.0.len() > 1;
         if !goes_by_age && objects > u64::from(!was_cancelled) {
             return Err(format!("{objects} objects outlived the run"));
         }
@@ -127,7 +146,7 @@ where
         if parts.counts() {
             count_schedule(&faults);
         }
-        Ok(Trial { operations: faults.log(), from, was_cancelled })
+        Ok(Trial { operations, from, after, was_cancelled })
     })
 }
 
@@ -137,17 +156,87 @@ where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
 {
-    let Some(wanted) = Replay::wanted::<W>() else { return false };
+    let fits = |replay: &Replay| matches!(replay.moment, Some(Moment::Begun(_)));
+    let Some(wanted) = Replay::wanted::<W>(fits) else { return false };
     for replay in wanted {
-        let at = replay.moment.expect("`workflow@operation` says when it is cancelled");
-        let trial = cancel_at::<W>(&sound, input, expected, at, &replay.schedule);
+        let Some(Moment::Begun(at)) = replay.moment else { unreachable!("it fits") };
+        let cancel = |parts| cancel_at::<W>(parts, input, expected, at, &replay.schedule);
+        let trial = match replay.given_up {
+            None => cancel(&sound),
+            Some(given_up) => cancel(&|| Box::new(GivesUp(Platform::of::<W>(KEY, given_up)))),
+        };
         replay.tell(trial.as_ref().map(|trial| &*trial.operations));
     }
     true
 }
 
-/// Cancels a run of `W` at every `stride`-th operation of it, without faults and with each.
+/// A run of `W` on `input`, cancelled at each operation without a fault: at which, and what came of it.
+fn calm<W: Workflow>(input: &W::Input, expected: &W::Output) -> Vec<(u64, Trial)>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let calm = |at| cancel_at::<W>(&sound, input, expected, at, &Schedule::default());
+    let all = (0..).map(|at| (at, calm(at).unwrap_or_else(|why| panic!("{}: {why}", named::<W>(at)))));
+    let mut calm: Vec<_> = all.take_while(|(_, trial)| trial.from.is_some()).collect();
+    // Operations that begin at once are one moment.
+    calm.dedup_by_key(|(_, trial)| (trial.from, trial.after));
+    calm
+}
+
+fn named<W: Workflow>(at: u64) -> Replay {
+    Replay::of::<W>(Some(Moment::Begun(at)), &Schedule::default())
+}
+
+/// Cancels a run of `W` at every operation of it, without faults and with every `stride`-th of each.
 fn is_cancelled_anywhere<W: Workflow>(input: W::Input, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    is_cancelled_anywhere_or_gives::<W>(input, expected, stride);
+}
+
+/// The same of a run that the plain run does not tell the outcome of, since functions of it panic.
+fn is_cancelled_anywhere_or_gives<W: Workflow>(input: W::Input, expected: W::Output, stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    if replayed::<W>(&input, &expected) {
+        return;
+    }
+    let calm = calm::<W>(&input, &expected);
+    let cancelled = calm.iter().filter(|(_, trial)| trial.was_cancelled).count();
+    let returned = calm.len() - cancelled;
+    assert!(cancelled > 3 && returned > 0, "{cancelled} times cancelled, {returned} times too late");
+    let faults = |(at, trial): &(u64, Trial)| {
+        let (at, from) = (*at, trial.from.unwrap_or(0));
+        singles(&trial.operations, from).into_iter().map(move |schedule| (at, schedule))
+    };
+    let all: Vec<_> = calm.iter().flat_map(faults).collect();
+    if stride > 1 {
+        say(format_args!(
+            "`{}` is cancelled at each of {} moments, with one in {stride} of {} single faults, {} in all",
+            W::definition().name,
+            calm.len(),
+            all.len(),
+            all.len().div_ceil(stride)
+        ));
+    }
+    let mut failures = Vec::new();
+    for (at, schedule) in all.iter().step_by(stride) {
+        if let Err(why) = cancel_at::<W>(&sound, &input, &expected, *at, schedule) {
+            failures.push(format!("{}: {why}", Replay::of::<W>(Some(Moment::Begun(*at)), schedule)));
+        }
+    }
+    report::<W>(&failures);
+}
+
+/// Cancels a run of `W` at every operation of it, each time with every `stride`-th pair of faults from
+/// then on.
+fn is_cancelled_among_pairs<W: Workflow>(input: W::Input, stride: usize)
 where
     W::Input: Clone,
     W::Output: PartialEq + Debug,
@@ -156,20 +245,71 @@ where
     if replayed::<W>(&input, &expected) {
         return;
     }
-    let (mut cancelled, mut returned) = (0, 0);
-    for at in (0..).step_by(stride) {
-        let trial = cancel_at::<W>(&sound, &input, &expected, at, &Schedule::default());
-        let trial = trial.unwrap_or_else(|why| panic!("cancelled at {at}: {why}"));
-        let Some(from) = trial.from else { break };
-        cancelled += usize::from(trial.was_cancelled);
-        returned += usize::from(!trial.was_cancelled);
-        for schedule in singles(&trial.operations, from) {
-            if let Err(why) = cancel_at::<W>(&sound, &input, &expected, at, &schedule) {
-                panic!("{}, cancelled: {why}", Replay::of::<W>(Some(at), &schedule));
+    let (mut failures, mut there, mut tried) = (Vec::new(), 0, 0);
+    let calm = calm::<W>(&input, &expected);
+    for (at, trial) in &calm {
+        let (at, from) = (*at, trial.from.unwrap_or(0));
+        let attempt = |schedule: &Schedule| {
+            let trial = cancel_at::<W>(&sound, &input, &expected, at, schedule);
+            let named = || Replay::of::<W>(Some(Moment::Begun(at)), schedule);
+            trial.map(|trial| trial.operations).map_err(|why| format!("{}: {why}", named()))
+        };
+        let pairs = pairs_from(&trial.operations, from, stride, attempt);
+        failures.extend(pairs.failures);
+        (there, tried) = (there + pairs.there, tried + pairs.tried);
+    }
+    let name = W::definition().name;
+    say(format_args!(
+        "`{name}` is cancelled at each of {} moments, {tried} of {there} pairs of faults",
+        calm.len()
+    ));
+    report::<W>(&failures);
+}
+
+/// Cancels a run of `W` at every operation of it, while the platform gives up on an event of it: on
+/// each, at each operation from then on.
+fn is_cancelled_while_its_platform_gives_up<W: Workflow>(input: W::Input)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    if replayed::<W>(&input, &expected) {
+        return;
+    }
+    let mut failures = Vec::new();
+    let (mut cancelled, mut not) = (0, 0);
+    for (at, trial) in calm::<W>(&input, &expected) {
+        for died in [Died::Before, Died::After] {
+            for event in 0.. {
+                let mut events = 0;
+                for told in trial.from.unwrap_or(0)..trial.operations.len() as u64 {
+                    let given_up = GivenUp { event, died, at: told };
+                    let platform = Platform::of::<W>(KEY, given_up);
+                    let parts = || -> Box<dyn Parts> { Box::new(GivesUp(platform.clone())) };
+                    match cancel_at::<W>(&parts, &input, &expected, at, &Schedule::default()) {
+                        Ok(trial) if platform.gave_up() => {
+                            cancelled += usize::from(trial.was_cancelled);
+                            not += usize::from(!trial.was_cancelled);
+                        }
+                        Ok(_) => {}
+                        Err(why) => {
+                            let replay = Replay { given_up: Some(given_up), ..named::<W>(at) };
+                            failures.push(format!("{replay}: {why}"));
+                        }
+                    }
+                    events = events.max(platform.events());
+                }
+                if event >= events {
+                    break;
+                }
             }
         }
     }
-    assert!(cancelled > 3 && returned > 0, "{cancelled} times cancelled, {returned} times too late");
+    report::<W>(&failures);
+    let name = W::definition().name;
+    say(format_args!("`{name}`: {cancelled} runs cancelled while given up, {not} ended otherwise"));
+    assert!(cancelled > 20 && not > 0, "{cancelled} times cancelled, {not} times not");
 }
 
 /// Cancels a run of `W` at `count` operations at random, each time with two to five faults from then
@@ -183,16 +323,13 @@ where
     if replayed::<W>(&input, &expected) {
         return;
     }
-    let calm = |at| cancel_at::<W>(&sound, &input, &expected, at, &Schedule::default());
-    let calm = (0..).map(|at| calm(at).unwrap_or_else(|why| panic!("cancelled at {at}: {why}")));
-    let calm: Vec<_> = calm.map_while(|trial| trial.from.map(|from| (from, trial.operations))).collect();
+    let calm = calm::<W>(&input, &expected);
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..count {
-        let at = random.usize(0..calm.len());
-        let (from, operations) = &calm[at];
-        let schedule = drawn_survivable(&mut random, operations, *from);
-        if let Err(why) = cancel_at::<W>(&sound, &input, &expected, at as u64, &schedule) {
-            panic!("seed {seed}, {}, cancelled: {why}", Replay::of::<W>(Some(at as u64), &schedule));
+        let (at, trial) = &calm[random.usize(0..calm.len())];
+        let schedule = drawn_survivable(&mut random, &trial.operations, trial.from.unwrap_or(0));
+        if let Err(why) = cancel_at::<W>(&sound, &input, &expected, *at, &schedule) {
+            panic!("seed {seed}, {}: {why}", Replay::of::<W>(Some(Moment::Begun(*at)), &schedule));
         }
     }
 }
@@ -212,7 +349,7 @@ where
             Ok(Trial { from: Some(from), operations, .. }) => calm.push((at, from, operations)),
             Ok(_) => break,
             Err(why) if attempt(&sound, at, &Schedule::default()).is_ok() => {
-                return Some(format!("cancelled at {at}: {why}"));
+                return Some(format!("{}: {why}", named::<W>(at)));
             }
             Err(_) => {}
         }
@@ -223,122 +360,9 @@ where
     let mut failures = schedules.filter_map(|(at, schedule)| {
         let why = attempt(parts, at, &schedule).err()?;
         attempt(&sound, at, &schedule).ok()?;
-        Some(format!("{}, cancelled: {why}", Replay::of::<W>(Some(at), &schedule)))
+        Some(format!("{}: {why}", Replay::of::<W>(Some(Moment::Begun(at)), &schedule)))
     });
     failures.next()
-}
-
-mod nest {
-    use jointlambda::prelude::*;
-
-    jointlambda::workflow! {
-        const AWS: Cloud = Cloud::aws("ap-northeast-1");
-        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
-
-        /// Fan-outs in a fan-out in a loop, with values that are stored.
-        #[workflow]
-        pub(crate) async fn nest(n: u64) -> Vec<u8> {
-            let mut last = Vec::new();
-            for turn in 0..2 {
-                let first = fill(turn).await;
-                let rows = fan_out(0..n, async |x| {
-                    let row = fan_out(0..2, async |y| pick(first.clone(), x + y).await).await;
-                    fill(row.iter().sum::<u64>()).await
-                })
-                .await;
-                last = rows.concat();
-            }
-            last
-        }
-
-        #[function(on = ALI, failover = [AWS])]
-        async fn fill(x: u64) -> Vec<u8> { vec![x as u8; 9_000] }
-
-        #[function(on = AWS)]
-        async fn pick(from: Vec<u8>, at: u64) -> u64 { u64::from(from[at as usize]) + at }
-    }
-}
-
-/// A race in a fan-in that waits for the first two.
-pub(crate) mod race {
-    use jointlambda::prelude::*;
-
-    jointlambda::workflow! {
-        const AWS: Cloud = Cloud::aws("ap-northeast-1");
-        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
-
-        #[workflow]
-        pub(crate) async fn race(n: u64) -> Result<Vec<u64>> {
-            let won = first_ok(2, 0..n, async |x| {
-                let drawn = draw(x).await?;
-                race!(look(drawn.0), async { draw(drawn.0).await.map(|(x, _)| x) })
-            })
-            .await?;
-            Ok(vec![look(won[0]).await?, look(won[1]).await?])
-        }
-
-        #[function(on = ALI, failover = [AWS])]
-        async fn draw(x: u64) -> Result<(u64, u64)> {
-            if x == 1 { Err(Error::new("not this one")) } else { Ok((7, crate::many_faults::nonce())) }
-        }
-
-        #[function(on = AWS)]
-        async fn look(x: u64) -> Result<u64> { Ok(x) }
-    }
-}
-
-/// Branches that share batches.
-mod member {
-    use jointlambda::prelude::*;
-
-    jointlambda::workflow! {
-        const AWS: Cloud = Cloud::aws("ap-northeast-1");
-        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
-
-        #[workflow]
-        pub(crate) async fn member(n: u64) -> u64 {
-            let all = fan_out(0..n, async |x| {
-                let (y, drawn) = square(x).await;
-                next(y, drawn).await
-            })
-            .await;
-            square(all.iter().sum::<u64>()).await.0
-        }
-
-        #[function(on = ALI, failover = [AWS], batch(size = 2, wait = "2s"))]
-        async fn square(items: Vec<u64>) -> Vec<(u64, u64)> {
-            items.into_iter().map(|x| (x * x, crate::many_faults::nonce())).collect()
-        }
-
-        #[function(on = AWS)]
-        async fn next(x: u64, _drawn: u64) -> u64 { x + 1 }
-    }
-}
-
-/// A fan-out that is started by relays, with a fan-in of several rows.
-pub(crate) mod wide {
-    use jointlambda::prelude::*;
-
-    jointlambda::workflow! {
-        const AWS: Cloud = Cloud::aws("ap-northeast-1");
-        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
-
-        #[workflow]
-        pub(crate) async fn wide(n: u64) -> u64 {
-            let all = fan_out(0..n, async |x| {
-                let y = next(x).await;
-                if y % 2 == 0 { there(y).await } else { y }
-            })
-            .await;
-            next(all.iter().sum::<u64>()).await
-        }
-
-        #[function(on = AWS)]
-        async fn next(x: u64) -> u64 { x + 1 }
-
-        #[function(on = ALI)]
-        async fn there(x: u64) -> u64 { x * 2 }
-    }
 }
 
 #[test]
@@ -358,18 +382,39 @@ fn a_loop_of_joins_is_cancelled_anywhere() {
 
 #[test]
 fn fan_outs_in_fan_outs_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<nest::Nest>(1, 1);
-    is_cancelled_anywhere::<nest::Nest>(2, 17);
+    is_cancelled_anywhere::<Nest>(1, 1);
+    is_cancelled_anywhere::<Nest>(2, stride(5));
 }
 
 #[test]
 fn branches_that_are_raced_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<race::Race>(3, 1);
+    is_cancelled_anywhere::<Race>(3, 1);
+}
+
+#[test]
+fn what_still_runs_in_a_branch_that_failed_is_cancelled_too() {
+    is_cancelled_anywhere_or_gives::<Partly>(2, Ok(6), 1);
 }
 
 #[test]
 fn members_of_batches_are_cancelled_anywhere() {
-    is_cancelled_anywhere::<member::Member>(3, 1);
+    is_cancelled_anywhere::<Member>(3, 1);
+}
+
+#[test]
+fn a_chain_is_cancelled_among_pairs_of_faults() {
+    is_cancelled_among_pairs::<Chain>(3, 1);
+}
+
+#[test]
+fn a_map_is_cancelled_among_pairs_of_faults() {
+    is_cancelled_among_pairs::<Fan>(vec![2, 1], 1);
+}
+
+#[test]
+fn a_platform_that_gives_up_during_a_cancellation_changes_nothing() {
+    is_cancelled_while_its_platform_gives_up::<Chain>(3);
+    is_cancelled_while_its_platform_gives_up::<Fan>(vec![2, 3]);
 }
 
 #[test]
@@ -377,14 +422,47 @@ fn runs_are_cancelled_among_many_faults_at_random() {
     let count = at_random() / 28;
     is_cancelled_among_many_faults::<Chain>(3, count, 7);
     is_cancelled_among_many_faults::<Fan>(vec![2, 1, 5], count, 8);
-    is_cancelled_among_many_faults::<race::Race>(3, count, 9);
-    is_cancelled_among_many_faults::<nest::Nest>(1, count, 10);
+    is_cancelled_among_many_faults::<Race>(3, count, 9);
+    is_cancelled_among_many_faults::<Nest>(1, count, 10);
+}
+
+#[test]
+fn to_cancel_again_removes_what_a_canceller_left_that_died() {
+    let trial = |schedule: &Schedule| {
+        virtual_time(0, async {
+            let faults = Faults::new(schedule);
+            let mut config = Embedded::<Nest>::config();
+            config.profile = BUSY;
+            let clouds = LocalClouds::new(config).unwrap();
+            let options = Options::default();
+            deploy_of::<Nest>(&*sound(), &clouds, &faults, &options);
+            let client = Client::<Nest>::new(faults.wrap(clouds.backends_for_client()), options.clone());
+            let run = client.start(KEY, 2).await.unwrap();
+            faults.reached(20).await;
+            let first = faults.client(client.cancel(&run)).await;
+            let (operations, left) = (faults.log(), clouds.holdings().unwrap().objects);
+            let again = client.cancel(&run).await.unwrap();
+            assert_eq!((again, clouds.holdings().unwrap().objects), (Status::Cancelled, 0));
+            let listed = client.list(Which::Open, 10).await.unwrap();
+            assert_eq!(listed.runs, [], "it is open for nobody");
+            let sweeper = Runtime::new::<Nest>(clouds.backends_from(0), options.clone());
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(sweeper.sweep(10).await.unwrap().runs, 0, "it has left the run index");
+            (first.is_some(), operations, left)
+        })
+    };
+    let (ended, operations, left) = trial(&Schedule::default());
+    assert!(ended && left == 0, "{left} objects are left without a fault");
+    let deletion = operations.iter().position(|one| *one == Operation::DeleteRun);
+    let deletion = deletion.expect("what is stored is removed") as u64;
+    let (ended, _, left) = trial(&Schedule(vec![(deletion, Action::CrashBefore)]));
+    assert!(!ended && left > 0, "{left} objects are left when the canceller dies");
 }
 
 #[test]
 fn a_wide_fan_out_is_cancelled_as_a_whole() {
-    let expected = virtual_time(0, wide::Wide::plain(600));
-    let calm = |at| cancel_at::<wide::Wide>(&sound, &600, &expected, at, &Schedule::default()).unwrap();
+    let expected = virtual_time(0, Wide::plain(600));
+    let calm = |at| cancel_at::<Wide>(&sound, &600, &expected, at, &Schedule::default()).unwrap();
     for at in [5, 20, 300, 900, 1500, 2200] {
         let trial = calm(at);
         assert!(trial.was_cancelled, "cancelled at {at} of {}", trial.operations.len());

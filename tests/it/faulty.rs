@@ -3,7 +3,7 @@
 //! is left but tombstones.
 
 use std::{
-    fmt::Debug,
+    fmt::{self, Debug},
     io::Write as _,
     sync::{
         Arc,
@@ -27,6 +27,7 @@ use jointlambda::{
 use crate::{
     deliveries::{Deliveries, active},
     replay::Replay,
+    schedules::{crashes, drawn, every_of_each_kind, pairs_from, singles},
 };
 
 /// How many schedules of faults that happened this process has run.
@@ -44,8 +45,11 @@ const REDONE: usize = 4;
 
 /// How often an event is delivered at least before its platform gives up on it.
 pub(crate) const DELIVERIES: usize = 3;
-/// Runs of more operations than this are not enumerated; each shape has a shorter one.
+/// Of runs of more operations than this not all single faults are tried; each shape has a shorter one.
 const LONGEST: usize = 2000;
+/// Of those runs each fault at each kind of operation is tried at every so many-th operation of that
+/// kind. A prime, so that it is coprime to the operations of a branch: each of them has its turn.
+const SAMPLED: usize = 101;
 /// What the clouds' clock shows when a trial begins, so that its batches are the same each time.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
@@ -101,6 +105,14 @@ pub(crate) trait Parts {
         false
     }
 
+    /// Whether it gives up on an event that could still be delivered, so that a run may fail.
+    fn gives_up(&self) -> bool {
+        false
+    }
+
+    /// Is told that a trial begins.
+    fn begins(&self, _faults: &Arc<Faults>) {}
+
     /// Whether a trial counts as one of the protocol.
     fn counts(&self) -> bool {
         false
@@ -154,6 +166,7 @@ pub(crate) fn deploy_of<W: Workflow>(
     faults: &Arc<Faults>,
     options: &Options,
 ) -> Arc<Deliveries> {
+    parts.begins(faults);
     let deliveries = Arc::<Deliveries>::default();
     for cloud in 0..W::definition().clouds.len() {
         let backends = parts.backends(cloud, faults.wrap(clouds.backends_from(cloud)));
@@ -363,7 +376,7 @@ where
 
     /// Whether another schedule is to be tried instead, and has been.
     fn replayed(&self) -> bool {
-        let Some(wanted) = Replay::wanted::<W>() else { return false };
+        let Some(wanted) = Replay::wanted::<W>(|replay| replay.moment.is_none()) else { return false };
         for replay in wanted {
             let trial = self.attempt(&replay.schedule);
             replay.tell(trial.as_ref().map(|trial| &*trial.operations));
@@ -373,19 +386,26 @@ where
 
     fn survive_single_faults(&self) {
         let (name, operations) = (W::definition().name, self.calm.len());
-        if operations > LONGEST {
-            let _ = writeln!(
-                std::io::stderr(),
-                "`{name}` of {operations} operations is not enumerated, being over {LONGEST}: shorter ones are"
-            );
-            return;
-        }
         if self.replayed() {
             return;
         }
         let mut failures = Vec::new();
-        for schedule in singles(&self.calm, 0) {
-            match self.attempt(&schedule) {
+        let all = singles(&self.calm, 0);
+        let stride = if operations > LONGEST { SAMPLED } else { 1 };
+        let of_kind = |schedule: &Schedule| {
+            let (number, action) = schedule.0[0];
+            (self.calm[number as usize], action)
+        };
+        if stride > 1 {
+            let tried = every_of_each_kind(stride, &all, of_kind).count();
+            say(format_args!(
+                "`{name}` of {operations} operations: at each kind of operation one in {stride} of each \
+                 fault, {tried} of {}",
+                all.len()
+            ));
+        }
+        for schedule in every_of_each_kind(stride, &all, of_kind) {
+            match self.attempt(schedule) {
                 Ok(trial) if trial.happened == 0 => failures.push(format!("{schedule}: it did not happen")),
                 Ok(_) => {}
                 Err(why) => failures.push(why),
@@ -394,24 +414,31 @@ where
         Self::report(&failures);
     }
 
-    /// Fails with what went wrong, and says how many schedules were tried.
     fn report(failures: &[String]) {
-        let shown = failures.len().min(20);
-        let name = W::definition().name;
-        let schedules = SCHEDULES.load(Relaxed);
-        if schedules >= SAID.load(Relaxed) + SAY_EVERY {
-            SAID.store(schedules, Relaxed);
-            // Written past the test harness, which keeps what passing tests print.
-            let _ =
-                writeln!(std::io::stderr(), "{schedules} fault schedules up to here, the last of `{name}`");
-        }
-        assert!(
-            failures.is_empty(),
-            "{name}: {} schedules, such as\n{}",
-            failures.len(),
-            failures[..shown].join("\n")
-        );
+        report::<W>(failures);
     }
+}
+
+/// Fails with what went wrong in runs of `W`, and says how many schedules were tried.
+pub(crate) fn report<W: Workflow>(failures: &[String]) {
+    let shown = failures.len().min(20);
+    let name = W::definition().name;
+    let schedules = SCHEDULES.load(Relaxed);
+    if schedules >= SAID.load(Relaxed) + SAY_EVERY {
+        SAID.store(schedules, Relaxed);
+        say(format_args!("{schedules} fault schedules up to here, the last of `{name}`"));
+    }
+    assert!(
+        failures.is_empty(),
+        "{name}: {} schedules, such as\n{}",
+        failures.len(),
+        failures[..shown].join("\n")
+    );
+}
+
+/// Says something past the test harness, which keeps what passing tests print.
+pub(crate) fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 /// Tries every single fault of a run of `W` on `input`.
@@ -527,16 +554,6 @@ where
     new.next().map(|(why, _)| why)
 }
 
-/// Every fault at every operation from number `from` on.
-pub(crate) fn singles(operations: &[Operation], from: u64) -> Vec<Schedule> {
-    let numbered = (0..).zip(operations).skip(from as usize);
-    numbered
-        .flat_map(|(number, &operation)| {
-            Action::at(operation).into_iter().map(move |action| Schedule(vec![(number, action)]))
-        })
-        .collect()
-}
-
 /// Tries pairs of faults: to each single fault, every `stride`-th fault that can come after it.
 pub(crate) fn survive_pairs<W: Workflow>(input: W::Input, stride: usize)
 where
@@ -575,29 +592,8 @@ where
     if subject.replayed() {
         return;
     }
-    let mut failures = Vec::new();
-    let mut turn = 0;
-    for first in singles(&subject.calm, 0) {
-        let (number, action) = first.0[0];
-        let trial = match subject.attempt(&first) {
-            Ok(trial) => trial,
-            Err(why) => {
-                failures.push(why);
-                continue;
-            }
-        };
-        for second in singles(&trial.operations, number + 1) {
-            turn += 1;
-            if turn % stride != 0 {
-                continue;
-            }
-            let pair = Schedule(vec![(number, action), second.0[0]]);
-            if let Err(why) = subject.attempt(&pair) {
-                failures.push(why);
-            }
-        }
-    }
-    Subject::<W>::report(&failures);
+    let attempt = |schedule: &Schedule| subject.attempt(schedule).map(|trial| trial.operations);
+    Subject::<W>::report(&pairs_from(&subject.calm, 0, stride, attempt).failures);
 }
 
 /// Tries `count` schedules of two to five faults, drawn from `seed`.
@@ -651,36 +647,6 @@ where
         }
     }
     Subject::<W>::report(&failures);
-}
-
-/// Two to five faults, drawn at random, at operations from number `from` on of a run that has the
-/// operations `calm` without them.
-fn drawn(random: &mut fastrand::Rng, calm: &[Operation], from: u64) -> Schedule {
-    let left = (calm.len() as u64 - from).max(1);
-    let mut schedule = Schedule::default();
-    for _ in 0..random.u32(2..=5) {
-        let number = from + random.u64(0..left * 2);
-        // After the first fault operations may be others; most stay what they were.
-        let operation = calm.get(number as usize).copied().unwrap_or(Operation::Invoke);
-        let actions = Action::at(operation);
-        schedule.0.push((number, actions[random.usize(0..actions.len())]));
-    }
-    schedule
-}
-
-/// The same with too few crashes among them for any event to be given up.
-pub(crate) fn drawn_survivable(random: &mut fastrand::Rng, calm: &[Operation], from: u64) -> Schedule {
-    loop {
-        let schedule = drawn(random, calm, from);
-        if crashes(&schedule) < DELIVERIES {
-            return schedule;
-        }
-    }
-}
-
-pub(crate) fn crashes(schedule: &Schedule) -> usize {
-    let crash = |action: &Action| matches!(action, Action::CrashBefore | Action::CrashAfter);
-    schedule.0.iter().filter(|(_, action)| crash(action)).count()
 }
 
 #[test]

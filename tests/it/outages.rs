@@ -18,7 +18,7 @@ use jointlambda::{
 use tokio::time::Instant;
 
 use crate::{
-    cancelling::race::Race,
+    cancelling::shapes::race::Race,
     faulty::{Parts, under},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
     redundancy::{saw_two, three::Three},

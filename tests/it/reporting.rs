@@ -221,7 +221,7 @@ mod stored {
 #[test]
 fn a_report_of_a_large_run_is_cut_and_says_so() {
     virtual_time(0, async {
-        let clouds = Embedded::<crate::cancelling::wide::Wide>::in_memory();
+        let clouds = Embedded::<crate::cancelling::shapes::wide::Wide>::in_memory();
         clouds.run("key", 12_000).await.unwrap();
         let report = clouds.client().report(&clouds.client().run_id("key")).await.unwrap();
         assert_eq!((report.instances.len(), report.truncated), (jointlambda::MAX_REPORTED, true));

@@ -23,7 +23,7 @@ use jointlambda::{
 };
 
 use crate::{
-    cancelling::wide::Wide,
+    cancelling::shapes::wide::Wide,
     faulty::{count_schedule, deploy},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
 };

@@ -28,7 +28,7 @@ use jointlambda::{
     client::Status,
     deployment::{FUNCTION, Names},
 };
-use jointlambda_cloud_tests::{Account, Deploy, Standin, proxy::Proxy};
+use jointlambda_cloud_tests::{Account, Standin, proxy::Proxy};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use orchestrator::{Central, Plan};
 use points::median;
@@ -189,8 +189,7 @@ impl Deployed {
         }
         environment.extend(points.and_then(Path::to_str).map(|path| (points::POINTS, path)));
         let program = env::current_exe().expect("a program knows where it is");
-        let deploy = Deploy { extra: &environment, ..Deploy::default() };
-        account.deploy_with::<W>(&program, TABLE, deploy).await;
+        account.deploy_with::<W>(&program, TABLE, &environment, true).await;
         Deployed { standin, account, proxy }
     }
 }

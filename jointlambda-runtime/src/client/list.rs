@@ -3,7 +3,7 @@
 use crate::{
     backend::{Page, Timestamp},
     client::{Client, Status, ended, record_of, status_of},
-    commit::REDRIVEN,
+    commit::{END, REDRIVEN},
     error::Fault,
     id::{RowKey, RunId},
     machine::Workflow,
@@ -90,6 +90,9 @@ impl<W: Workflow> Client<W> {
         for (key, row) in keys.iter().zip(retry::store(|| table.get_many(keys)).await?) {
             // It may have expired meanwhile.
             let Some(mut row) = row else { continue };
+            if which == Which::Open && row.slots.contains_key(&END) {
+                continue;
+            }
             let Ok(mut record) = record_of(&row) else {
                 list.unreadable += 1;
                 continue;

@@ -126,3 +126,118 @@ fn is_alias(qualifier: &str) -> bool {
         && qualifier.chars().all(plain)
         && !qualifier.chars().all(|c| c.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{from_toml, told},
+        *,
+    };
+    use crate::graph::sample::ALL;
+
+    const BOTH: &str = "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b\"\n\
+                        [clouds.ALI]\ntable = \"u\"\nbucket = \"c\"\nendpoint = \"http://127.0.0.1:1\"\n";
+
+    fn refused(text: &str) -> String {
+        from_toml(text, &ALL).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn settings_are_read_in_the_order_of_the_definition() {
+        let clouds = from_toml(BOTH, &ALL).unwrap();
+        let short: Vec<_> =
+            clouds.iter().map(|cloud| (&*cloud.name, &*cloud.table, &*cloud.bucket)).collect();
+        assert_eq!(short, [("AWS", "t", "b"), ("ALI", "u", "c")]);
+        assert_eq!(clouds[1].endpoint.as_deref(), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_with_what_to_do() {
+        assert_eq!(
+            refused("[clouds]"),
+            "jointlambda.toml says nothing of the cloud `AWS`: add `[clouds.AWS]`"
+        );
+        assert_eq!(
+            refused(&BOTH.replace("bucket = \"b\"", "buket = \"b\"")),
+            "jointlambda.toml cannot be read: line 5: unknown field `buket`, expected one of `provider`, `region`, `table`, `bucket`, `endpoint`, `qualifier`, `same_as`"
+        );
+        assert!(
+            refused("[clouds").starts_with("jointlambda.toml cannot be read: line 1: "),
+            "{}",
+            refused("[clouds")
+        );
+        assert_eq!(
+            refused(&BOTH.replace("ap-northeast-1", "us-east-1")),
+            "`region` of the cloud `AWS` is `us-east-1` in jointlambda.toml, and `ap-northeast-1` in the workflow"
+        );
+        assert_eq!(
+            refused(&format!("{BOTH}[clouds.GCP]\ntable = \"t\"\nbucket = \"b\"\n")),
+            "jointlambda.toml has a cloud `GCP`, which the workflow does not have: it has AWS, ALI"
+        );
+    }
+
+    const ONE: &str = "[clouds.AWS]\ntable = \"t\"\nbucket = \"b\"\nqualifier = \"live\"\n\
+                       [clouds.ALI]\nsame_as = \"AWS\"\n";
+
+    #[test]
+    fn a_cloud_that_is_the_same_as_another_has_all_of_it() {
+        let clouds = from_toml(ONE, &ALL).unwrap();
+        assert_eq!(clouds[0], clouds[1]);
+        assert_eq!((clouds[1].provider, &*clouds[1].table), (Provider::Aws, "t"));
+        let others = |text: &'static str| {
+            move |name: &str| {
+                let value = match name {
+                    "JOINTLAMBDA_CLOUD" => "AWS",
+                    "JOINTLAMBDA_TABLE" => "t",
+                    "JOINTLAMBDA_BUCKET" => "b",
+                    "JOINTLAMBDA_QUALIFIER" => "live",
+                    "JOINTLAMBDA_CLOUDS" => text,
+                    _ => return None,
+                };
+                Some(value.to_owned())
+            }
+        };
+        assert_eq!(told(&ALL, others(r#"{"ALI": {"same_as": "AWS"}}"#)).unwrap(), (0, clouds));
+        let wrong = told(&ALL, others(r#"{"ALI": {"same_as": "GCP"}}"#)).unwrap_err();
+        assert!(wrong.to_string().starts_with("in JOINTLAMBDA_CLOUDS the cloud `ALI` is"), "{wrong}");
+    }
+
+    #[test]
+    fn a_cloud_that_cannot_be_the_same_is_refused() {
+        let same = |of: &str, more: &str| {
+            refused(&ONE.replace("same_as = \"AWS\"", &format!("same_as = \"{of}\"{more}")))
+        };
+        let begin = "in jointlambda.toml the cloud `ALI` is the same as";
+        assert_eq!(
+            same("GCP", ""),
+            format!("{begin} `GCP`, which the workflow does not have: it has AWS, ALI")
+        );
+        assert_eq!(
+            same("ALI", ""),
+            format!("{begin} `ALI`, which it is anyway: say where it is, or name another cloud")
+        );
+        assert_eq!(
+            same("AWS", "\ntable = \"t\""),
+            format!("{begin} `AWS`, then it has no `table` of its own, remove one of the two")
+        );
+        let circle = "[clouds.AWS]\nsame_as = \"ALI\"\n[clouds.ALI]\nsame_as = \"AWS\"\n";
+        assert_eq!(
+            refused(circle),
+            "in jointlambda.toml the cloud `AWS` is the same as `ALI`, which is the same as `AWS`: name that one"
+        );
+        let nowhere = refused("[clouds.ALI]\nsame_as = \"AWS\"\n");
+        assert_eq!(nowhere, "jointlambda.toml says nothing of the cloud `AWS`: add `[clouds.AWS]`");
+    }
+
+    #[test]
+    fn a_qualifier_is_an_alias_of_functions_on_aws() {
+        for version in ["3", "$LATEST", ""] {
+            let why = refused(&ONE.replace("live", version));
+            assert!(why.contains(&format!("is `{version}` in jointlambda.toml: name an alias")), "{why}");
+        }
+        let why = refused(&BOTH.replace("table = \"u\"", "table = \"u\"\nqualifier = \"live\""));
+        assert!(why.ends_with("only functions of AWS are invoked by one: remove it"), "{why}");
+        let why = refused("[clouds.AWS]\nbucket = \"b\"\n[clouds.ALI]\nsame_as = \"AWS\"\n");
+        assert_eq!(why, "jointlambda.toml has no `table` of the cloud `AWS`: add it to `[clouds.AWS]`");
+    }
+}

@@ -25,6 +25,7 @@ use jointlambda::{
         Backend,
         aws::{self, backend_with},
     },
+    definition::CloudDef,
     deployment::{CloudSettings, Names, SWEEPER, from_toml},
     provider::Provider,
 };
@@ -50,12 +51,12 @@ pub struct Account {
 pub struct Deploy<'a> {
     /// More of their environment.
     pub extra: &'a [(&'a str, &'a str)],
-    /// Whether other clouds of the workflow are elsewhere, as `extra` says: otherwise they are this one too.
-    pub is_one_of_several: bool,
     /// Whether failed events are lost, instead of being delivered again and then given to the sweeper.
     pub loses_events: bool,
     /// Where what they write to stderr goes, if not to the stand-in.
     pub log: Option<&'a Path>,
+    /// Whether all clouds of the workflow are this one.
+    pub is_alone: bool,
 }
 
 impl Account {
@@ -64,18 +65,14 @@ impl Account {
         Account::in_region(url, REGION)
     }
 
-    /// The same where all that is asked for is in `region`.
+    /// The same in another region.
     pub fn in_region(url: &str, region: &str) -> Self {
         Account { url: url.to_owned(), region: region.to_owned() }
     }
 
-    /// The backend of a workflow's one cloud on AWS, with rows in `table`. Other clouds of it are the same.
+    /// The backend of a workflow that is on this cloud alone, with rows in `table`.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
-        let own = cloud_of::<W>(Provider::Aws);
-        let mut text = format!("[clouds.{own}]\n{}", self.section(table));
-        for other in W::definition().clouds.iter().filter(|def| def.name != own) {
-            text.push_str(&format!("[clouds.{}]\nsame_as = \"{own}\"\n", other.name));
-        }
+        let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aws), self.section(table));
         let settings = from_toml(&text, W::definition()).expect("they are right");
         self.backend_of(&settings[0], Names::of_definition(W::definition()))
     }
@@ -159,32 +156,45 @@ impl Account {
 
     /// All functions of `W` and its sweeper, each running `program`.
     pub async fn deploy<W: Workflow>(&self, program: &Path, table: &str) {
-        self.deploy_with::<W>(program, table, Deploy::default()).await;
+        self.deploy_with::<W>(program, table, &[], true).await;
     }
 
-    /// The same, in another way.
-    pub async fn deploy_with<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
-        self.create_role();
-        let (definition, lambda) = (W::definition(), self.lambda());
-        let (region, own) = (&self.region, cloud_of::<W>(Provider::Aws));
+    /// The same with more in the functions' environment; and with failed events lost if they are not to
+    /// be `delivered_again` and then given to the sweeper.
+    pub async fn deploy_with<W: Workflow>(
+        &self,
+        program: &Path,
+        table: &str,
+        extra: &[(&str, &str)],
+        delivered_again: bool,
+    ) {
+        let deploy = Deploy { extra, loses_events: !delivered_again, ..Deploy::default() };
+        self.deploy_as::<W>(program, table, deploy).await;
+    }
+
+    /// The same, in any way.
+    pub async fn deploy_as<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
+        let role = self.create_role::<W>();
+        let (region, lambda, definition) = (&self.region, self.lambda(), W::definition());
         let names = Names::of_definition(definition);
         let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
-        let functions: Vec<_> = match deploy.is_one_of_several {
-            true => functions_on::<W>(Provider::Aws).collect(),
-            false => definition.functions.iter().map(|one| one.name).collect(),
+        let here = cloud_of::<W>(Provider::Aws);
+        let same = |def: &&CloudDef| deploy.is_alone && def.name != here;
+        let others = definition.clouds.iter().filter(same);
+        let others: Vec<_> =
+            others.map(|def| format!("\"{}\": {{\"same_as\": \"{here}\"}}", def.name)).collect();
+        let others = format!("{{{}}}", others.join(", "));
+        let functions: Vec<_> = match deploy.is_alone {
+            true => definition.functions.iter().map(|function| function.name).collect(),
+            false => functions_on::<W>(Provider::Aws).collect(),
         };
         for function in [SWEEPER].into_iter().chain(functions) {
             let mut environment = Environment::builder()
                 .variables("JOINTLAMBDA_FUNCTION", function)
-                .variables("JOINTLAMBDA_CLOUD", own)
+                .variables("JOINTLAMBDA_CLOUD", here)
                 .variables("JOINTLAMBDA_TABLE", table)
-                .variables("JOINTLAMBDA_BUCKET", BUCKET);
-            if !deploy.is_one_of_several {
-                let others = definition.clouds.iter().filter(|def| def.name != own);
-                let others = others.map(|def| format!("\"{}\": {{\"same_as\": \"{own}\"}}", def.name));
-                let others = others.collect::<Vec<_>>().join(", ");
-                environment = environment.variables("JOINTLAMBDA_CLOUDS", format!("{{{others}}}"));
-            }
+                .variables("JOINTLAMBDA_BUCKET", BUCKET)
+                .variables("JOINTLAMBDA_CLOUDS", &others);
             for (name, value) in deploy.extra {
                 environment = environment.variables(*name, *value);
             }
@@ -194,7 +204,7 @@ impl Account {
                 .function_name(&name)
                 .runtime(Runtime::Providedal2023)
                 .handler("bootstrap")
-                .role(format!("arn:aws:iam::{ACCOUNT}:role/functions"))
+                .role(format!("arn:aws:iam::{ACCOUNT}:role/{role}"))
                 .code(code.clone())
                 .timeout(30)
                 .memory_size(256)
@@ -217,17 +227,19 @@ impl Account {
     }
 
     /// The role of functions, which may do nothing yet.
-    fn create_role(&self) {
+    fn create_role<W: Workflow>(&self) -> String {
+        let name = role_of::<W>();
         let policy = encoded(r#"{"Version": "2012-10-17", "Statement": []}"#);
-        let role = format!(
-            "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
-        );
+        let role =
+            format!("Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument={policy}");
         self.ask("iam", "POST", "/", &role);
+        name
     }
 
-    /// From now on functions may do what `policy` says, where the stand-in checks that.
-    pub fn grant(&self, policy: &str) {
-        let put = "Action=PutRolePolicy&Version=2010-05-08&RoleName=functions&PolicyName=jointlambda";
+    /// From now on the functions of `W` may do what `policy` says, where the stand-in checks that.
+    pub fn grant<W: Workflow>(&self, policy: &str) {
+        let role = role_of::<W>();
+        let put = format!("Action=PutRolePolicy&Version=2010-05-08&RoleName={role}&PolicyName=jointlambda");
         self.ask("iam", "POST", "/", &format!("{put}&PolicyDocument={}", encoded(policy)));
     }
 
@@ -244,18 +256,6 @@ impl Account {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
-        match self.ask_sweeper::<W>().await? {
-            (None, answer) => Ok(answer),
-            (Some(_), answer) => Err(answer),
-        }
-    }
-
-    /// The same of one that is expected to fail; the kind of its error, if it is one, and what it answers.
-    pub async fn call_sweeper<W: Workflow>(&self) -> (Option<String>, String) {
-        self.ask_sweeper::<W>().await.expect("the sweeper can be called")
-    }
-
-    async fn ask_sweeper<W: Workflow>(&self) -> Result<(Option<String>, String), String> {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
@@ -265,9 +265,9 @@ impl Account {
             .invocation_type(InvocationType::RequestResponse)
             .payload(Blob::new(clock.as_slice()));
         let answer = called.send().await.map_err(|error| format!("{error:?}"))?;
-        let error = answer.function_error().map(str::to_owned);
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        Ok((error, String::from_utf8_lossy(&payload).into_owned()))
+        let said = String::from_utf8_lossy(&payload).into_owned();
+        if answer.function_error.is_some() { Err(said) } else { Ok(said) }
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
@@ -326,6 +326,11 @@ pub(crate) fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let log = log.map(|log| format!(" 2>>'{}'", log.display())).unwrap_or_default();
     write!(archive, "#!/bin/sh\nexec '{}' \"$@\"{log}\n", program.display()).expect("memory can be written");
     archive.finish().expect("memory can be written").into_inner()
+}
+
+/// What the role of a workflow's functions is called.
+fn role_of<W: Workflow>() -> String {
+    Names::of_definition(W::definition()).of("role")
 }
 
 /// A value of a form.

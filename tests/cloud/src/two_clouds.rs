@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     Standin,
-    account::{Account, BUCKET, Deploy, cloud_of},
+    account::{Account, BUCKET, cloud_of},
     aliyun::AliyunAccount,
     executions::Executions,
     gate::Gate,
@@ -113,8 +113,7 @@ impl TwoClouds {
         variables.push(owned(("JOINTLAMBDA_CLOUDS", &others)));
         variables.extend([self.executions.variable(), name.clone()]);
         let variables: Vec<_> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let deploy = Deploy { extra: &variables, is_one_of_several: true, ..Deploy::default() };
-        self.aws.deploy_with::<W>(on_aws, TABLE, deploy).await;
+        self.aws.deploy_with::<W>(on_aws, TABLE, &variables, true).await;
 
         let mut variables = self.aws.variables();
         variables.retain(|(name, _)| name != "AWS_ENDPOINT_URL");

@@ -16,8 +16,12 @@ use jointlambda::{
 };
 
 use crate::{
-    cancelling, cancelling::race::Race, faulty::Parts, many_faults::chain::Chain, redriving,
-    redriving::inner::Inner,
+    cancelling,
+    cancelling::shapes::race::Race,
+    faulty::Parts,
+    many_faults::chain::Chain,
+    redriving,
+    redriving::shapes::{apart::Apart, branches::Branches, inner::Inner},
 };
 
 /// The slot of a run row that says that the run is to be cancelled.
@@ -203,10 +207,22 @@ fn every_mutant_that_stops_a_run_badly_is_killed() {
             "consumers saw",
         ),
         (
+            Rule::RedriveWithoutClosing,
+            "a map",
+            redriving::first_failure::<Branches>(&unclosed, (2, 1), moments()),
+            "consumers saw",
+        ),
+        (
+            Rule::RedriveWithoutClosing,
+            "a join",
+            redriving::first_failure::<Apart>(&unclosed, 3, moments()),
+            "consumers saw",
+        ),
+        (
             Rule::ArrivedAreNotStopped,
             "a race in a branch",
             cancelling::first_failure::<Race>(&arrived, 3),
-            "was filled after its run was cancelled",
+            "after its run was cancelled",
         ),
         (
             Rule::MarkIsNotSeen,

@@ -30,7 +30,7 @@ use jointlambda::{
     },
     deployment::{FUNCTION, Names, backends, from_environment, from_toml},
 };
-use jointlambda_cloud_tests::{Account, AliyunAccount, BUCKET, Deploy, Standin};
+use jointlambda_cloud_tests::{Account, AliyunAccount, BUCKET, Standin};
 use orchestrator::Central;
 use place::Other;
 use serde_json::{Value, json};
@@ -206,11 +206,9 @@ impl Clouds {
             variables.iter().map(|(name, value)| (&**name, &**value)).collect();
         environment.extend([("JOINTLAMBDA_CLOUDS", &*clouds), (points::POINTS, path)]);
         let program = env::current_exe().expect("a program knows where it is");
-        let deploy = Deploy { extra: &environment, is_one_of_several: true, ..Deploy::default() };
-        account.deploy_with::<Shapes>(&program, TABLE, deploy).await;
+        account.deploy_with::<Shapes>(&program, TABLE, &environment, true).await;
         environment.push((IS_CENTRAL, "1"));
-        let deploy = Deploy { extra: &environment, is_one_of_several: true, ..Deploy::default() };
-        account.deploy_with::<Others>(&program, TABLE, deploy).await;
+        account.deploy_with::<Others>(&program, TABLE, &environment, true).await;
         points::write_down(&file);
         let client = Client::new(
             backends_here::<Shapes>(&account, &variables, section),

@@ -7,7 +7,7 @@ use jointlambda::backend::{
     conformance::{self, Subject},
 };
 use jointlambda_cloud_tests::{
-    Account, Deploy, Standin,
+    Account, Standin,
     receiver::{Receiver, workflow::aws::Received},
     workflow::Doubled,
 };
@@ -49,8 +49,7 @@ async fn ministack_keeps_the_contract_of_functions() {
     let receiver = Receiver::listen().await;
     let (name, value) = receiver.variable();
     let program = Path::new(env!("CARGO_BIN_EXE_receiver-aws"));
-    let deploy = Deploy { extra: &[(&name, &value)], ..Deploy::default() };
-    account.deploy_with::<Received>(program, TABLE, deploy).await;
+    account.deploy_with::<Received>(program, TABLE, &[(&name, &value)], true).await;
     let subject = Subject::new(account.backend::<Received>(TABLE), "ministack")
         .served_by(receiver.attach())
         .without_numbers_of_deliveries();

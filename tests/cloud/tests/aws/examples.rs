@@ -1,11 +1,11 @@
 //! The examples on one account of AWS, as a user deploys and runs them: packaged by `cargo jointlambda`,
 //! deployed by Terraform where it is present, run by their own commands.
 
-use std::{path::PathBuf, process::Command, thread, time::Instant};
+use std::{fs, path::PathBuf, process::Command, thread, time::Instant};
 
 use jointlambda::Workflow;
 use jointlambda_cloud_tests::{
-    Account, BUCKET, Standin,
+    Account, BUCKET, Deploy, Standin,
     package::{build, folder_of, program},
     terraform::Terraform,
 };
@@ -84,7 +84,12 @@ impl<'s> Packaged<'s> {
     fn command(&self, args: &[&str]) -> String {
         let mut command = Command::new(self.program(""));
         command.args(args).env("AWS_ENDPOINT_URL", &self.standin.url);
-        command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
+        // The keys are a profile's, as those of people are.
+        let keys = self.out.join("credentials");
+        let text = "[mine]\naws_access_key_id = test\naws_secret_access_key = test\n";
+        fs::write(&keys, text).expect("it can be written to");
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("AWS_PROFILE", "mine").env("AWS_SHARED_CREDENTIALS_FILE", keys);
         let output = command.output().expect("it starts");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{} {args:?}: {out}{err}", self.example.name);
@@ -129,7 +134,8 @@ impl<'s> Packaged<'s> {
     async fn by_hand<W: Workflow>(&self, account: &Account) {
         let name = self.example.name;
         account.create_table(name).await;
-        account.deploy::<W>(&self.program("-aws"), name).await;
+        let alone = Deploy { is_alone: true, ..Deploy::default() };
+        account.deploy_as::<W>(&self.program("-aws"), name, alone).await;
         tokio::task::block_in_place(|| self.run_and_look());
     }
 }

@@ -33,7 +33,7 @@ impl Frozen {
         let log = standin.folder().join("functions");
         let extra = [("AWS_ENDPOINT_URL_DYNAMODB", &*tunnel.url), ("AWS_ENDPOINT_URL_LAMBDA", &*tunnel.url)];
         let deploy = Deploy { extra: &extra, log: Some(&log), ..Deploy::default() };
-        account.deploy_with::<Told>(Path::new(PROGRAM), TABLE, deploy).await;
+        account.deploy_as::<Told>(Path::new(PROGRAM), TABLE, deploy).await;
         let client = Client::new(vec![account.backend::<Told>(TABLE)], Options::default());
         Frozen { standin, tunnel, client, log }
     }

@@ -94,11 +94,11 @@ async fn the_role_is_enough_and_one_right_less_is_named() {
     account.create_bucket();
     let log = standin.folder().join("functions");
     let deploy = Deploy { log: Some(&log), ..Deploy::default() };
-    account.deploy_with::<Rights>(Path::new(PROGRAM), TABLE, deploy).await;
+    account.deploy_as::<Rights>(Path::new(PROGRAM), TABLE, deploy).await;
     let client = Client::<Rights>::new(vec![account.backend::<Rights>(TABLE)], Options::default());
     let said = || fs::read_to_string(&log).unwrap_or_default();
 
-    account.grant(&policy(&statements));
+    account.grant::<Rights>(&policy(&statements));
     assert_eq!(result(&client, "all", false).await.expect("it returns"), Rights::plain((8, false)).await);
     let failed = result(&client, "fails", true).await;
     let Err(RunError::Failed(failure)) = failed else { panic!("it gave {failed:?}") };
@@ -112,18 +112,18 @@ async fn the_role_is_enough_and_one_right_less_is_named() {
         .map(|right| right.as_str().expect("text").to_owned())
         .collect();
     for right in &rights {
-        account.grant(&without(&statements, right));
+        account.grant::<Rights>(&without(&statements, right));
         let before = said().len();
         if let Some((_, why)) = UNCHECKED.iter().find(|(unchecked, _)| unchecked == right) {
             say(&format!("{right} is not tried: {why}"));
             assert!(result(&client, right, false).await.is_ok(), "it is checked: {right}");
             continue;
         }
-        client.start(right, (8, false)).await.expect("it starts");
         let named = format!("grant {right} on it");
         let began = Instant::now();
+        client.start(right, (8, false)).await.expect("it starts");
         let line = loop {
-            let (_, swept) = account.call_sweeper::<Rights>().await;
+            let swept = account.try_sweep::<Rights>().await.unwrap_or_else(|why| why);
             let lines = said()[before..].to_owned() + &swept;
             if let Some(line) = lines.lines().find(|line| line.contains(&named)) {
                 break line.to_owned();

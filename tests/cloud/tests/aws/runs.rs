@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use jointlambda::{Client, Options, Workflow};
 use jointlambda_cloud_tests::{
-    Account, Deploy, Standin, processes,
+    Account, Standin, processes,
     proxy::Proxy,
     steps::{Job, Steps},
 };
@@ -31,13 +31,7 @@ impl Deployed {
         account.create_table(TABLE).await;
         account.create_bucket();
         let through = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), ("AWS_ENDPOINT_URL_LAMBDA", &*proxy.url)];
-        account
-            .deploy_with::<Steps>(
-                Path::new(PROGRAM),
-                TABLE,
-                Deploy { extra: &through, loses_events: !delivered_again, ..Deploy::default() },
-            )
-            .await;
+        account.deploy_with::<Steps>(Path::new(PROGRAM), TABLE, &through, delivered_again).await;
         let client = Client::new(vec![account.backend::<Steps>(TABLE)], Options::default());
         Deployed { standin, account, proxy, client }
     }
