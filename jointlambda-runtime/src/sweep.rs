@@ -9,12 +9,12 @@ use crate::{
     client::RunRecord,
     codec,
     commit::{Actor, CANCEL, END},
-    envelope::{Ended, Failure, Term},
+    envelope::{self, Ended, Failure, Term},
     error::Fault,
     id::{RowKey, RunId},
     retry,
     runtime::Runtime,
-    walk::{Errand, Walk},
+    walk::{Errand, Lost, Walk},
 };
 
 /// What a sweep did.
@@ -83,15 +83,32 @@ impl Runtime {
             self.stop(&actor, &record).await?;
             swept.cancelled += 1;
         } else if now >= record.term.deadline {
-            let after_s = (record.term.deadline - record.term.started_at) / 1000;
-            let cause = format!("not ended {after_s} s after its start");
-            let failure = Failure::new("the run", Vec::new(), cause, 1);
+            let failure = self.overdue(&actor, &record, now).await;
             self.end(&actor, Ended::Failed(failure), record.objects).await?;
             swept.overdue += 1;
         } else {
             swept.invoked += self.resume(&actor, &record, Some(now)).await?;
         }
         Ok(())
+    }
+
+    /// The failure of a run that is past its deadline: at a call that was sent time and again, if there
+    /// is one, and nothing came of it.
+    async fn overdue(&self, actor: &Actor, record: &RunRecord, now: Timestamp) -> Failure {
+        let after_s = (record.term.deadline - record.term.started_at) / 1000;
+        let cause = format!("the run had not ended {after_s} s after its start");
+        let lost = Walk::new(self, actor, Errand::Resume { now: Some(now) }).follow_all(record).await.lost;
+        let Some(Lost { frames, call, since, .. }) = lost.first() else {
+            return Failure::new("the run", Vec::new(), cause, 1);
+        };
+        let open_s = now.saturating_sub(*since) / 1000;
+        let others = match lost.len() - 1 {
+            0 => String::new(),
+            more => format!(", as for {more} more"),
+        };
+        let cause = format!("{cause}, and this call had no outcome for {open_s} s{others}");
+        let at = self.definition.node(call.node).map_or("the run", |node| node.name);
+        Failure::new(at, envelope::path(frames, &call.turns), cause, 1)
     }
 
     /// Invokes the open calls of a run again; if `now` is given, only those that have been open

@@ -183,7 +183,10 @@ fn no_event_outlives_the_rows_of_its_run() {
                 match &result {
                     Ok(x) => assert!(returns && *x == turns, "{x}"),
                     Err(RunError::Failed(failure)) => {
-                        assert!(!returns && failure.cause == "not ended 7200 s after its start", "{failure}");
+                        assert!(
+                            !returns && failure.cause == "the run had not ended 7200 s after its start",
+                            "{failure}"
+                        );
                         assert!((7_200_000..7_320_000).contains(&took_ms), "{took_ms} ms");
                     }
                     Err(other) => panic!("{other}"),

@@ -1,7 +1,10 @@
 //! Envelopes that no function sent: damaged, too large, misaddressed, of another version. Each is
 //! refused once, ends in a run that says why, and holds up no other run.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use jointlambda::{
     Client, Fault, Options, RunError, Runtime, Status, Workflow,
@@ -51,6 +54,13 @@ impl Functions for Tampering {
     }
 }
 
+/// A deadline that sweeps soon come to.
+fn options() -> Options {
+    let mut options = Options::default();
+    options.deadline = Duration::from_secs(2 * 3600);
+    options
+}
+
 /// Runs `pair` with every event to `second` of the run with key `bad` changed, beside other runs.
 fn with_tampered(
     tamper: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
@@ -58,7 +68,7 @@ fn with_tampered(
 ) {
     virtual_time(0, async {
         let clouds = LocalClouds::new(Embedded::<pair::Pair>::config()).unwrap();
-        let bad = Client::<pair::Pair>::new(clouds.backends_for_client(), Options::default()).run_id("bad");
+        let bad = Client::<pair::Pair>::new(clouds.backends_for_client(), options()).run_id("bad");
         let name = bad.to_string();
         let tamper: Tamper = Arc::new(move |function: &str, wire: Vec<u8>| {
             let envelope = Envelope::decode(&wire, pair::Pair::definition());
@@ -76,23 +86,22 @@ fn with_tampered(
                 .collect()
         };
         for cloud in 0..2 {
-            let runtime =
-                Runtime::new::<pair::Pair>(tampering(clouds.backends_from(cloud)), Options::default());
+            let runtime = Runtime::new::<pair::Pair>(tampering(clouds.backends_from(cloud)), options());
             clouds.serve(cloud, Arc::new(runtime));
         }
-        let client = Client::<pair::Pair>::new(clouds.backends_for_client(), Options::default());
+        let client = Client::<pair::Pair>::new(clouds.backends_for_client(), options());
         let run = client.start("bad", 1).await.unwrap();
         for x in 0..20 {
             let other = client.start(&format!("good {x}"), x).await.unwrap();
             assert_eq!(client.result(&other).await.unwrap(), (x + 1) * 100 + x);
         }
         clouds.idle().await;
-        let sweeper = Runtime::new::<pair::Pair>(clouds.backends_from(0), Options::default());
+        let sweeper = Runtime::new::<pair::Pair>(tampering(clouds.backends_from(0)), options());
         let result = tokio::select! {
             result = client.result(&run) => result,
             () = async {
                 loop {
-                    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+                    tokio::time::sleep(Duration::from_secs(61)).await;
                     sweeper.sweep(10).await.unwrap();
                 }
             } => unreachable!(),
@@ -140,20 +149,32 @@ fn renamed(wire: &[u8], change: fn(&mut Call)) -> Vec<u8> {
     envelope.encode().to_vec()
 }
 
+/// Of another function, cut, empty, of another format, too large.
+const DAMAGES: [fn(Vec<u8>) -> Vec<u8>; 5] = [
+    |wire| renamed(&wire, |call| call.node = 0),
+    |wire| wire[..wire.len() / 2].to_vec(),
+    |_| Vec::new(),
+    |mut wire| {
+        wire[0] = 77;
+        wire
+    },
+    |wire| [wire, vec![0; 800_000]].concat(),
+];
+
+#[test]
+fn a_run_whose_envelope_is_damaged_every_time_fails_and_says_at_which_call() {
+    for (number, damage) in DAMAGES.into_iter().enumerate() {
+        with_tampered(damage, async |_, result| {
+            let failure = result.expect_err(&format!("damage {number} never reaches `second`")).to_string();
+            assert!(failure.contains("second"), "damage {number}: {failure}");
+        });
+    }
+}
+
 #[test]
 fn a_damaged_or_misaddressed_envelope_is_dropped_and_the_sweeper_sends_it_again() {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-    let damages: [fn(Vec<u8>) -> Vec<u8>; 5] = [
-        |wire| renamed(&wire, |call| call.node = 0),
-        |wire| wire[..wire.len() / 2].to_vec(),
-        |_| Vec::new(),
-        |mut wire| {
-            wire[0] = 77;
-            wire
-        },
-        |wire| [wire, vec![0; 700_000]].concat(),
-    ];
-    for damage in damages {
+    for damage in DAMAGES {
         let seen = AtomicU32::new(0);
         with_tampered(
             move |wire| if seen.fetch_add(1, SeqCst) == 0 { damage(wire) } else { wire },
@@ -191,12 +212,12 @@ fn what_another_version_is_given_does_not_fail_a_run_that_went_on() {
         clouds.serve(1, runtime.clone());
         let client = Client::<pair::Pair>::new(tapped(clouds.backends_for_client()), Options::default());
         let run = client.start("key", 1).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
 
         // A copy of the event for `first` reaches a later version, which gives it up.
         let mut wire = sent.lock().unwrap()[0].to_vec();
         wire[HASH.start] ^= 1;
-        let delivery = Delivery { attempt: 1, remaining: std::time::Duration::from_secs(9) };
+        let delivery = Delivery { attempt: 1, remaining: Duration::from_secs(9) };
         let refused = runtime.handle("first", wire.clone().into(), delivery).await.unwrap_err();
         assert!(matches!(refused, Fault::Poison(_)), "{refused}");
         runtime.abandon("first", wire.into(), 1, refused.to_string()).await.unwrap();

@@ -177,3 +177,25 @@ shape! {
         }
     }
 }
+
+shape! {
+    /// Faults come between the attempts of a function, and beside the read that it waits for.
+    a_retry_and_a_read_before: Careful(0, 1) {
+        #[workflow]
+        async fn careful(x: u64) -> Result<u64> {
+            let y = match tried(add(x, 1).await).await {
+                Ok(y) => y,
+                Err(_) => looked(x).await,
+            };
+            Ok(add(y, looked(y).await).await)
+        }
+
+        #[function(on = AWS, retry(attempts = 3, backoff = "1s", jitter = 50))]
+        async fn tried(x: u64) -> Result<u64> {
+            if x % 2 == 0 { Ok(x) } else { Err(Error::new("it is odd")) }
+        }
+
+        #[function(on = ALI, failover = [AWS], dedupe = before)]
+        async fn looked(x: u64) -> u64 { 3 * x }
+    }
+}
