@@ -18,6 +18,9 @@ use crate::{
 
 /// What is left of an execution's time to commit a failure and say so.
 const MARGIN: Duration = Duration::from_millis(200);
+/// What is left of it to answer the platform: whatever is still tried again then is broken off, as by a
+/// crash, and the process stays.
+const ANSWER: Duration = Duration::from_millis(50);
 /// Runs that one sweep looks at.
 const MAX_RUNS: usize = 100;
 /// The longest reason that is told to a platform, in bytes: it keeps the event and the reason together,
@@ -122,7 +125,8 @@ impl Function {
         let time = time.unwrap_or_else(|| deployment::timeout(self.runtime.definition, &self.name));
         // No platform says which delivery it is.
         let delivery = Delivery { attempt: 1, remaining: time.saturating_sub(MARGIN) };
-        match self.receiver.handle(&self.name, envelope.clone(), delivery).await {
+        let handled = self.receiver.handle(&self.name, envelope.clone(), delivery);
+        match within(&self.name, time, handled).await {
             Ok(()) => Ok(Done::default()),
             // Another delivery cannot help, so it need not be waited for.
             Err(fault) if !fault.is_transient() => {
@@ -163,6 +167,17 @@ impl Function {
         let mut functions = self.runtime.definition.functions.iter().map(|function| function.name);
         functions.find(|function| self.names.of(function) == deployed)
     }
+}
+
+/// Ends what takes longer than the platform gives.
+async fn within(
+    function: &str,
+    time: Duration,
+    handled: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let time = time.saturating_sub(ANSWER);
+    let timeout = || Fault::Timeout { function: function.to_owned(), timeout_ms: time.as_millis() as u64 };
+    tokio::time::timeout(time, handled).await.map_err(|_| timeout())?
 }
 
 /// What a function is called, by its ARN: `arn:aws:lambda:REGION:ACCOUNT:function:NAME` or
@@ -223,6 +238,15 @@ mod tests {
         {
             assert!(serde_json::from_str::<GivenUp<'_>>(clock).is_err());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_longer_than_the_platform_gives_is_answered_in_time() {
+        let began = tokio::time::Instant::now();
+        let retries = crate::retry::store(|| async { Err(crate::backend::StoreError::Throttled) });
+        let fault = within("f", Duration::from_secs(2), async { Ok(retries.await?) }).await.unwrap_err();
+        assert!(fault.is_transient() && matches!(fault, Fault::Timeout { .. }), "{fault}");
+        assert!(began.elapsed() < Duration::from_secs(2));
     }
 
     #[test]
