@@ -119,6 +119,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             "aws_cloudwatch_log_group": functions.logs,
             "aws_lambda_function": functions.functions,
             "aws_lambda_function_event_invoke_config": functions.events,
+            "aws_lambda_function_recursion_config": functions.recursion,
             "aws_cloudwatch_event_rule": {
                 "sweep": { "name": described.sweeper.name, "schedule_expression": SWEEP },
             },
@@ -151,6 +152,7 @@ struct Functions<'a> {
     logs: Map<String, Value>,
     functions: Map<String, Value>,
     events: Map<String, Value>,
+    recursion: Map<String, Value>,
     names: Map<String, Value>,
 }
 
@@ -204,6 +206,15 @@ impl Functions<'_> {
                 format!("aws_cloudwatch_log_group.{label}"),
             ],
         });
+        // A loop of a workflow is a loop on purpose, which the workflow bounds: Lambda would stop a function
+        // that comes about 16 times in one chain of invocations.
+        put(
+            &mut self.recursion,
+            json!({
+                "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),
+                "recursive_loop": "Allow",
+            }),
+        );
         // What becomes of failed events is set for the alias, as it is the alias that is invoked.
         let mut events = json!({
             "function_name": format!("${{aws_lambda_function.{label}.function_name}}"),

@@ -22,6 +22,8 @@ use crate::deployment::CloudSettings;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take. Whoever asked then asks again, or goes elsewhere.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long a request for an object may take, with one of some 100 MB. Whoever asked then asks again.
+pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// A connection that was not in use for so long may have been closed by the other side, or be gone without
 /// a word while the function was frozen: none of these is taken.
 const IDLE: Duration = Duration::from_secs(15);
@@ -132,7 +134,7 @@ impl Clients {
                 s3 = s3.endpoint(&endpoint);
             }
             let operator = Operator::new(s3).map_err(|error| error.to_string())?;
-            Ok(operator.layer(TimeoutLayer::new().with_timeout(REQUEST).with_io_timeout(REQUEST)))
+            Ok(operator.layer(TimeoutLayer::new().with_timeout(REQUEST).with_io_timeout(OBJECT_REQUEST)))
         });
         made.as_ref().map_err(String::as_str)
     }

@@ -1,21 +1,21 @@
 //! Objects on S3.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::{Error, ErrorKind, Operator};
 
-use super::{client::Clients, error::advice};
+use super::{
+    client::{Clients, OBJECT_REQUEST},
+    error::advice,
+};
 use crate::{
     backend::{self, StoreError},
     deployment::CloudSettings,
     id::{ObjectKey, ObjectsOf, RunId},
 };
-
-/// How long a request may take, with an object of some 100 MB. Whoever asked then asks again.
-const REQUEST: Duration = Duration::from_secs(60);
 
 /// A bucket.
 pub(super) struct Objects {
@@ -42,6 +42,10 @@ impl Objects {
         }
         match error.kind() {
             ErrorKind::RateLimited => StoreError::Throttled,
+            _ if ELSEWHERE.iter().any(|code| said.contains(code)) => StoreError::Denied(format!(
+                "the bucket `{bucket}` is not in {}: correct `bucket`, or the region in the workflow",
+                self.clients.region
+            )),
             ErrorKind::PermissionDenied => StoreError::Denied(format!(
                 "not allowed to use the bucket `{bucket}`: check the credentials, and grant s3:{action} on it"
             )),
@@ -58,10 +62,13 @@ impl Objects {
 /// The codes of S3 that say something of the credentials.
 const CODES: [&str; 3] = ["ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
 
+/// The codes with which S3 says that a bucket is in another region.
+const ELSEWHERE: [&str; 2] = ["PermanentRedirect", "AuthorizationHeaderMalformed"];
+
 /// A request, as long as it may take. An object that is stored meanwhile all the same is no harm.
 async fn in_time<T>(request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| StoreError::Unknown(format!("S3 took longer than {} s", REQUEST.as_secs()));
-    tokio::time::timeout(REQUEST, request).await.map_err(late)?
+    let late = |_| StoreError::Unknown(format!("S3 took longer than {} s", OBJECT_REQUEST.as_secs()));
+    tokio::time::timeout(OBJECT_REQUEST, request).await.map_err(late)?
 }
 
 #[async_trait]

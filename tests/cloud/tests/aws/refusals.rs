@@ -116,6 +116,19 @@ async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_another_region_is_said_with_what_to_do() {
+    for (status, code) in [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")] {
+        let said = format!("<Error><Code>{code}</Code><Message>the region is wrong</Message></Error>");
+        let s3 = service(http(status, "Content-Type: application/xml\r\n", &said));
+        let s3 = Account::at(&s3).backend::<Doubled>("rows");
+        assert_eq!(
+            one_line(&of_objects(&s3).await),
+            "the store refuses: the bucket `objects` is not in us-east-1: correct `bucket`, or the region in the workflow"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_right_that_is_missing_is_named() {
     let denied = backend(400, "AccessDeniedException", "User: x is not authorized to perform: y");
     assert_eq!(
