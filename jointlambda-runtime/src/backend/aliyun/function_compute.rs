@@ -19,6 +19,8 @@ use crate::{
 };
 
 const VERSION: &str = "2023-03-30";
+/// What is in the codes of refusals that are about the credentials.
+const OF_CREDENTIALS: [&str; 3] = ["AccessKey", "SecurityToken", "Signature"];
 
 /// A region's functions.
 pub(super) struct Functions {
@@ -109,8 +111,8 @@ impl backend::Functions for Functions {
                 "there is no function `{name}` in {}: deploy this version of the workflow",
                 self.client.region
             )),
-            403 if matches!(code, "SignatureNotMatch" | "InvalidAccessKeyID") => Invoked::Rejected(format!(
-                "the credentials are not known in {}: check ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and the region",
+            403 if OF_CREDENTIALS.iter().any(|part| code.contains(part)) => Invoked::Rejected(format!(
+                "the credentials are not known in {}, or have expired: check ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token",
                 self.client.region
             )),
             403 => {

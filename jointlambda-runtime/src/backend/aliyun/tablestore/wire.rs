@@ -148,6 +148,8 @@ impl Table {
             | "OTSServerBusy"
             | "OTSOperationThrottled"
             | "OTSRowOperationConflict"
+            | "OTSOperationConflict"
+            | "OTSStorageServerBusy"
             | "OTSPartitionUnavailable"
             | "OTSTableNotReady" => StoreError::Throttled,
             "OTSQuotaExhausted" if message.contains("Too frequent") => StoreError::Throttled,
@@ -172,7 +174,9 @@ impl Table {
                 "not allowed to use the table `{}/{table}`: grant ots:{operation} on it",
                 self.instance
             )),
-            "" if status >= 500 => StoreError::Unknown(format!("TableStore answers with status {status}")),
+            code if status >= 500 => {
+                StoreError::Unknown(format!("TableStore answers with status {status} {code}: {message}"))
+            }
             code => StoreError::Denied(format!("TableStore: {code}: {message}")),
         })
     }
