@@ -15,6 +15,8 @@ pub mod fault;
 pub mod local;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
 mod looks;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod many;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

@@ -104,9 +104,9 @@ impl backend::Functions for Functions {
                 Invoked::Accepted
             }
             // The same task was accepted before.
-            409 => Invoked::Accepted,
+            409 if code.contains("AlreadyExists") => Invoked::Accepted,
             429 => Invoked::Throttled,
-            500.. => Invoked::Unknown(format!("Function Compute: {code}: {message}")),
+            409 | 500.. => Invoked::Unknown(format!("Function Compute: {code}: {message}")),
             404 => Invoked::Rejected(format!(
                 "there is no function `{name}` in {}: deploy this version of the workflow",
                 self.client.region

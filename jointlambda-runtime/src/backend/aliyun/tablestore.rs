@@ -16,11 +16,7 @@
 
 mod wire;
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aliyun_wire::tablestore::{
     message::{
@@ -39,17 +35,13 @@ use futures_util::future::try_join_all;
 use self::wire::{Refused, Test};
 use super::client::{Client, now};
 use crate::{
-    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks},
+    backend::{
+        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks, many,
+    },
     id::RowKey,
     provider::Provider,
-    retry,
 };
 
-/// Rows of one request, and requests at a time.
-const ROWS_PER_READ: usize = 100;
-const READS_AT_ONCE: usize = 16;
-/// How often rows are asked for that the table has left out, being busy.
-const READ_ROUNDS: u32 = 8;
 /// The parts of the index.
 const SHARDS: &[u8; 16] = b"0123456789abcdef";
 /// The column of an entry that differs each time it is made.
@@ -150,7 +142,7 @@ impl Table {
     async fn read(&self, keys: Vec<&RowKey>) -> Result<Vec<(String, Row)>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         let mut wanted = keys;
-        for round in 1..=READ_ROUNDS {
+        for round in 1..=many::READ_ROUNDS {
             let encoded = wanted.iter().map(|key| plain_buffer::encode(&[Wire::of_key(key_of(key))]));
             let request = BatchGetRowRequest {
                 tables: vec![TableInBatchGetRowRequest {
@@ -181,7 +173,7 @@ impl Table {
                 return Ok(rows);
             }
             wanted = left;
-            tokio::time::sleep(retry::backoff(Duration::from_millis(20), round, 50)).await;
+            many::pause(round).await;
         }
         Err(StoreError::Throttled)
     }
@@ -288,14 +280,7 @@ impl backend::Table for Table {
     }
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        let mut seen = HashSet::new();
-        let distinct: Vec<&RowKey> = keys.iter().filter(|key| seen.insert(key.as_str())).collect();
-        let mut found = HashMap::with_capacity(distinct.len());
-        for keys in distinct.chunks(ROWS_PER_READ * READS_AT_ONCE) {
-            let requests = keys.chunks(ROWS_PER_READ).map(|keys| self.read(keys.to_vec()));
-            found.extend(try_join_all(requests).await?.into_iter().flatten());
-        }
-        Ok(keys.iter().map(|key| found.get(key.as_str()).cloned()).collect())
+        many::read(keys, |keys| self.read(keys)).await
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {

@@ -13,9 +13,9 @@
 //! writes a second of one. It is behind the table by some milliseconds, which only delays a sweep.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -30,17 +30,13 @@ use futures_util::future::try_join_all;
 
 use super::{client::Clients, error};
 use crate::{
-    backend::{self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks},
+    backend::{
+        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks, many,
+    },
     deployment::CloudSettings,
     id::RowKey,
-    retry,
 };
 
-/// Rows of one request, and requests at a time.
-const ROWS_PER_READ: usize = 100;
-const READS_AT_ONCE: usize = 16;
-/// How often rows are asked for that the table has left out, being busy.
-const READ_ROUNDS: u32 = 8;
 /// The shards of the index.
 const SHARDS: &[u8; 16] = b"0123456789abcdef";
 /// Rows that one request of a listing looks at.
@@ -114,7 +110,7 @@ impl Table {
         let key =
             |key: &&RowKey| HashMap::from([("key".to_owned(), AttributeValue::S(key.as_str().to_owned()))]);
         let mut wanted: Vec<Item> = keys.iter().map(key).collect();
-        for round in 1..=READ_ROUNDS {
+        for round in 1..=many::READ_ROUNDS {
             let asked = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
             let asked = asked.map_err(|error| StoreError::Denied(error.to_string()))?;
             let request = self.clients.dynamodb().batch_get_item().request_items(&self.name, asked);
@@ -128,7 +124,7 @@ impl Table {
             if wanted.is_empty() {
                 return Ok(rows);
             }
-            tokio::time::sleep(retry::backoff(Duration::from_millis(20), round, 50)).await;
+            many::pause(round).await;
         }
         Err(StoreError::Throttled)
     }
@@ -239,15 +235,7 @@ impl backend::Table for Table {
     }
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        // A key may be asked for once in a request.
-        let mut seen = HashSet::new();
-        let distinct: Vec<&RowKey> = keys.iter().filter(|key| seen.insert(key.as_str())).collect();
-        let mut found = HashMap::with_capacity(distinct.len());
-        for keys in distinct.chunks(ROWS_PER_READ * READS_AT_ONCE) {
-            let requests = keys.chunks(ROWS_PER_READ).map(|keys| self.read(keys.to_vec()));
-            found.extend(try_join_all(requests).await?.into_iter().flatten());
-        }
-        Ok(keys.iter().map(|key| found.get(key.as_str()).cloned()).collect())
+        many::read(keys, |keys| self.read(keys)).await
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
