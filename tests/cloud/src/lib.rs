@@ -3,6 +3,7 @@
 
 mod account;
 mod aliyun;
+pub mod exchange;
 pub mod executions;
 pub mod failover;
 pub mod gate;

@@ -3,17 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    thread,
 };
 
-/// The longest head of a request.
-const MAX_HEAD: usize = 64 * 1024;
+use crate::exchange::{self, Asked};
 
 /// A proxy that runs for as long as the process.
 #[derive(Clone)]
@@ -36,17 +32,9 @@ impl Proxy {
     /// A proxy before the service at `url`.
     pub fn before(url: &str) -> Self {
         let service = url.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-        let address = listener.local_addr().expect("it is bound");
         let seen = Arc::new(Seen::default());
-        let proxy = Proxy { url: format!("http://{address}"), seen: seen.clone() };
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (service, seen) = (service.clone(), seen.clone());
-                thread::spawn(move || pass(client, &service, &seen));
-            }
-        });
-        proxy
+        let shared = seen.clone();
+        Proxy { url: exchange::serve(move |asked| pass(asked, &service, &shared)), seen }
     }
 
     /// From now on every invocation of a function is made twice.
@@ -76,62 +64,23 @@ impl Proxy {
 }
 
 /// Passes on the one request of a connection; whoever has another makes a connection for it.
-fn pass(mut client: TcpStream, service: &str, seen: &Seen) -> Option<()> {
-    client.set_nodelay(true).ok()?;
-    let (mut request, mut buffer) = (Vec::new(), [0; 16 * 1024]);
-    let head = loop {
-        let read = client.read(&mut buffer).ok().filter(|read| *read > 0)?;
-        request.extend_from_slice(&buffer[..read]);
-        if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if request.len() > MAX_HEAD {
-            return None;
-        }
-    };
-    let text = String::from_utf8_lossy(&request[..head]).into_owned();
-    let header = |name: &str| {
-        let line = text.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
-        Some(line[name.len() + 1..].trim().to_owned())
-    };
-    let length: usize = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    if header("expect").is_some() {
-        client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-    }
-    while request.len() < head + length {
-        let read = client.read(&mut buffer).ok().filter(|read| *read > 0)?;
-        request.extend_from_slice(&buffer[..read]);
-    }
-    let first = text.lines().next()?.to_owned();
+fn pass(asked: &Asked, service: &str, seen: &Seen) -> Option<Vec<u8>> {
     let invokes =
-        first.contains("/invocations") && header("x-amz-invocation-type").as_deref() == Some("Event");
-    let operation = match header("x-amz-target") {
+        asked.line().contains("/invocations") && asked.header("x-amz-invocation-type") == Some("Event");
+    let operation = match asked.header("x-amz-target") {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
         None if invokes => "Invoke".to_owned(),
-        None => first.split(' ').next().unwrap_or_default().to_owned(),
+        None => asked.line().split(' ').next().unwrap_or_default().to_owned(),
     };
     *seen.counts.lock().expect("nobody panics with it").entry(operation).or_default() += 1;
-
-    // One request, then the end: so an answer is whole when nothing follows.
-    let lines =
-        text.lines().filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:"));
-    let mut sent = lines.collect::<Vec<_>>().join("\r\n").into_bytes();
-    sent.extend_from_slice(b"\r\nconnection: close\r\n\r\n");
-    sent.extend_from_slice(&request[head..]);
-    let times = if invokes && seen.twice.load(SeqCst) { 2 } else { 1 };
-    let mut answer = Vec::new();
-    for _ in 0..times {
-        let mut upstream = TcpStream::connect(service).ok()?;
-        upstream.set_nodelay(true).ok()?;
-        upstream.write_all(&sent).ok()?;
-        answer.clear();
-        upstream.read_to_end(&mut answer).ok()?;
+    if invokes && seen.twice.load(SeqCst) {
+        asked.passed_on(service)?;
     }
+    let answer = asked.passed_on(service)?;
     let next = |left: u64| left.checked_sub(1);
     if invokes && seen.until_lost.fetch_update(SeqCst, SeqCst, next) == Ok(1) {
         seen.lost.fetch_add(1, SeqCst);
         return None;
     }
-    client.write_all(&answer).ok()?;
-    client.shutdown(Shutdown::Write).ok()
+    Some(answer)
 }

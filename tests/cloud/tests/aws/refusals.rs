@@ -1,58 +1,25 @@
 //! What a service that says no, or nothing, means to the runtime; and the one line that people read.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener},
-    thread,
-};
-
 use jointlambda::{
     backend::{Backend, Invoked, NewRow, StoreError},
     id::{Digest, ObjectKey, RowKey, RunId},
 };
-use jointlambda_cloud_tests::{Account, Standin, workflow::Doubled};
+use jointlambda_cloud_tests::{Account, Standin, exchange, workflow::Doubled};
 
-/// The address of a service that answers every request with `answer`, and closes the connection.
-fn service(answer: String) -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    let address = listener.local_addr().expect("it is bound");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let (mut request, mut part) = (Vec::new(), [0; 4096]);
-            while !is_whole(&request) {
-                match stream.read(&mut part) {
-                    Ok(read) if read > 0 => request.extend_from_slice(&part[..read]),
-                    _ => break,
-                }
-            }
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    format!("http://{address}")
+const XML: (&str, &str) = ("content-type", "application/xml");
+
+/// The address of a service that answers every request so; with nothing it closes the connection.
+fn service(answer: Option<Vec<u8>>) -> String {
+    exchange::serve(move |_| answer.clone())
 }
 
-/// Whether a request has come with all of its body.
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    request.len() >= head.len() + 4 + length.unwrap_or(0)
-}
-
-fn http(status: u16, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+fn http(status: u16, headers: &[(&str, &str)], body: &str) -> Option<Vec<u8>> {
+    Some(exchange::http(status, headers, body.as_bytes()))
 }
 
 /// A backend whose services all answer so.
 fn backend(status: u16, code: &str, message: &str) -> Backend {
-    let headers = format!("Content-Type: application/x-amz-json-1.0\r\nX-Amzn-ErrorType: {code}\r\n");
+    let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amzn-errortype", code)];
     let body = format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "{message}"}}"#);
     Account::at(&service(http(status, &headers, &body))).backend::<Doubled>("rows")
 }
@@ -110,7 +77,7 @@ async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
     assert_eq!(one_line(&of_table(&unknown).await), format!("the store refuses: {check}"));
     assert_eq!(of_function(&unknown).await, Invoked::Rejected(check.to_owned()));
     let s3 = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
-    let s3 = service(http(400, "Content-Type: application/xml\r\n", s3));
+    let s3 = service(http(400, &[XML], s3));
     let s3 = Account::at(&s3).backend::<Doubled>("rows");
     assert_eq!(one_line(&of_objects(&s3).await), format!("the store refuses: {renew}"));
 }
@@ -119,7 +86,7 @@ async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
 async fn a_bucket_of_another_region_is_said_with_what_to_do() {
     for (status, code) in [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")] {
         let said = format!("<Error><Code>{code}</Code><Message>the region is wrong</Message></Error>");
-        let s3 = service(http(status, "Content-Type: application/xml\r\n", &said));
+        let s3 = service(http(status, &[XML], &said));
         let s3 = Account::at(&s3).backend::<Doubled>("rows");
         assert_eq!(
             one_line(&of_objects(&s3).await),
@@ -143,7 +110,7 @@ async fn a_right_that_is_missing_is_named() {
         "{why}"
     );
     let s3 = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
-    let s3 = service(http(403, "Content-Type: application/xml\r\n", s3));
+    let s3 = service(http(403, &[XML], s3));
     let s3 = Account::at(&s3).backend::<Doubled>("rows");
     assert_eq!(
         one_line(&of_objects(&s3).await),
@@ -167,7 +134,7 @@ async fn a_busy_service_is_told_from_one_that_gave_no_answer() {
 #[tokio::test]
 async fn what_may_have_been_done_is_told_from_what_was_not() {
     // The connection goes once the request has come.
-    let mute = Account::at(&service(String::new())).backend::<Doubled>("rows");
+    let mute = Account::at(&service(None)).backend::<Doubled>("rows");
     assert!(matches!(of_table(&mute).await, StoreError::Unknown(_)));
     assert!(matches!(of_objects(&mute).await, StoreError::Unknown(_)));
     assert!(matches!(of_function(&mute).await, Invoked::Unknown(_)));
