@@ -49,8 +49,7 @@ pub struct AliyunAccount {
     region: String,
     key: AccessKey,
     http: reqwest::Client,
-    /// Where functions are invoked, if not at the emulator itself.
-    invoked_at: Option<String>,
+    endpoints: Endpoints,
 }
 
 impl AliyunAccount {
@@ -67,7 +66,12 @@ impl AliyunAccount {
         let key = options.access_keys[0].clone();
         let emulator = Emulator::start(options).await.expect("loopback has free ports");
         let (region, http) = (region.to_owned(), reqwest::Client::new());
-        let account = AliyunAccount { emulator, region, key, http, invoked_at: None };
+        let endpoints = Endpoints {
+            tablestore: format!("http://{}", emulator.tablestore()),
+            oss: format!("http://{}", emulator.oss()),
+            function_compute: format!("http://{}", emulator.function_compute()),
+        };
+        let account = AliyunAccount { emulator, region, key, http, endpoints };
         account.create_table(TABLE, &[("key", PrimaryKeyType::String)]).await;
         let index = [
             ("shard", PrimaryKeyType::String),
@@ -81,19 +85,44 @@ impl AliyunAccount {
 
     /// Has functions invoked at another address, where something stands before Function Compute.
     pub fn invoke_at(&mut self, url: &str) {
-        self.invoked_at = Some(url.to_owned());
+        url.clone_into(&mut self.endpoints.function_compute);
+    }
+
+    /// Has rows read and written at another address, where something stands before TableStore.
+    pub fn rows_at(&mut self, url: &str) {
+        url.clone_into(&mut self.endpoints.tablestore);
+    }
+
+    /// The same of objects and OSS.
+    pub fn objects_at(&mut self, url: &str) {
+        url.clone_into(&mut self.endpoints.oss);
+    }
+
+    /// What its requests are signed with.
+    pub fn key(&self) -> &AccessKey {
+        &self.key
+    }
+
+    /// Where its services are.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// The backend of a workflow that is on this cloud alone.
     pub fn backend<W: Workflow>(&self) -> Backend {
+        self.backend_of(&self.settings::<W>(), Names::of_definition(W::definition()))
+    }
+
+    /// The settings of a workflow that is on this cloud alone.
+    pub fn settings<W: Workflow>(&self) -> CloudSettings {
         let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aliyun), self.section());
-        let settings = from_toml(&text, W::definition()).expect("they are right");
-        self.backend_of(&settings[0], Names::of_definition(W::definition()))
+        from_toml(&text, W::definition()).expect("they are right").remove(0)
     }
 
     /// The backend of a cloud of this account.
     pub fn backend_of(&self, settings: &CloudSettings, names: Names) -> Backend {
-        backend_with(settings, names, self.key.clone(), self.endpoints()).expect("the table has an instance")
+        backend_with(settings, names, self.key.clone(), self.endpoints.clone())
+            .expect("the table has an instance")
     }
 
     /// What settings say of this cloud, below its name.
@@ -108,7 +137,7 @@ impl AliyunAccount {
 
     /// What a program needs in its environment to reach this cloud.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let Endpoints { tablestore, oss, function_compute } = self.endpoints();
+        let Endpoints { tablestore, oss, function_compute } = self.endpoints.clone();
         let pairs = [
             ("ALIBABA_CLOUD_ACCESS_KEY_ID", self.key.id.clone()),
             ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", self.key.secret.clone()),
@@ -185,17 +214,6 @@ impl AliyunAccount {
         let name = Names::of_definition(W::definition()).of(SWEEPER);
         let timer = json!({ "triggerTime": "2026-01-01T00:00:00Z", "triggerName": "sweep", "payload": "" });
         self.ask("POST", "InvokeFunction", &format!("functions/{name}/invocations"), &timer).await
-    }
-
-    fn endpoints(&self) -> Endpoints {
-        Endpoints {
-            tablestore: format!("http://{}", self.emulator.tablestore()),
-            oss: format!("http://{}", self.emulator.oss()),
-            function_compute: self
-                .invoked_at
-                .clone()
-                .unwrap_or_else(|| format!("http://{}", self.emulator.function_compute())),
-        }
     }
 
     async fn control(&self, method: &str, action: &str, path: &str, body: &Json) {

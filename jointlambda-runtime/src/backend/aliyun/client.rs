@@ -20,9 +20,14 @@ use crate::{
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take. Whoever asked then asks again, or goes elsewhere.
-const REQUEST: Duration = Duration::from_secs(5);
+pub(super) const REQUEST: Duration = Duration::from_secs(5);
 /// How long a request for an object may take, with one of some 100 MB.
 pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
+/// The longest answer, in bytes: the services give rows in parts of 4 MB, and a row is no larger than its
+/// fan-in of a level.
+pub(super) const ANSWER: usize = 64 * 1024 * 1024;
+/// The longest answer with an object, in bytes: the largest that one request can put.
+pub(super) const OBJECT_ANSWER: usize = 5 * 1024 * 1024 * 1024;
 /// How long a connection is kept that is not in use: less than the services keep it.
 pub(super) const IDLE: Duration = Duration::from_secs(15);
 
@@ -80,12 +85,8 @@ pub(super) struct Request {
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
     pub(super) timeout: Duration,
-}
-
-impl Request {
-    pub(super) fn post(url: String, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
-        Request { method: Method::POST, url, headers, body, timeout: REQUEST }
-    }
+    /// The longest answer that is read.
+    pub(super) longest: usize,
 }
 
 /// An answer, whatever it says.
@@ -126,12 +127,12 @@ impl Client {
         for (name, value) in request.headers {
             building = building.header(name, value);
         }
-        let response = building.body(request.body).send().await.map_err(|error| no_answer(&error))?;
+        let mut response = building.body(request.body).send().await.map_err(|error| no_answer(&error))?;
         let status = response.status();
         let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
         let headers = headers.collect();
-        let body = response.bytes().await.map_err(|error| no_answer(&error))?;
+        let body = whole(&mut response, request.longest).await?;
         Ok(Answer { status, headers, body })
     }
 
@@ -145,6 +146,25 @@ impl Client {
             built.expect("a client without files can be built")
         })
     }
+}
+
+/// The body of an answer that is no longer than it may be. What comes to nothing here may have been done.
+async fn whole(response: &mut reqwest::Response, longest: usize) -> Result<bytes::Bytes, NoAnswer> {
+    let lost = |error: reqwest::Error| NoAnswer::Lost(chain(&error));
+    let too_long = || NoAnswer::Lost(format!("an answer is longer than {longest} bytes"));
+    if response.content_length().is_some_and(|length| length > longest as u64) {
+        return Err(too_long());
+    }
+    let Some(first) = response.chunk().await.map_err(lost)? else { return Ok(bytes::Bytes::new()) };
+    let Some(second) = response.chunk().await.map_err(lost)? else { return Ok(first) };
+    let mut body = [first, second].concat();
+    while let Some(part) = response.chunk().await.map_err(lost)? {
+        if body.len() + part.len() > longest {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.into())
 }
 
 fn no_answer(error: &reqwest::Error) -> NoAnswer {

@@ -8,9 +8,13 @@ use std::{
 use aliyun_wire::{acs3, digest, time};
 use async_trait::async_trait;
 use bytes::Bytes;
+use reqwest::Method;
 use serde::Deserialize;
 
-use super::client::{Client, IDLE, NoAnswer, Request, host, now};
+use super::{
+    client::{Answer, Client, IDLE, NoAnswer, REQUEST, Request, host, now},
+    error::{OfFunction, Said, of_function},
+};
 use crate::{
     backend::{self, Invoked},
     deployed::to_text,
@@ -19,8 +23,8 @@ use crate::{
 };
 
 const VERSION: &str = "2023-03-30";
-/// What is in the codes of refusals that are about the credentials.
-const OF_CREDENTIALS: [&str; 3] = ["AccessKey", "SecurityToken", "Signature"];
+/// The longest answer, in bytes: it says that an event was accepted, or why not.
+const ANSWER: usize = 64 * 1024;
 
 /// A region's functions.
 pub(super) struct Functions {
@@ -33,7 +37,7 @@ pub(super) struct Functions {
 /// What an error says.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Said {
+struct Refusal {
     #[serde(alias = "Code", alias = "errorCode")]
     code: String,
     #[serde(alias = "Message", alias = "errorMessage")]
@@ -77,7 +81,27 @@ impl Functions {
             acs3::Request { method: "POST", path: &path, query: &[], headers: &signed, body_sha256: &sha256 };
         let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
-        Request::post(format!("{endpoint}{path}"), headers, event.into_bytes())
+        let (url, body) = (format!("{endpoint}{path}"), event.into_bytes());
+        Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER }
+    }
+}
+
+/// What becomes of an event that was not refused.
+fn taken(answer: &Answer) -> Invoked {
+    let status = answer.status.as_u16();
+    // Function Compute names every request.
+    let is_its_own = ["x-fc-request-id", "x-acs-request-id"].iter().any(|name| answer.header(name).is_some());
+    match (status, answer.header("x-fc-error-type")) {
+        _ if !is_its_own => {
+            Invoked::Unknown(format!("what answers with status {status} is not Function Compute"))
+        }
+        // It was run at once, and failed: nobody delivers it again.
+        (_, Some(kind)) => {
+            Invoked::Unknown(format!("Function Compute ran the function, which failed: {kind}"))
+        }
+        // 202 is what it answers; with 200 it has run already.
+        (200 | 202, None) => Invoked::Accepted,
+        _ => Invoked::Unknown(format!("Function Compute answers with status {status}")),
     }
 }
 
@@ -91,35 +115,22 @@ impl backend::Functions for Functions {
             ));
         }
         let name = self.names.of(function);
-        let answer = match self.client.send(self.request(&name, "Async", to_text(&envelope))).await {
+        let event = to_text(&envelope);
+        let bytes = event.len();
+        let answer = match self.client.send(self.request(&name, "Async", event)).await {
             Ok(answer) => answer,
             Err(NoAnswer::Unreachable(why)) => return Invoked::Unavailable(why),
             Err(NoAnswer::Lost(why)) => return Invoked::Unknown(why),
         };
-        let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let (code, message) = (said.code.as_str(), said.message);
-        match answer.status.as_u16() {
-            202 => {
-                self.note();
-                Invoked::Accepted
-            }
-            // The same task was accepted before.
-            409 if code.contains("AlreadyExists") => Invoked::Accepted,
-            429 => Invoked::Throttled,
-            409 | 500.. => Invoked::Unknown(format!("Function Compute: {code}: {message}")),
-            404 => Invoked::Rejected(format!(
-                "there is no function `{name}` in {}: deploy this version of the workflow",
-                self.client.region
-            )),
-            403 if OF_CREDENTIALS.iter().any(|part| code.contains(part)) => Invoked::Rejected(format!(
-                "the credentials are not known in {}, or have expired: check ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token",
-                self.client.region
-            )),
-            403 => {
-                Invoked::Rejected(format!("not allowed to invoke `{name}`: grant fc:InvokeFunction on it"))
-            }
-            status => Invoked::Rejected(format!("Function Compute: {status} {code}: {message}")),
+        if answer.status.is_success() {
+            self.note();
+            return taken(&answer);
         }
+        let said: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let status = answer.status.as_u16();
+        let delays = answer.header("x-acs-retry-after").is_some();
+        let asked = OfFunction { name: &name, region: &self.client.region, bytes, delays };
+        of_function(Said { status, code: &said.code, message: &said.message }, asked)
     }
 
     async fn warm(&self) {

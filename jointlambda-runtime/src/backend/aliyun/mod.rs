@@ -5,6 +5,7 @@
 //! services; `aliyun-emulator`, which Alibaba's own SDKs hold to account, stands in for them.
 
 mod client;
+mod error;
 mod function_compute;
 mod oss;
 pub mod serve;

@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::Method;
 
-use super::client::{Answer, Client, NoAnswer, OBJECT_REQUEST, Request, host, now};
+use super::{
+    client::{ANSWER, Answer, Client, NoAnswer, OBJECT_ANSWER, OBJECT_REQUEST, Request, host, now},
+    error::{OfObjects, Said, of_objects},
+};
 use crate::{
     backend::{self, StoreError},
     id::{ObjectKey, ObjectsOf, RunId},
@@ -83,37 +86,46 @@ impl Objects {
             .collect();
         let mark = if encoded.is_empty() { "" } else { "?" };
         let url = format!("{base}/{}{mark}{}", percent_encode(key, Keep::Slashes), encoded.join("&"));
-        let request = Request { method, url, headers, body: body.to_vec(), timeout: OBJECT_REQUEST };
-        self.client.send(request).await.map_err(|none| match none {
+        let longest = if method == Method::GET && query.is_empty() { OBJECT_ANSWER } else { ANSWER };
+        let request = Request { method, url, headers, body: body.to_vec(), timeout: OBJECT_REQUEST, longest };
+        let answer = self.client.send(request).await.map_err(|none| match none {
             NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
             NoAnswer::Lost(why) => StoreError::Unknown(why),
-        })
-    }
-
-    /// What an answer means that is no success.
-    fn error(&self, answer: &Answer, action: &str) -> StoreError {
-        let text = String::from_utf8_lossy(&answer.body);
-        let code = element(&text, "Code").unwrap_or_default();
-        let (bucket, region) = (&self.bucket, &self.client.region);
-        match (answer.status.as_u16(), code) {
-            (_, "NoSuchBucket") => StoreError::Denied(format!(
-                "there is no bucket `{bucket}` in {region}: deploy the workflow's store, or correct `bucket`"
-            )),
-            (_, "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "SecurityTokenExpired") => {
-                StoreError::Denied(format!(
-                    "the credentials are not known in {region}, or have expired: check \
-                     ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token"
-                ))
+        })?;
+        // OSS names every request; a proxy that answers in its place does not.
+        match answer.header("x-oss-request-id") {
+            Some(_) => Ok(answer),
+            None => {
+                let status = answer.status.as_u16();
+                Err(StoreError::Unknown(format!("what answers with status {status} is not OSS")))
             }
-            (403, _) => StoreError::Denied(format!(
-                "not allowed to use the bucket `{bucket}`: grant oss:{action} on it ({code})"
-            )),
-            (429, _) => StoreError::Throttled,
-            (503, _) if answer.header("x-oss-qos-delay-time").is_some() => StoreError::Throttled,
-            (500.., _) => StoreError::Unknown(format!("OSS: {code}")),
-            (status, _) => StoreError::Denied(format!("OSS: {status} {code}")),
         }
     }
+
+    /// What an answer means that is no success; `bytes` is how much was to be put.
+    fn error(&self, answer: &Answer, action: &str, bytes: usize) -> StoreError {
+        let text = String::from_utf8_lossy(&answer.body);
+        let said = Said {
+            status: answer.status.as_u16(),
+            code: element(&text, "Code").unwrap_or_default(),
+            message: element(&text, "Message").unwrap_or_default(),
+        };
+        let asked = OfObjects {
+            action,
+            bucket: &self.bucket,
+            region: &self.client.region,
+            bytes,
+            delays: answer.header("x-oss-qos-delay-time").is_some(),
+            points_elsewhere: element(&text, "Endpoint").is_some(),
+        };
+        of_objects(said, asked)
+    }
+}
+
+/// Whether what OSS has, or sends, is what is here: its checksum says so, if it is there.
+fn is_whole(answer: &Answer, bytes: &[u8]) -> bool {
+    let Some(sent) = answer.header("x-oss-hash-crc64ecma") else { return true };
+    sent.parse() == Ok(digest::crc64(bytes))
 }
 
 #[async_trait]
@@ -122,26 +134,21 @@ impl backend::Objects for Objects {
         let more = vec![("x-oss-forbid-overwrite", "true".to_owned())];
         let answer = self.ask(Method::PUT, key.as_str(), Query::new(), more, &bytes).await?;
         match answer.status.as_u16() {
-            200 => Ok(()),
+            200 if is_whole(&answer, &bytes) => Ok(()),
+            200 => Err(StoreError::Unknown("OSS has another object than it was sent".to_owned())),
             // It is there: keys name content.
-            409 => Ok(()),
-            _ => Err(self.error(&answer, "PutObject")),
+            409 if code_of(&answer) == "FileAlreadyExists" => Ok(()),
+            _ => Err(self.error(&answer, "PutObject", bytes.len())),
         }
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError> {
         let answer = self.ask(Method::GET, key.as_str(), Query::new(), Vec::new(), b"").await?;
-        let code = || element(&String::from_utf8_lossy(&answer.body), "Code").unwrap_or_default().to_owned();
         match answer.status.as_u16() {
-            200 => {
-                let sent = answer.header("x-oss-hash-crc64ecma").and_then(|crc| crc.parse::<u64>().ok());
-                if sent.is_some_and(|sent| sent != digest::crc64(&answer.body)) {
-                    return Err(StoreError::Unknown("an object came damaged".to_owned()));
-                }
-                Ok(Some(answer.body))
-            }
-            404 if code() == "NoSuchKey" => Ok(None),
-            _ => Err(self.error(&answer, "GetObject")),
+            200 if is_whole(&answer, &answer.body) => Ok(Some(answer.body)),
+            200 => Err(StoreError::Unknown("an object came damaged".to_owned())),
+            404 if code_of(&answer) == "NoSuchKey" => Ok(None),
+            _ => Err(self.error(&answer, "GetObject", 0)),
         }
     }
 
@@ -154,14 +161,17 @@ impl backend::Objects for Objects {
             ];
             let answer = self.ask(Method::GET, "", query, Vec::new(), b"").await?;
             if !answer.status.is_success() {
-                return Err(self.error(&answer, "ListObjects"));
+                return Err(self.error(&answer, "ListObjects", 0));
             }
             let text = String::from_utf8_lossy(&answer.body);
+            if !text.trim_end().ends_with("</ListBucketResult>") {
+                return Err(StoreError::Unknown("a list of objects ends too early".to_owned()));
+            }
             let keys: Vec<&str> = elements(&text, "Key").collect();
             for key in &keys {
                 let answer = self.ask(Method::DELETE, key, Query::new(), Vec::new(), b"").await?;
                 if !answer.status.is_success() && answer.status.as_u16() != 404 {
-                    return Err(self.error(&answer, "DeleteObject"));
+                    return Err(self.error(&answer, "DeleteObject", 0));
                 }
             }
             if keys.len() < LISTED as usize {
@@ -170,6 +180,10 @@ impl backend::Objects for Objects {
         }
         Ok(())
     }
+}
+
+fn code_of(answer: &Answer) -> String {
+    element(&String::from_utf8_lossy(&answer.body), "Code").unwrap_or_default().to_owned()
 }
 
 /// The text of an element that has nothing but text. Our keys are hexadecimal digits, so nothing in

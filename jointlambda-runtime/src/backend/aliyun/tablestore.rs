@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use self::wire::{Refused, Test};
+use self::wire::{Refused, Test, unclear};
 use super::client::{Client, now};
 use crate::{
     backend::{
@@ -53,7 +53,7 @@ const RANGE: i32 = 1_000;
 const STALE_FOR: u64 = 60_000;
 /// What an update returns.
 const COUNTERS: [&str; 3] = ["filled", "ok", "indexed"];
-/// Ranges that one page of runs reads at most.
+/// Ranges that one page of runs, or a look at a part of the index, reads at most.
 const MAX_RANGES: usize = 32;
 
 /// The table of a region.
@@ -94,10 +94,17 @@ impl Table {
         match self.ask::<_, UpdateRowResponse>("UpdateRow", &request, bytes).await {
             Ok(answer) => {
                 let row = answer.row.filter(|row| !row.is_empty());
-                let row = row.map(|row| plain_buffer::decode_one(&row)).transpose().map_err(corrupt)?;
+                let row = row.map(|row| plain_buffer::decode_one(&row)).transpose().map_err(damaged)?;
                 Ok(Some(row.unwrap_or_default()))
             }
             Err(Refused::Condition) => Ok(None),
+            // What the row itself says is signed. A test that it fails now, it fails for good.
+            Err(unsigned @ Refused::ConditionUnsigned) => {
+                match test.is_passed_by(&self.wire(key).await?.unwrap_or_default()) {
+                    true => Err(unsigned.into()),
+                    false => Ok(None),
+                }
+            }
             Err(Refused::Error(error)) => Err(error),
         }
     }
@@ -134,7 +141,8 @@ impl Table {
             transaction_id: None,
         };
         match self.ask::<_, DeleteRowResponse>("DeleteRow", &request, 0).await {
-            Ok(_) | Err(Refused::Condition) => Ok(()),
+            // An entry that stays is met again by the next look.
+            Ok(_) | Err(Refused::Condition | Refused::ConditionUnsigned) => Ok(()),
             Err(Refused::Error(error)) => Err(error),
         }
     }
@@ -162,7 +170,7 @@ impl Table {
             for (key, one) in wanted.into_iter().zip(answered) {
                 match (one.is_ok, one.row.filter(|row| !row.is_empty())) {
                     (true, Some(row)) => {
-                        let row = plain_buffer::decode_one(&row).map_err(corrupt)?;
+                        let row = plain_buffer::decode_one(&row).map_err(damaged)?;
                         rows.push((key.as_str().to_owned(), row_of(row)?));
                     }
                     (true, None) => {}
@@ -201,10 +209,10 @@ impl Table {
         let rows = if answer.rows.is_empty() {
             Vec::new()
         } else {
-            plain_buffer::decode(&answer.rows).map_err(corrupt)?
+            plain_buffer::decode(&answer.rows).map_err(damaged)?
         };
         let next = answer.next_start_primary_key.filter(|next| !next.is_empty());
-        let next = next.map(|next| plain_buffer::decode_one(&next)).transpose().map_err(corrupt)?;
+        let next = next.map(|next| plain_buffer::decode_one(&next)).transpose().map_err(damaged)?;
         Ok((rows, next.map(|next| next.key)))
     }
 
@@ -220,7 +228,8 @@ impl Table {
         let until = Value::Integer(signed(until));
         let to = vec![shard(), ("check_at".to_owned(), until), ("key".to_owned(), Value::InfMax)];
         let (mut found, mut from) = (Vec::new(), Some(from));
-        while let Some(start) = from.take().filter(|_| found.len() < limit) {
+        for _ in 0..MAX_RANGES {
+            let Some(start) = from.take().filter(|_| found.len() < limit) else { break };
             let most = RANGE.min(i32::try_from(limit - found.len()).unwrap_or(RANGE));
             let (rows, next) = self.range((&self.index, VERSION), start, to.clone(), most).await?;
             for row in rows {
@@ -307,12 +316,15 @@ impl backend::Table for Table {
         };
         let [filled, ok, indexed] = COUNTERS.map(|counter| small(wire.get(counter)));
         let (filled, ok, is_indexed) = (filled?, ok?, indexed? > 0);
+        if fresh && filled == 0 {
+            return Err(unclear("an answer lacks the number of slots"));
+        }
         let row = if fresh { None } else { Some(row_of(wire)?) };
         if row.as_ref().is_some_and(|row| !row.slots.contains_key(&arrival.slot)) {
             if arrival.only_open {
                 return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
             }
-            return Err(StoreError::Unknown("the slot is neither free nor filled".to_owned()));
+            return Err(unclear("the slot is neither free nor filled"));
         }
         // A row that takes more leaves the index when it is full, if it was in it.
         if filled >= arrival.of && arrival.of > 1 && is_indexed {
@@ -416,7 +428,7 @@ impl Table {
         if answer.row.is_empty() {
             return Ok(None);
         }
-        plain_buffer::decode_one(&answer.row).map(Some).map_err(corrupt)
+        plain_buffer::decode_one(&answer.row).map(Some).map_err(damaged)
     }
 }
 
@@ -444,8 +456,9 @@ fn size(value: Option<&Value>) -> usize {
     }
 }
 
-fn corrupt(error: aliyun_wire::WireError) -> StoreError {
-    StoreError::Corrupt(error.to_string())
+/// What is read again may come whole.
+fn damaged(error: aliyun_wire::WireError) -> StoreError {
+    unclear(format!("a row came damaged: {error}"))
 }
 
 fn row_of(wire: Wire) -> Result<Row, StoreError> {

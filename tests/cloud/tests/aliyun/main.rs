@@ -2,7 +2,9 @@
 //! that is deployed.
 
 mod abandoned;
+mod codes;
 mod contract;
 mod faults;
+mod refusals;
 mod runs;
 mod wire;

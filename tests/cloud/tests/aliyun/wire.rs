@@ -39,6 +39,10 @@ impl Real {
         Real { account, threads }
     }
 
+    pub(crate) fn block_on<T>(&self, what: impl Future<Output = T>) -> T {
+        self.threads.block_on(what)
+    }
+
     pub(crate) fn services<W: Workflow>(&self) -> Services {
         let backend = self.account.backend::<W>();
         Services {

@@ -8,21 +8,23 @@ use aliyun_wire::{
             SingleColumnValueFilter,
         },
         plain_buffer,
-        row::Value,
+        row::{Row, Value},
         sign::{API_VERSION, Signing},
     },
     time,
 };
 use prost::Message;
+use reqwest::Method;
 
 use super::Table;
 use crate::backend::{
     StoreError,
-    aliyun::client::{NoAnswer, Request, now},
+    aliyun::{
+        client::{ANSWER, Answer, NoAnswer, REQUEST, Request, now},
+        error::{OfTable, Said, of_table},
+    },
 };
 
-/// The largest column, in bytes.
-const LIMIT: usize = 2 * 1024 * 1024;
 /// What no column of ours holds: a test for a column that is not there compares with it.
 const NOTHING: &[u8] = b"jointlambda: no column holds this";
 
@@ -41,6 +43,21 @@ pub(super) enum Test {
 impl Test {
     pub(super) fn encode(&self) -> Vec<u8> {
         self.filter().encode_to_vec()
+    }
+
+    /// Whether a row that was read passes.
+    pub(super) fn is_passed_by(&self, row: &Row) -> bool {
+        let number = |column: &str| match row.get(column) {
+            Some(Value::Integer(number)) => Some(*number),
+            _ => None,
+        };
+        match self {
+            Test::Missing(column) => row.get(column).is_none(),
+            Test::Is(column, wanted) => number(column).is_none_or(|number| number == *wanted),
+            Test::Below(column, bound) => number(column).is_none_or(|number| number < *bound),
+            Test::All(tests) => tests.iter().all(|test| test.is_passed_by(row)),
+            Test::Not(test) => !test.is_passed_by(row),
+        }
     }
 
     fn filter(&self) -> Filter {
@@ -75,6 +92,8 @@ impl Test {
 pub(super) enum Refused {
     /// The row does not pass the test; nothing was changed.
     Condition,
+    /// Somebody says so who may not be TableStore.
+    ConditionUnsigned,
     Error(StoreError),
 }
 
@@ -82,7 +101,45 @@ impl From<Refused> for StoreError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Condition => StoreError::Denied("a condition that was not made is not met".to_owned()),
+            Refused::ConditionUnsigned => unclear("nobody knows who says that a condition is not met"),
             Refused::Error(error) => error,
+        }
+    }
+}
+
+/// Nobody knows what was done.
+pub(super) fn unclear(why: impl Into<String>) -> StoreError {
+    StoreError::Unknown(why.into())
+}
+
+/// Whether an answer is TableStore's, who knows the key too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Signed,
+    /// TableStore cannot sign for a key that it does not know. A proxy may have made it.
+    Unsigned,
+    /// It is not what was signed, or was signed with another key.
+    Wrong,
+    /// The body is not the one that was sent.
+    Damaged,
+}
+
+impl Proof {
+    fn of(answer: &Answer, signing: &Signing, key_id: &str, operation: &str) -> Proof {
+        let sent = answer.header("x-ots-contentmd5");
+        let Some(signature) = answer.header("authorization") else {
+            return if sent.is_some_and(|sent| sent != digest::md5_base64(&answer.body)) {
+                Proof::Damaged
+            } else {
+                Proof::Unsigned
+            };
+        };
+        if sent != Some(digest::md5_base64(&answer.body).as_str()) {
+            return Proof::Damaged;
+        }
+        match signing.verify_response(key_id, operation, &answer.headers(), signature) {
+            Ok(()) => Proof::Signed,
+            Err(_) => Proof::Wrong,
         }
     }
 }
@@ -113,71 +170,60 @@ impl Table {
         let signature = signing.request(operation, &signed);
         headers.push((signing.header(), signature));
         let url = format!("{}/{operation}", self.client.endpoints.tablestore);
-        let answer = self.client.send(Request::post(url, headers, body)).await.map_err(|none| {
+        let request = Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER };
+        let answer = self.client.send(request).await.map_err(|none| {
             Refused::Error(match none {
                 NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
                 NoAnswer::Lost(why) => StoreError::Unknown(why),
             })
         })?;
-        // Whoever answers must know the key. What is not signed may have been made by a proxy.
-        let authorization = answer.header("authorization").unwrap_or_default().to_owned();
-        let verified = signing.verify_response(&key.id, operation, &answer.headers(), &authorization).is_ok()
-            && answer.header("x-ots-contentmd5") == Some(digest::md5_base64(&answer.body).as_str());
+        let proof = Proof::of(&answer, &signing, &key.id, operation);
         if answer.status.is_success() {
-            if !verified {
-                return Err(Refused::Error(StoreError::Unknown(
-                    "an answer is not signed as it should be".to_owned(),
-                )));
+            if proof != Proof::Signed {
+                return Err(Refused::Error(unclear("an answer is not signed as it should be")));
             }
             let decoded = A::decode(answer.body);
-            return decoded.map_err(|error| {
-                Refused::Error(StoreError::Unknown(format!("an answer cannot be read: {error}")))
-            });
+            return decoded
+                .map_err(|error| Refused::Error(unclear(format!("an answer cannot be read: {error}"))));
         }
-        let said = Error::decode(answer.body.as_ref());
-        let said = said.unwrap_or_else(|_| Error { code: String::new(), message: None });
-        Err(self.refused(answer.status.as_u16(), &said, operation, bytes))
+        let said = Error::decode(answer.body.as_ref()).unwrap_or_default();
+        let is_condition = said.code == "OTSConditionCheckFail";
+        match proof {
+            Proof::Signed if is_condition => return Err(Refused::Condition),
+            // The SDKs believe it. Here the row is asked.
+            Proof::Unsigned if is_condition => return Err(Refused::ConditionUnsigned),
+            Proof::Signed | Proof::Unsigned => {}
+            // Of the wrong secret TableStore's signature differs, too.
+            Proof::Wrong if said.code == "OTSAuthFailed" => {}
+            Proof::Wrong | Proof::Damaged => {
+                return Err(Refused::Error(unclear("a refusal is not signed as it should be")));
+            }
+        }
+        let message = said.message.as_deref().unwrap_or_default();
+        let said = Said { status: answer.status.as_u16(), code: &said.code, message };
+        let (instance, table, region) = (&*self.instance, &*self.name, &*self.client.region);
+        Err(Refused::Error(of_table(said, OfTable { operation, instance, table, region, bytes })))
     }
+}
 
-    fn refused(&self, status: u16, said: &Error, operation: &str, bytes: usize) -> Refused {
-        let message = said.message.as_deref().unwrap_or("no message");
-        let table = &self.name;
-        Refused::Error(match said.code.as_str() {
-            "OTSConditionCheckFail" => return Refused::Condition,
-            "OTSNotEnoughCapacityUnit"
-            | "OTSServerBusy"
-            | "OTSOperationThrottled"
-            | "OTSRowOperationConflict"
-            | "OTSOperationConflict"
-            | "OTSStorageServerBusy"
-            | "OTSPartitionUnavailable"
-            | "OTSTableNotReady" => StoreError::Throttled,
-            "OTSQuotaExhausted" if message.contains("Too frequent") => StoreError::Throttled,
-            "OTSTimeout" | "OTSInternalServerError" | "OTSServerUnavailable" => {
-                StoreError::Unknown(format!("TableStore: {}", said.code))
-            }
-            "OTSOutOfRowSizeLimit" | "OTSRequestBodyTooLarge" | "OTSOutOfColumnCountLimit" => {
-                StoreError::TooLarge { what: "row", bytes, limit: LIMIT }
-            }
-            "OTSParameterInvalid" if bytes > LIMIT => {
-                StoreError::TooLarge { what: "row", bytes, limit: LIMIT }
-            }
-            "OTSObjectNotExist" => StoreError::Denied(format!(
-                "there is no table `{}/{table}` in {}, or it has no `{table}_due`: deploy the workflow's store, or correct `table`",
-                self.instance, self.client.region
-            )),
-            "OTSAuthFailed" => StoreError::Denied(format!(
-                "the credentials are not known in {}, or have expired: check ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token",
-                self.client.region
-            )),
-            "OTSNoPermissionAccess" => StoreError::Denied(format!(
-                "not allowed to use the table `{}/{table}`: grant ots:{operation} on it",
-                self.instance
-            )),
-            code if status >= 500 => {
-                StoreError::Unknown(format!("TableStore answers with status {status} {code}: {message}"))
-            }
-            code => StoreError::Denied(format!("TableStore: {code}: {message}")),
-        })
+#[cfg(test)]
+mod tests {
+    use aliyun_wire::tablestore::row::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_tested_as_the_table_does_it() {
+        let row = Row {
+            cells: vec![Cell::put("s1", Value::binary(*b"x")), Cell::put("filled", Value::Integer(2))],
+            ..Row::default()
+        };
+        let (missing, below) = (|name: &str| Test::Missing(name.into()), Test::Below("filled".into(), 2));
+        let passed = |test: &Test| test.is_passed_by(&row);
+        assert_eq!([passed(&missing("s1")), passed(&missing("s2")), passed(&below)], [false, true, false]);
+        assert!(passed(&Test::Below("filled".into(), 3)) && passed(&Test::Below("ok".into(), 0)));
+        assert!(passed(&Test::Is("filled".into(), 2)) && !passed(&Test::Is("filled".into(), 1)));
+        assert!(!passed(&Test::All(vec![missing("s2"), below])) && passed(&Test::All(Vec::new())));
+        assert!(passed(&Test::Not(Box::new(missing("s1")))));
     }
 }
