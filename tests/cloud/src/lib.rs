@@ -3,6 +3,7 @@
 
 mod account;
 mod aliyun;
+pub mod damage;
 pub mod exchange;
 pub mod executions;
 pub mod failover;

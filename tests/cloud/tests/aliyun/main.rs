@@ -4,6 +4,7 @@
 mod abandoned;
 mod codes;
 mod contract;
+mod damage;
 mod faults;
 mod refusals;
 mod runs;
