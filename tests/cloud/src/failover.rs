@@ -2,19 +2,24 @@
 //! (arXiv 2505.21899): whether every run ends, how often functions began, and how long it took.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Range,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use aliyun_emulator::fault::{Action, Answer, Rule, Service};
+use aliyun_emulator::{
+    clock::Clock,
+    fault::{Action, Answer, Rule, Service},
+};
 use jointlambda::{Client, InstanceState, RunReport, Status};
 use tokio::task::JoinSet;
 
 use crate::{
     pair::{Errand, Found, Pair},
+    processes,
     two_clouds::TwoClouds,
 };
 
@@ -24,6 +29,8 @@ const HOPS: u32 = 4;
 const WARM: usize = 4;
 /// How long a run may take in all.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How often it is looked which processes there are.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How functions are down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,8 @@ pub struct Plan {
     pub per_second: u32,
     /// In which way.
     pub how: Down,
+    /// The program of the functions on AWS, which call those that are down.
+    pub on_aws: PathBuf,
 }
 
 /// When a run started.
@@ -63,19 +72,26 @@ enum Phase {
 /// What came of it.
 #[derive(Debug)]
 pub struct Figures {
+    how: Down,
+    length: Duration,
     runs: Vec<(Phase, RunReport)>,
-    /// Calls that began more than once.
-    pub twice: Vec<String>,
+    /// Runs that did not start, did not end, or gave something else than their plain runs, and why.
+    pub wrong: Vec<String>,
+    /// Calls that began more than once, and how often.
+    pub twice: BTreeMap<String, u64>,
     /// Calls that never began.
     pub never: Vec<String>,
     /// Calls of the cloud that was down which ran on the other.
     pub failed_over: usize,
+    /// Runs that were open when it went down.
+    open: BTreeSet<String>,
+    /// How many invocations reached it while it was down; connections that are refused are not counted.
+    asked: Option<u64>,
+    /// How many processes of functions there were meanwhile that call its functions.
+    callers: usize,
 }
 
 /// Starts runs as planned, and waits until all have ended.
-///
-/// # Panics
-/// When a run does not start, end, or give what its plain run gives.
 pub async fn run(clouds: &TwoClouds, plan: &Plan) -> Figures {
     let client = Arc::new(clouds.client::<Pair>());
     let mut warming = JoinSet::new();
@@ -83,27 +99,10 @@ pub async fn run(clouds: &TwoClouds, plan: &Plan) -> Figures {
         let client = client.clone();
         warming.spawn(async move { finish(&client, &format!("warm {number}")).await });
     }
-    warming.join_all().await;
+    let mut wrong: Vec<_> = warming.join_all().await.into_iter().filter_map(Result::err).collect();
     let is_warm = clouds.executions.counts();
 
     let (began, mut running) = (Instant::now(), JoinSet::new());
-    let outage = async {
-        tokio::time::sleep(plan.down.start).await;
-        let length = plan.down.end - plan.down.start;
-        match plan.how {
-            Down::Answers | Down::Stalls => {
-                let rule = Rule { for_ms: Some(length.as_millis() as u64), ..rule(plan.how) };
-                clouds.ali.emulator.fault(rule).expect("one more fault can be");
-                tokio::time::sleep(length).await;
-            }
-            Down::Refuses => {
-                let gates = [&clouds.gates.to_functions, &clouds.gates.own_functions];
-                gates.iter().for_each(|gate| gate.shut());
-                tokio::time::sleep(length).await;
-                gates.iter().for_each(|gate| gate.open());
-            }
-        }
-    };
     let starts = async {
         let number = (plan.all.as_millis() * u128::from(plan.per_second) / 1_000) as u32;
         for run in 0..number {
@@ -118,13 +117,85 @@ pub async fn run(clouds: &TwoClouds, plan: &Plan) -> Figures {
             running.spawn(async move { (phase, finish(&client, &format!("run {run}")).await) });
         }
     };
-    tokio::join!(outage, starts);
-    let runs = running.join_all().await;
+    let (outage, ()) = tokio::join!(outage(clouds, plan), starts);
+    let mut runs = Vec::new();
+    for (phase, ended) in running.join_all().await {
+        match ended {
+            Ok(report) => runs.push((phase, report)),
+            Err(why) => wrong.push(why),
+        }
+    }
     if plan.how == Down::Stalls {
         // What was sent late comes now, and finds that it was done elsewhere.
         tokio::time::sleep(STALL).await;
     }
-    figures(clouds, runs, &is_warm)
+    let counts = clouds.executions.counts();
+    Figures { wrong, ..figures(plan, runs, counts, &is_warm, &outage) }
+}
+
+/// What was seen of an outage.
+struct Outage {
+    /// When it began, in milliseconds since the epoch.
+    at: u64,
+    asked: Option<u64>,
+    callers: usize,
+}
+
+async fn outage(clouds: &TwoClouds, plan: &Plan) -> Outage {
+    tokio::time::sleep(plan.down.start).await;
+    let invocations = || {
+        let mut requests = clouds.ali.emulator.requests();
+        let of_functions = requests.remove(&Service::FunctionCompute).unwrap_or_default();
+        of_functions.get("InvokeFunction").copied().unwrap_or(0)
+    };
+    let (at, before, length) = (Clock::of_day(), invocations(), plan.down.end - plan.down.start);
+    let gates = [&clouds.gates.to_functions, &clouds.gates.own_functions];
+    match plan.how {
+        Down::Answers | Down::Stalls => {
+            let rule = Rule { for_ms: Some(length.as_millis() as u64), ..rule(plan.how) };
+            clouds.ali.emulator.fault(rule).expect("one more fault can be");
+        }
+        Down::Refuses => gates.iter().for_each(|gate| gate.shut()),
+    }
+    let callers = callers(&plan.on_aws, &clouds.mark(), length).await;
+    let asked = match plan.how {
+        Down::Answers | Down::Stalls => Some(invocations() - before),
+        Down::Refuses => {
+            gates.iter().for_each(|gate| gate.open());
+            None
+        }
+    };
+    Outage { at, asked, callers }
+}
+
+/// Counts the processes of the functions that call those that are down, for as long as that takes.
+async fn callers(program: &Path, mark: &str, length: Duration) -> usize {
+    let (began, mut found) = (Instant::now(), BTreeSet::new());
+    while began.elapsed() < length {
+        let (program, mark) = (program.to_owned(), mark.to_owned());
+        let look = tokio::task::spawn_blocking(move || {
+            let of = |function| processes::running(&program, &[&mark, function]);
+            [of("JOINTLAMBDA_FUNCTION=begin\0"), of("JOINTLAMBDA_FUNCTION=here\0")].concat()
+        });
+        found.extend(look.await.expect("it does not panic"));
+        tokio::time::sleep(LOOK.min(length.saturating_sub(began.elapsed()))).await;
+    }
+    found.len()
+}
+
+/// How often one process asks a cloud that is down for so long: until it has failed often enough, and then
+/// once each time when it has been left alone for long enough (`health.rs` of the runtime).
+fn tries(how: Down, length: Duration) -> u64 {
+    let first = if how == Down::Stalls { 1 } else { 3 };
+    let mut left = length.as_secs();
+    let mut pause = 2;
+    let mut tries = first;
+    while left >= pause {
+        left -= pause;
+        pause = (pause * 2).min(10);
+        tries += 1;
+    }
+    tries
 }
 
 fn rule(how: Down) -> Rule {
@@ -136,33 +207,61 @@ fn rule(how: Down) -> Rule {
     Rule::new(Service::FunctionCompute, Action::Error(answer))
 }
 
-/// Starts a run, and tells of it when it has ended.
-async fn finish(client: &Client<Pair>, key: &str) -> RunReport {
+/// Starts a run, and tells of it when it has ended; or what went wrong.
+async fn finish(client: &Client<Pair>, key: &str) -> Result<RunReport, String> {
     let errand = Errand { run: key.replace(' ', "-"), hops: HOPS, ..Errand::default() };
-    let run = client.start(key, errand).await.expect("it starts");
-    let result = tokio::time::timeout(PATIENCE, client.result(&run)).await.expect("it ends");
-    assert_eq!(result.expect("it returns"), Found { steps: HOPS, read: 0 }, "{key}");
-    let report = client.report(&run).await.expect("it can be asked");
-    assert_eq!(report.status, Status::Returned, "{key}");
-    report
+    let told = async {
+        let run = client.start(key, errand).await.map_err(|error| format!("it does not start: {error}"))?;
+        let result = client.result(&run).await.map_err(|error| error.to_string())?;
+        let expected = Found { steps: HOPS, read: 0 };
+        if result != expected {
+            return Err(format!("it gave {result:?} and not {expected:?}"));
+        }
+        client.report(&run).await.map_err(|error| format!("it cannot be asked: {error}"))
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await;
+    let told = told.unwrap_or_else(|_| Err(format!("it did not end within {} s", PATIENCE.as_secs())));
+    match told {
+        Ok(report) if report.status != Status::Returned => Err(format!("{key}: it is {:?}", report.status)),
+        told => told.map_err(|why| format!("{key}: {why}")),
+    }
 }
 
-fn figures(clouds: &TwoClouds, runs: Vec<(Phase, RunReport)>, before: &BTreeMap<String, u64>) -> Figures {
-    let mut counts = clouds.executions.counts();
+fn figures(
+    plan: &Plan,
+    runs: Vec<(Phase, RunReport)>,
+    mut counts: BTreeMap<String, u64>,
+    before: &BTreeMap<String, u64>,
+    outage: &Outage,
+) -> Figures {
     counts.retain(|what, _| !before.contains_key(what));
-    let twice =
-        counts.iter().filter(|(_, count)| **count > 1).map(|(what, count)| format!("{what}: {count}"));
-    let twice = twice.collect();
+    let name = |report: &RunReport| report.key.replace(' ', "-");
     let mut never = Vec::new();
     for (_, report) in &runs {
-        let run = report.key.replace(' ', "-");
+        let run = name(report);
         let hops =
             (0..HOPS).map(|hop| format!("{run} {} {hop}", if hop % 2 == 0 { "there" } else { "here" }));
         let calls = hops.chain([format!("{run} begin 0"), format!("{run} add 0")]);
         never.extend(calls.filter(|call| !counts.contains_key(call)));
     }
+    let was_open = |report: &RunReport| {
+        report.started_at <= outage.at && report.ended_at.is_none_or(|ended_at| ended_at >= outage.at)
+    };
+    let open = runs.iter().filter(|(_, report)| was_open(report)).map(|(_, report)| name(report)).collect();
     let failed_over = runs.iter().map(|(_, report)| hops(report, "AWS").count()).sum();
-    Figures { runs, twice, never, failed_over }
+    counts.retain(|_, count| *count > 1);
+    Figures {
+        how: plan.how,
+        length: plan.down.end - plan.down.start,
+        runs,
+        wrong: Vec::new(),
+        twice: counts,
+        never,
+        failed_over,
+        open,
+        asked: outage.asked,
+        callers: outage.callers,
+    }
 }
 
 /// How long the hops to the cloud that goes down took that were committed on a cloud, in milliseconds:
@@ -180,6 +279,49 @@ impl Figures {
     /// How many runs there were.
     pub fn runs(&self) -> usize {
         self.runs.len()
+    }
+
+    /// Whether every run ended with what its plain run gives, every call ran, none began more often than the
+    /// outage can make it, and the cloud was left alone while it was down.
+    ///
+    /// # Errors
+    /// What is not so, in one line.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(first) = self.wrong.first() {
+            return Err(format!("{} runs went wrong, such as {first}", self.wrong.len()));
+        }
+        if let Some(first) = self.never.first() {
+            return Err(format!("{} calls never ran, such as {first}", self.never.len()));
+        }
+        let excess = self.twice.iter().find(|(call, count)| !self.may_begin_twice(call) || **count > 2);
+        if let Some((call, count)) = excess {
+            return Err(format!("a call began {count} times, which this outage cannot cause: {call}"));
+        }
+        // Of what was asked for late each request can begin one more; of what was cut off, the one call
+        // that a run was at.
+        let most = match self.how {
+            Down::Answers => 0,
+            Down::Refuses => self.open.len() as u64,
+            Down::Stalls => self.asked.unwrap_or(0),
+        };
+        if self.twice.len() as u64 > most {
+            return Err(format!("{} calls began twice, and {most} at most may", self.twice.len()));
+        }
+        let tries = tries(self.how, self.length) * self.callers as u64;
+        match self.asked {
+            Some(asked) if asked > tries => Err(format!(
+                "{asked} invocations reached the cloud that was down, and {} processes try it {tries} times at most",
+                self.callers
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a call is one that the outage may have begin twice.
+    fn may_begin_twice(&self, call: &str) -> bool {
+        let mut words = call.split(' ');
+        let (run, function) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        function == "there" && (self.how != Down::Refuses || self.open.contains(run))
     }
 }
 
@@ -227,6 +369,81 @@ impl fmt::Display for Figures {
             over.len(),
             self.twice.len(),
             self.never.len(),
-        )
+        )?;
+        let there: usize =
+            self.runs.iter().filter(|(when, _)| *when == Phase::During).count() * HOPS.div_ceil(2) as usize;
+        match self.asked {
+            Some(asked) => writeln!(
+                f,
+                "while it was down, {asked} invocations reached it, where {there} calls were to go; {} processes called it, \
+                 each {} times at most",
+                self.callers,
+                tries(self.how, self.length),
+            ),
+            None => writeln!(f, "{} processes called it while it was down", self.callers),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calm(how: Down) -> Figures {
+        let outage = Outage { at: 0, asked: Some(0), callers: 1 };
+        let seconds = Duration::from_secs;
+        let plan = Plan {
+            all: seconds(30),
+            down: seconds(10)..seconds(20),
+            per_second: 10,
+            how,
+            on_aws: PathBuf::new(),
+        };
+        let mut figures = figures(&plan, Vec::new(), BTreeMap::new(), &BTreeMap::new(), &outage);
+        figures.open.insert("run-1".to_owned());
+        figures
+    }
+
+    fn began(figures: &mut Figures, calls: &[(&str, u64)]) -> Option<String> {
+        figures.twice = calls.iter().map(|(call, count)| ((*call).to_owned(), *count)).collect();
+        figures.check().err()
+    }
+
+    #[test]
+    fn a_process_asks_a_cloud_that_is_down_now_and_then() {
+        let seconds = Duration::from_secs;
+        assert_eq!([0, 1, 2, 6, 10, 20, 40].map(|s| tries(Down::Answers, seconds(s))), [3, 3, 4, 5, 5, 6, 8]);
+        assert_eq!(tries(Down::Stalls, seconds(10)), 3);
+    }
+
+    #[test]
+    fn whatever_an_outage_cannot_cause_is_said() {
+        let all = [Down::Answers, Down::Refuses, Down::Stalls];
+        for how in all {
+            assert_eq!(calm(how).check(), Ok(()));
+            let wrong = Figures { wrong: vec!["run 3: it did not end".to_owned()], ..calm(how) };
+            assert_eq!(wrong.check(), Err("1 runs went wrong, such as run 3: it did not end".to_owned()));
+            let never = Figures { never: vec!["run-3 add 0".to_owned()], ..calm(how) };
+            assert_eq!(never.check(), Err("1 calls never ran, such as run-3 add 0".to_owned()));
+            let here = began(&mut Figures { asked: Some(3), ..calm(how) }, &[("run-1 here 1", 2)]);
+            let cannot = "a call began 2 times, which this outage cannot cause: run-1 here 1";
+            assert_eq!(here.as_deref(), Some(cannot));
+            assert!(began(&mut calm(how), &[("run-1 there 0", 3)]).is_some());
+        }
+        let mut late = Figures { asked: Some(1), ..calm(Down::Stalls) };
+        assert_eq!(began(&mut late, &[("run-7 there 0", 2)]), None);
+        let two = [("run-7 there 0", 2), ("run-8 there 0", 2)];
+        assert_eq!(began(&mut late, &two), Some("2 calls began twice, and 1 at most may".to_owned()));
+        assert_eq!(began(&mut calm(Down::Refuses), &[("run-1 there 0", 2)]), None);
+        assert!(began(&mut calm(Down::Refuses), &[("run-7 there 0", 2)]).is_some(), "it was not open");
+        assert!(began(&mut calm(Down::Answers), &[("run-1 there 0", 2)]).is_some(), "it was refused");
+    }
+
+    #[test]
+    fn a_cloud_that_is_down_and_is_asked_by_every_call_is_noticed() {
+        let asked = |asked| Figures { asked: Some(asked), callers: 2, ..calm(Down::Answers) }.check();
+        assert_eq!(asked(10), Ok(()));
+        let said = "11 invocations reached the cloud that was down, and 2 processes try it 10 times at most";
+        assert_eq!(asked(11), Err(said.to_owned()));
     }
 }

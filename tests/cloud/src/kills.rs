@@ -3,10 +3,7 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -45,8 +42,10 @@ pub struct Load {
 /// What came of it.
 #[derive(Debug)]
 pub struct Figures {
-    /// How many runs returned what their plain runs return.
+    /// How many runs there were.
     pub runs: u32,
+    /// Runs that did not start, did not end, or gave something else than their plain runs, and why.
+    pub wrong: Vec<String>,
     /// How many processes were killed, on each cloud.
     pub killed: [u64; 2],
     /// How many calls the runs have.
@@ -61,13 +60,10 @@ pub struct Figures {
 }
 
 /// Runs them all, and kills meanwhile.
-///
-/// # Panics
-/// When a run does not start, end, or give what its plain run gives.
 pub async fn run(clouds: &TwoClouds, load: &Load) -> Figures {
     let client = Arc::new(clouds.client::<Pair>());
     let (began, slots) = (Instant::now(), Arc::new(Semaphore::new(load.at_once)));
-    let (mut running, decided) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
+    let mut running = JoinSet::new();
     let errand = |run: u32| Errand {
         run: format!("run-{run}"),
         hops: HOPS,
@@ -77,11 +73,10 @@ pub async fn run(clouds: &TwoClouds, load: &Load) -> Figures {
         fails: false,
     };
     for number in 0..load.runs {
-        let (client, slots, decided, errand) =
-            (client.clone(), slots.clone(), decided.clone(), errand(number));
+        let (client, slots, errand) = (client.clone(), slots.clone(), errand(number));
         running.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            decided.fetch_add(finish(&client, errand).await, Relaxed);
+            finish(&client, errand).await
         });
     }
     let mut killed = [0; 2];
@@ -111,52 +106,80 @@ pub async fn run(clouds: &TwoClouds, load: &Load) -> Figures {
             clouds.sweep::<Pair>().await;
         }
     };
-    tokio::select! {
-        _ = running.join_all() => {}
+    let ended = tokio::select! {
+        ended = running.join_all() => ended,
         () = killing => unreachable!("it kills for ever"),
         () = sweeping => unreachable!("it sweeps for ever"),
+    };
+    let (mut decided, mut wrong) = (0, Vec::new());
+    for ended in ended {
+        match ended {
+            Ok(more) => decided += more,
+            Err(why) => wrong.push(why),
+        }
     }
     let counts = clouds.executions.counts();
     let calls: u64 = (0..load.runs).map(|run| errand(run).calls()).sum();
     Figures {
         runs: load.runs,
+        wrong,
         killed,
         calls,
         executions: counts.values().sum(),
-        never: calls - counts.len() as u64,
-        decided: decided.load(Relaxed),
+        never: calls.saturating_sub(counts.len() as u64),
+        decided,
         took: began.elapsed(),
     }
 }
 
-/// One run; how many of its calls are decided.
-async fn finish(client: &Client<Pair>, errand: Errand) -> u64 {
+/// One run; how many of its calls are decided, or what went wrong.
+async fn finish(client: &Client<Pair>, errand: Errand) -> Result<u64, String> {
     let key = errand.run.clone();
     let read = errand.bytes as u64 * u64::from(BRANCHES);
-    let run = client.start(&key, errand).await.expect("it starts");
-    let result = tokio::time::timeout(PATIENCE, client.result(&run)).await;
-    let result = result.unwrap_or_else(|_| panic!("{key} does not end"));
-    assert_eq!(result.unwrap_or_else(|error| panic!("{key}: {error}")), Found { steps: HOPS, read }, "{key}");
-    let report = client.report(&run).await.expect("it can be asked");
-    assert_eq!(report.status, Status::Returned, "{key}");
+    let told = async {
+        let run = client.start(&key, errand).await.map_err(|error| format!("it does not start: {error}"))?;
+        let result = client.result(&run).await.map_err(|error| error.to_string())?;
+        if result != (Found { steps: HOPS, read }) {
+            return Err(format!("it gave {result:?}"));
+        }
+        client.report(&run).await.map_err(|error| format!("it cannot be asked: {error}"))
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await;
+    let told = told.unwrap_or_else(|_| Err(format!("it did not end within {} s", PATIENCE.as_secs())));
+    let report = told.map_err(|why| format!("{key}: {why}"))?;
+    if report.status != Status::Returned {
+        return Err(format!("{key}: it is {:?}", report.status));
+    }
     let decided = report.instances.iter().filter(|one| matches!(one.state, InstanceState::Committed { .. }));
-    decided.count() as u64
+    Ok(decided.count() as u64)
 }
 
 impl Figures {
-    /// Whether every call began, each was decided once, and none began more often than its deliveries
-    /// allow: one that is delivered again begins once more, and so does each that follows it directly.
+    /// Whether every run ended, every call began, each was decided once, and none began more often than its
+    /// deliveries allow: one that is delivered again begins once more, and so does each that follows it
+    /// directly.
     ///
-    /// # Panics
-    /// When it is not so.
-    pub fn assert_bounded(&self) {
-        let killed: u64 = self.killed.iter().sum();
-        assert_eq!((self.never, self.decided), (0, self.calls + u64::from(self.runs)), "{self}");
-        let more = self.executions - self.calls;
-        assert!(
-            more <= killed * (1 + u64::from(BRANCHES)),
-            "{more} executions more for {killed} kills: {self}"
-        );
+    /// # Errors
+    /// What is not so, in one line.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(first) = self.wrong.first() {
+            return Err(format!("{} runs went wrong, such as {first}", self.wrong.len()));
+        }
+        if self.never > 0 {
+            return Err(format!("{} calls never ran", self.never));
+        }
+        let expected = self.calls + u64::from(self.runs);
+        if self.decided != expected {
+            return Err(format!("{} instances are decided, and not {expected}", self.decided));
+        }
+        let (killed, more) = (self.killed.iter().sum::<u64>(), self.executions.saturating_sub(self.calls));
+        let most = killed * (1 + u64::from(BRANCHES));
+        if more > most {
+            return Err(format!(
+                "functions began {more} times more, and {most} at most may for {killed} kills"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -165,14 +188,42 @@ impl fmt::Display for Figures {
         let [aws, ali] = self.killed;
         write!(
             f,
-            "{} runs of {} calls in {:.0} s, all returned once; killed: {aws} processes on AWS, {ali} on Alibaba \
+            "{} runs of {} calls in {:.0} s, {} of them wrong; killed: {aws} processes on AWS, {ali} on Alibaba \
              Cloud; functions began {} times, {} more than once each; never: {}",
             self.runs,
             self.calls,
             self.took.as_secs_f64(),
+            self.wrong.len(),
             self.executions,
             self.executions.saturating_sub(self.calls),
             self.never,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_kills_cannot_cause_is_said() {
+        let calm = || Figures {
+            runs: 2,
+            wrong: Vec::new(),
+            killed: [1, 0],
+            calls: 26,
+            executions: 31,
+            never: 0,
+            decided: 28,
+            took: Duration::ZERO,
+        };
+        assert_eq!(calm().check(), Ok(()));
+        let wrong = Figures { wrong: vec!["run-1: no".to_owned()], ..calm() };
+        assert_eq!(wrong.check(), Err("1 runs went wrong, such as run-1: no".to_owned()));
+        assert_eq!(Figures { never: 1, ..calm() }.check(), Err("1 calls never ran".to_owned()));
+        let decided = Figures { decided: 29, ..calm() }.check();
+        assert_eq!(decided, Err("29 instances are decided, and not 28".to_owned()));
+        let more = Figures { executions: 32, ..calm() }.check();
+        assert_eq!(more, Err("functions began 6 times more, and 5 at most may for 1 kills".to_owned()));
     }
 }

@@ -8,6 +8,9 @@
 //! target/debug/outage failover stall      # it answers when nobody waits any more
 //! target/debug/outage kills 1000
 //! ```
+//!
+//! It fails, with a line that says why, when a run does not end as its plain run does, a call never runs, or
+//! begins more often than what went wrong can cause, or when calls do not leave a cloud alone that is down.
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -19,6 +22,9 @@ use jointlambda_cloud_tests::{
 };
 
 const USAGE: &str = "give `failover`, `failover refuse`, `failover stall`, or `kills` and a number of runs";
+
+/// How many calls are named that began more than once.
+const SHOWN: usize = 10;
 
 enum Ask {
     Failover(Down),
@@ -47,22 +53,35 @@ async fn main() -> ExitCode {
     let programs: [PathBuf; 2] = ["both-aws", "both-aliyun"].map(|name| beside.with_file_name(name));
     let clouds = TwoClouds::start().await;
     clouds.deploy::<Pair>(&programs[0], &programs[1]).await;
-    match ask {
+    let checked = match ask {
         Ask::Failover(how) => {
             let seconds = Duration::from_secs;
-            let plan = Plan { all: seconds(30), down: seconds(10)..seconds(20), per_second: 10, how };
+            let plan = Plan {
+                all: seconds(30),
+                down: seconds(10)..seconds(20),
+                per_second: 10,
+                how,
+                on_aws: programs[0].clone(),
+            };
             let figures = failover::run(&clouds, &plan).await;
             println!("{figures}");
-            for call in figures.twice.iter().chain(&figures.never) {
-                println!("{call}");
+            for (call, count) in figures.twice.iter().take(SHOWN) {
+                println!("{call} began {count} times");
             }
+            figures.check()
         }
         Ask::Kills(runs) => {
             let load = Load { programs, runs, at_once: 8, kill_every: Duration::from_millis(100) };
             let figures = kills::run(&clouds, &load).await;
             println!("{figures}");
-            figures.assert_bounded();
+            figures.check()
+        }
+    };
+    match checked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
 }
