@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::{
-    client::{Answer, Client, IDLE, NoAnswer, REQUEST, Request, host, now},
+    client::{Answer, Client, IDLE, INVOCATION, NoAnswer, Request, host, now},
     error::{OfFunction, Said, of_function},
 };
 use crate::{
@@ -82,7 +82,7 @@ impl Functions {
         let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
         let (url, body) = (format!("{endpoint}{path}"), event.into_bytes());
-        Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER }
+        Request { method: Method::POST, url, headers, body, timeout: INVOCATION, longest: ANSWER }
     }
 }
 
