@@ -20,7 +20,6 @@ pub(crate) const ROOT: Spec = Spec {
     variables,
     store_variables: &["keep_data", "log_retention_days"],
     function_variables: &["environment", "gpu_image", "gpu_type", "policies"],
-    has_dead_letters: true,
 };
 
 /// Where the program listens.

@@ -16,7 +16,6 @@ pub(crate) const ROOT: Spec = Spec {
     variables,
     store_variables: &["keep_data"],
     function_variables: &["environment", "log_retention_days", "policy_arns"],
-    has_dead_letters: false,
 };
 
 fn variables() -> Value {

@@ -26,8 +26,6 @@ pub(crate) struct Spec {
     /// Those of them that stores and functions are given.
     pub(crate) store_variables: &'static [&'static str],
     pub(crate) function_variables: &'static [&'static str],
-    /// Whether the events that a sweeper failed at are kept in a queue.
-    pub(crate) has_dead_letters: bool,
 }
 
 /// What the root needs to know of one definition: kept beside the definition's own module, so that a
@@ -80,20 +78,18 @@ impl Spec {
     pub(crate) fn root(&self, workflow: &str, entries: &[Entry]) -> Value {
         let mut regions = BTreeMap::new();
         let mut modules = Map::new();
-        let (mut functions, mut dead_letters) = (Map::new(), Map::new());
+        let mut functions = Map::new();
         for entry in entries {
             let hash = entry.short_hash();
-            let (mut names, mut queues) = (Map::new(), Map::new());
+            let mut names = Map::new();
             for (region, calls) in &entry.regions {
                 let module = format!("functions-{hash}-{region}");
                 names.insert(region.clone(), format!("${{module.{module}.functions}}").into());
-                queues.insert(region.clone(), format!("${{module.{module}.dead_letters}}").into());
                 modules.insert(module, Value::Object(calls.functions.clone()));
                 modules.insert(format!("store-{region}"), Value::Object(calls.store.clone()));
                 regions.insert(region, &calls.cloud);
             }
             functions.insert(hash.to_owned(), Value::Object(names));
-            dead_letters.insert(hash.to_owned(), Value::Object(queues));
         }
         let providers = regions.keys().map(|region| {
             let mut provider = object((self.provider)(workflow));
@@ -107,7 +103,7 @@ impl Spec {
                 .map(|region| ((*region).clone(), format!("${{module.store-{region}.{output}}}").into()));
             values.collect::<Map<String, Value>>()
         };
-        let mut root = json!({
+        json!({
             "//": super::note(),
             "terraform": {
                 "required_version": TERRAFORM,
@@ -121,13 +117,7 @@ impl Spec {
                 "tables": output("The tables, by region.", of_stores("table")),
                 "buckets": output("The buckets, by region.", of_stores("bucket")),
             },
-        });
-        if self.has_dead_letters {
-            let description =
-                "The queues of events that even a sweeper could not take, by definition and region.";
-            root["output"]["dead_letters"] = output(description, dead_letters);
-        }
-        root
+        })
     }
 }
 

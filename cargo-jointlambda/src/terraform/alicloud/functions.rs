@@ -14,9 +14,6 @@ use crate::{
     terraform::{Place, environment, literal, names, role_name},
 };
 
-/// How long a queue keeps the events that even a sweeper could not take: the longest it can.
-const DEAD_LETTERS_S: u32 = 7 * 24 * 3600;
-
 /// What the root gives the module, beside its own variables.
 pub(crate) fn arguments(region: &str) -> Value {
     let of_store = |output: &str| format!("${{module.store-{region}.{output}}}");
@@ -52,7 +49,6 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             "policies": { "type": "list(string)", "description": "What the functions' own code needs." },
         },
         "locals": { "environment": environments },
-        "data": { "alicloud_account": { "current": {} } },
         "resource": {
             "alicloud_ram_role": {
                 "function": {
@@ -90,22 +86,9 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                     "trigger_config": json!({ "cronExpression": SWEEP, "enable": true }).to_string(),
                 },
             },
-            "alicloud_message_service_queue": {
-                "dead_letters": {
-                    "queue_name": dead_letters(described),
-                    "message_retention_period": DEAD_LETTERS_S,
-                },
-            },
         },
-        "output": {
-            "functions": { "value": names },
-            "dead_letters": { "value": "${alicloud_message_service_queue.dead_letters.queue_name}" },
-        },
+        "output": { "functions": { "value": names } },
     })
-}
-
-fn dead_letters(described: &Described) -> String {
-    format!("{}-dead-letters", described.sweeper.name)
 }
 
 fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Value {
@@ -149,24 +132,22 @@ fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Va
     resource
 }
 
+/// What becomes of failed events. What the sweeper fails at goes nowhere: the run stays in the run index, and a
+/// later sweep comes to it.
 fn event_config(label: &str) -> Value {
-    let account = "${data.alicloud_account.current.id}";
-    let destination = if label == "sweeper" {
-        let queue = "${alicloud_message_service_queue.dead_letters.queue_name}";
-        let region = "${split(\":\", alicloud_fcv3_function.sweeper.function_arn)[2]}";
-        format!("acs:mns:{region}:{account}:/queues/{queue}/messages")
-    } else {
-        "${alicloud_fcv3_function.sweeper.function_arn}".to_owned()
-    };
-    json!({
+    let mut config = json!({
         "function_name": format!("${{alicloud_fcv3_function.{label}.function_name}}"),
         "qualifier": QUALIFIER,
         // A record of each task would take time, and repeated invocations are harmless without it.
         "async_task": false,
         "max_async_retry_attempts": REDELIVERIES,
         "max_async_event_age_in_seconds": EVENT_AGE_S,
-        "destination_config": [{ "on_failure": [{ "destination": destination }] }],
-    })
+    });
+    if label != "sweeper" {
+        let sweeper = "${alicloud_fcv3_function.sweeper.function_arn}";
+        config["destination_config"] = json!([{ "on_failure": [{ "destination": sweeper }] }]);
+    }
+    config
 }
 
 fn trust() -> Value {
@@ -184,7 +165,7 @@ fn trust() -> Value {
 fn policy(described: &Described, settings: &Settings) -> Value {
     let allow = |actions: &[&str], resources: Vec<String>| json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
     let (mut tables, mut objects, mut buckets) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut functions, mut queues, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut functions, mut logs) = (Vec::new(), Vec::new());
     for (cloud, region) in described.clouds() {
         let get = |key: &str| literal(settings.get(cloud, key));
         let (instance, table) = table_of(settings, cloud);
@@ -194,7 +175,6 @@ fn policy(described: &Described, settings: &Settings) -> Value {
         }
         objects.push(format!("acs:oss:*:*:{bucket}/*"));
         logs.push(format!("acs:log:{region}:*:project/{bucket}/logstore/functions"));
-        queues.push(format!("acs:mns:{region}:*:/queues/{}/messages", dead_letters(described)));
         for name in names(described, cloud) {
             functions.push(format!("acs:fc:{region}:*:functions/{name}"));
             functions.push(format!("acs:fc:{region}:*:functions/{name}/*"));
@@ -210,7 +190,6 @@ fn policy(described: &Described, settings: &Settings) -> Value {
             allow(&["oss:DeleteObject", "oss:GetObject", "oss:PutObject"], objects),
             allow(&["oss:ListObjects"], buckets),
             allow(&["fc:InvokeFunction"], functions),
-            allow(&["mns:SendMessage"], queues),
             allow(&["log:PostLogStoreLogs"], logs),
         ],
     })
@@ -244,6 +223,16 @@ mod tests {
         assert_eq!(with_gpu["runtime"], "custom-container");
         assert_eq!(with_gpu["gpu_config"][0]["gpu_memory_size"], 8192);
         assert!(with_gpu.get("code").is_none());
+    }
+
+    #[test]
+    fn events_that_failed_go_to_the_sweeper_and_its_own_nowhere() {
+        let module = module_of(&sample::described(Provider::Aliyun));
+        let configs = &module["resource"]["alicloud_fcv3_async_invoke_config"];
+        let destination = &configs["cut"]["destination_config"][0]["on_failure"][0]["destination"];
+        assert_eq!(destination, "${alicloud_fcv3_function.sweeper.function_arn}");
+        assert!(configs["sweeper"].get("destination_config").is_none(), "{configs}");
+        assert!(!module.to_string().contains("queue"), "{module}");
     }
 
     #[test]
