@@ -24,6 +24,10 @@ const BUCKET_NAME_BYTES: usize = 63;
 const SAME_AS: &str = "same_as";
 /// The key of the alias by which functions on AWS are invoked.
 const QUALIFIER: &str = "qualifier";
+/// The key of the card that functions on Alibaba Cloud have which have a GPU.
+const GPU_TYPE: &str = "gpu_type";
+/// The cards that Function Compute has: Tesla T4, Ampere A10, Ada.
+const GPU_TYPES: [&str; 3] = ["fc.gpu.tesla.1", "fc.gpu.ampere.1", "fc.gpu.ada.1"];
 /// The longest name of an alias.
 const ALIAS_BYTES: usize = 128;
 /// What no key in the settings may contain.
@@ -114,11 +118,16 @@ impl Settings {
         Some(self.get(cloud, QUALIFIER)).filter(|alias| !alias.is_empty())
     }
 
-    /// All settings of a cloud that are text, but what the workflow says itself.
+    /// The card of functions with a GPU on a cloud: the first of those that there are, unless it is said.
+    pub(crate) fn gpu_type(&self, cloud: &str) -> &str {
+        Some(self.get(cloud, GPU_TYPE)).filter(|card| !card.is_empty()).unwrap_or(GPU_TYPES[0])
+    }
+
+    /// All settings of a cloud that are text, but what the workflow says itself, and what no function asks.
     pub(crate) fn own(&self, cloud: &str) -> impl Iterator<Item = (&str, &str)> {
         let all = self.clouds.get(cloud).and_then(Value::as_object).into_iter().flatten();
         let texts = all.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
-        texts.filter(|(key, _)| !matches!(*key, "provider" | "region"))
+        texts.filter(|(key, _)| !matches!(*key, "provider" | "region" | GPU_TYPE))
     }
 
     /// What a function on `cloud` is told of the workflow's other clouds: compact JSON.
@@ -293,6 +302,7 @@ fn check(
         }
     }
     check_qualifier(name, &cloud, wanted)?;
+    check_gpu_type(name, &cloud, wanted)?;
     match cloud.keys().find(|key| SECRETS.iter().any(|secret| key.to_lowercase().contains(secret))) {
         None => Ok(cloud),
         Some(key) => Err(Trouble::new(format!("`{key}` of `[clouds.{name}]` in {FILE} looks like a secret"))
@@ -324,6 +334,20 @@ fn check_qualifier(name: &str, cloud: &Map<String, Value>, wanted: &[(&str, Stri
              functions have nothing in common",
         ),
     }
+}
+
+/// Checks that there is such a card.
+fn check_gpu_type(name: &str, cloud: &Map<String, Value>, wanted: &[(&str, String)]) -> Result<(), Trouble> {
+    let Some(card) = cloud.get(GPU_TYPE) else { return Ok(()) };
+    let place = format!("`{GPU_TYPE}` of `[clouds.{name}]` in {FILE}");
+    if !wanted.contains(&("provider", Provider::Aliyun.to_string())) {
+        return Err(Trouble::new(format!("{place} is of a cloud that is not Alibaba's")).hint("remove it"));
+    }
+    if GPU_TYPES.iter().any(|known| card == known) {
+        return Ok(());
+    }
+    Err(Trouble::new(format!("{place} is {card}, which is no card of Function Compute"))
+        .hint(format!("write one of {}", quoted(GPU_TYPES))))
 }
 
 #[cfg(test)]
@@ -407,6 +431,24 @@ mod tests {
         for version in ["\"3\"", "\"$LATEST\"", "\"\"", "3"] {
             assert!(with(version).unwrap_err().contains("is no name of an alias"), "{version}");
         }
+    }
+
+    #[test]
+    fn a_card_is_one_that_there_is() {
+        let ali = "[clouds.ALI]\nprovider = \"aliyun\"\nregion = \"cn-hongkong\"\ntable = \"i/t\"\nbucket = \"b-c\"\n";
+        assert_eq!(complete(Some(ali), &[]).unwrap().gpu_type("ALI"), "fc.gpu.tesla.1");
+        let with = |card: &str| complete(Some(&format!("{ali}gpu_type = {card}\n")), &[]);
+        let ampere = with("\"fc.gpu.ampere.1\"").unwrap();
+        assert_eq!(ampere.gpu_type("ALI"), "fc.gpu.ampere.1");
+        assert!(ampere.own("ALI").all(|(key, _)| key != GPU_TYPE), "no function asks for it");
+        for none in ["\"fc.gpu.hopper.1\"", "\"\"", "1"] {
+            let why = with(none).unwrap_err();
+            let all = "write one of `fc.gpu.tesla.1`, `fc.gpu.ampere.1`, `fc.gpu.ada.1`";
+            assert!(why.contains("which is no card of Function Compute") && why.contains(all), "{why}");
+        }
+        let aws = "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b-c\"\n";
+        let why = complete(Some(&format!("{aws}gpu_type = \"fc.gpu.ada.1\"\n")), &[]).unwrap_err();
+        assert!(why.contains("is of a cloud that is not Alibaba's"), "{why}");
     }
 
     #[test]

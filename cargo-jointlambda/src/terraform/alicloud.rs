@@ -19,7 +19,7 @@ pub(crate) const ROOT: Spec = Spec {
     provider: |_| json!({}),
     variables,
     store_variables: &["keep_data", "log_retention_days"],
-    function_variables: &["environment", "gpu_image", "gpu_type", "policies"],
+    function_variables: &["environment", "gpu_image", "policies"],
 };
 
 /// Where the program listens.
@@ -56,11 +56,6 @@ fn variables() -> Value {
             "type": "string",
             "description": "The image of functions with a GPU: it has the program as its entry.",
             "default": "",
-        },
-        "gpu_type": {
-            "type": "string",
-            "description": "The card of functions with a GPU.",
-            "default": "fc.gpu.tesla.1",
         },
         "keep_data": {
             "type": "bool",

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::harness::Project;
 
@@ -197,7 +197,7 @@ fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     let document = yaml_value(&yaml);
     assert_eq!(complaints(&document, "s.yaml"), Vec::<String>::new());
     let props = &document["resources"]["cut"]["props"];
-    assert_eq!(props["gpuConfig"]["gpuMemorySize"], 8192);
+    assert_eq!(props["gpuConfig"], json!({ "gpuMemorySize": 8192, "gpuType": "fc.gpu.tesla.1" }));
     assert_eq!(props["environmentVariables"]["JOINTLAMBDA_CLOUD"], "ALI");
     let instance = documents[0].1["module"]["store-cn-hongkong"]["instance"].as_str().unwrap();
     let table = format!("{instance}/two_seas");
@@ -205,6 +205,17 @@ fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     let mut changed = document.clone();
     changed["resources"]["cut"]["props"]["memorysize"] = 1.into();
     assert_ne!(complaints(&changed, "s.yaml"), Vec::<String>::new());
+
+    // Another card is one line of the settings.
+    let settings = std::fs::read_to_string(project.path("jointlambda.toml")).unwrap();
+    let settings = settings.replace("[clouds.ALI]\n", "[clouds.ALI]\ngpu_type = \"fc.gpu.ada.1\"\n");
+    project.write("jointlambda.toml", &settings);
+    project.build(&[]);
+    let documents = check_all(&out.join("aliyun"), "alicloud");
+    let cut = &documents[1].1["resource"]["alicloud_fcv3_function"]["cut"];
+    assert_eq!(cut["gpu_config"][0]["gpu_type"], "fc.gpu.ada.1");
+    let yaml = std::fs::read_to_string(out.join("aliyun/01234567/s.yaml")).unwrap();
+    assert!(yaml.contains("fc.gpu.ada.1") && !yaml.contains("fc.gpu.tesla.1"), "{yaml}");
 }
 
 /// The part of YAML that is generated: mappings and lists by indentation, scalars as in JSON.

@@ -23,6 +23,8 @@ pub(super) struct Section {
     pub(super) bucket: Option<String>,
     pub(super) endpoint: Option<String>,
     pub(super) qualifier: Option<String>,
+    /// What only `cargo jointlambda build` asks for, and checks.
+    pub(super) gpu_type: Option<String>,
     pub(super) same_as: Option<String>,
 }
 
@@ -36,6 +38,7 @@ impl Section {
             ("bucket", &self.bucket),
             ("endpoint", &self.endpoint),
             ("qualifier", &self.qualifier),
+            ("gpu_type", &self.gpu_type),
         ];
         all.into_iter().find_map(|(key, value)| value.as_ref().map(|_| key))
     }
@@ -136,7 +139,7 @@ mod tests {
     use crate::graph::sample::ALL;
 
     const BOTH: &str = "[clouds.AWS]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"t\"\nbucket = \"b\"\n\
-                        [clouds.ALI]\ntable = \"u\"\nbucket = \"c\"\nendpoint = \"http://127.0.0.1:1\"\n";
+                        [clouds.ALI]\ngpu_type = \"fc.gpu.ada.1\"\ntable = \"u\"\nbucket = \"c\"\nendpoint = \"http://127.0.0.1:1\"\n";
 
     fn refused(text: &str) -> String {
         from_toml(text, &ALL).unwrap_err().to_string()
@@ -159,7 +162,7 @@ mod tests {
         );
         assert_eq!(
             refused(&BOTH.replace("bucket = \"b\"", "buket = \"b\"")),
-            "jointlambda.toml cannot be read: line 5: unknown field `buket`, expected one of `provider`, `region`, `table`, `bucket`, `endpoint`, `qualifier`, `same_as`"
+            "jointlambda.toml cannot be read: line 5: unknown field `buket`, expected one of `provider`, `region`, `table`, `bucket`, `endpoint`, `qualifier`, `gpu_type`, `same_as`"
         );
         assert!(
             refused("[clouds").starts_with("jointlambda.toml cannot be read: line 1: "),

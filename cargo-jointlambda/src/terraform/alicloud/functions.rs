@@ -32,7 +32,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
         environments.insert(label.clone(), environment(settings, place.cloud, &label));
         names.insert(label.clone(), function.name.as_str().into());
         events.insert(label.clone(), event_config(&label));
-        functions.insert(label, resource(described, place, &function));
+        functions.insert(label, resource(described, settings, place, &function));
     }
     let role = role_name(described, place.region);
     json!({
@@ -43,7 +43,6 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                 "type": "map(string)", "description": "More environment variables.", "sensitive": true,
             },
             "gpu_image": { "type": "string", "description": "The image of functions with a GPU." },
-            "gpu_type": { "type": "string", "description": "The card of functions with a GPU." },
             "log_project": { "type": "string", "description": "Where logs go." },
             "log_store": { "type": "string", "description": "The part of the project that logs go to." },
             "policies": { "type": "list(string)", "description": "What the functions' own code needs." },
@@ -91,7 +90,7 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
     })
 }
 
-fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Value {
+fn resource(described: &Described, settings: &Settings, place: &Place<'_>, function: &Function) -> Value {
     let label = &function.function;
     let mut resource = json!({
         "function_name": function.name,
@@ -122,8 +121,8 @@ fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Va
     if function.gpu_gb > 0 {
         resource["runtime"] = "custom-container".into();
         resource["custom_container_config"] = json!([{ "image": "${var.gpu_image}", "port": PORT }]);
-        resource["gpu_config"] =
-            json!([{ "gpu_memory_size": function.gpu_gb * 1024, "gpu_type": "${var.gpu_type}" }]);
+        let card = settings.gpu_type(place.cloud);
+        resource["gpu_config"] = json!([{ "gpu_memory_size": function.gpu_gb * 1024, "gpu_type": card }]);
     } else {
         let zip = format!("${{filebase64(\"${{path.module}}/{}\")}}", place.zip);
         resource["code"] = json!([{ "zip_file": zip }]);
@@ -221,7 +220,8 @@ mod tests {
         described.functions[0].gpu_gb = 8;
         let with_gpu = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
         assert_eq!(with_gpu["runtime"], "custom-container");
-        assert_eq!(with_gpu["gpu_config"][0]["gpu_memory_size"], 8192);
+        let expected = json!([{ "gpu_memory_size": 8192, "gpu_type": "fc.gpu.tesla.1" }]);
+        assert_eq!(with_gpu["gpu_config"], expected);
         assert!(with_gpu.get("code").is_none());
     }
 

@@ -77,7 +77,8 @@ fn props(described: &Described, settings: &Settings, place: &Place<'_>, function
     if function.gpu_gb > 0 {
         props["runtime"] = "custom-container".into();
         props["customContainerConfig"] = json!({ "image": "${vars.gpu_image}", "port": PORT });
-        props["gpuConfig"] = json!({ "gpuMemorySize": function.gpu_gb * 1024, "gpuType": "fc.gpu.tesla.1" });
+        let card = settings.gpu_type(place.cloud);
+        props["gpuConfig"] = json!({ "gpuMemorySize": function.gpu_gb * 1024, "gpuType": card });
     } else {
         props["code"] = format!("./{}", place.zip).into();
         props["customRuntimeConfig"] = json!({ "command": [COMMAND], "port": PORT });
