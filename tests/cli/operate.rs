@@ -3,7 +3,7 @@
 use super::*;
 
 fn of<'a>(command: &'a str, store: &'a Path, key: &'a str) -> Vec<&'a str> {
-    vec![command, "--store", store.to_str().expect("UTF-8"), "--id", key]
+    vec![command, key, "--store", store.to_str().expect("UTF-8")]
 }
 
 /// An input with a page that is bad for as long as `file` is there.
@@ -122,6 +122,30 @@ fn a_run_that_is_not_there_is_named() {
         let missing = run(WORD_COUNT, &[command, "--id", "k"]);
         assert!(missing.error().contains("--store <DIR>"), "{missing:?}");
     }
+}
+
+#[test]
+fn the_key_of_a_run_is_an_argument_or_a_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().to_str().unwrap();
+    assert_eq!(run(WORD_COUNT, &stored(directory.path(), "k", &pages(1, 0))).code, Some(0));
+    for command in ["status", "trace"] {
+        let argument = run(WORD_COUNT, &[command, "k", "--store", store]);
+        assert_eq!(argument.code, Some(0), "{argument:?}");
+        assert_eq!(argument.stdout, run(WORD_COUNT, &[command, "--store", store, "--id", "k"]).stdout);
+    }
+    for command in ["status", "trace", "cancel", "redrive"] {
+        let neither = run(WORD_COUNT, &[command, "--store", store]);
+        assert!(neither.error().contains("<KEY>"), "{neither:?}");
+        let both = run(WORD_COUNT, &[command, "k", "--id", "k", "--store", store]);
+        assert!(both.error().contains("cannot be used with"), "{both:?}");
+        let help = run(WORD_COUNT, &[command, "--help"]).stdout;
+        let example = format!("Example:\n  word_count {command} monday --store runs");
+        assert!(help.contains(&example) && help.contains("[KEY]") && help.contains("--id <KEY>"), "{help}");
+    }
+    // A key that looks like a flag.
+    let unlike = run(WORD_COUNT, &["status", "--store", store, "--", "--id"]);
+    assert!(unlike.error().starts_with("error: there is no run `--id` in "), "{unlike:?}");
 }
 
 #[test]

@@ -41,10 +41,20 @@ pub(super) struct RunArgs {
 #[group(skip)]
 pub(super) struct StoredRun {
     /// The idempotency key that names the run
+    #[arg(value_name = "KEY", required_unless_present = "id", conflicts_with = "id")]
+    key: Option<String>,
+    /// The same as a flag, as `run` has it
     #[arg(long, value_name = "KEY")]
-    pub(super) id: String,
+    id: Option<String>,
     #[command(flatten)]
     pub(super) at: At,
+}
+
+impl StoredRun {
+    /// The key that names the run.
+    pub(super) fn key(&self) -> &str {
+        self.key.as_deref().or(self.id.as_deref()).unwrap_or_default()
+    }
 }
 
 /// `list`.
@@ -139,7 +149,7 @@ pub(super) fn command(
     let run = run_command(definition, augment, &name)?;
     let status = StatusArgs::augment_args(Command::new("status"))
         .about("Print what has become of a run, with every instance of it")
-        .after_help(format!("Example:\n  {name} status --store runs --id monday"));
+        .after_help(format!("Example:\n  {name} status monday --store runs"));
     let list = ListArgs::augment_args(Command::new("list"))
         .about("List the runs that have not ended, or all")
         .after_help(format!(
@@ -147,13 +157,13 @@ pub(super) fn command(
         ));
     let trace = TraceArgs::augment_args(Command::new("trace"))
         .about("Draw when each call of a run was dispatched and committed, and where")
-        .after_help(format!("Example:\n  {name} trace --store runs --id monday"));
+        .after_help(format!("Example:\n  {name} trace monday --store runs"));
     let cancel = StoredRun::augment_args(Command::new("cancel"))
         .about("Cancel a run: nothing more of it is started")
-        .after_help(format!("Example:\n  {name} cancel --store runs --id monday"));
+        .after_help(format!("Example:\n  {name} cancel monday --store runs"));
     let redrive = RedriveArgs::augment_args(Command::new("redrive"))
         .about("Go on with a failed run from where it failed, keeping what was committed")
-        .after_help(format!("Example:\n  {name} redrive --store runs --id monday"));
+        .after_help(format!("Example:\n  {name} redrive monday --store runs"));
     let graph = GraphArgs::augment_args(Command::new("graph"))
         .about("Draw the workflow")
         .after_help(format!("Examples:\n  {name} graph\n  {name} graph --format svg -o workflow.svg"));

@@ -32,7 +32,7 @@ pub(super) fn status<W: Workflow>(args: &StatusArgs) -> Result<ExitCode, Trouble
 /// Cancels a run, and says how it ended.
 pub(super) fn cancel<W: Workflow>(run: &StoredRun) -> Result<ExitCode, Trouble> {
     let status = of_run::<W, _>(run, async |client, run| client.cancel(run).await)?;
-    let key = one_line(&run.id);
+    let key = one_line(run.key());
     match status {
         Status::Cancelled => {
             eprintln!("run {key} was cancelled");
@@ -50,8 +50,8 @@ pub(super) fn of_run<W: Workflow, T>(
     runtime()?.block_on(async {
         let place = run.at.open::<W>()?;
         let client = place.client();
-        ask(client, &client.run_id(&run.id)).await.map_err(|error| match error {
-            RunError::NoSuchRun(_) => run.at.no_such_run(&run.id),
+        ask(client, &client.run_id(run.key())).await.map_err(|error| match error {
+            RunError::NoSuchRun(_) => run.at.no_such_run(run.key()),
             error => Trouble::of(&error),
         })
     })

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    args::{self, RedriveArgs, RunArgs, StoredRun},
+    args::{self, RedriveArgs, RunArgs},
     chart::Canvas,
     exit::{ERR_VALUE, FAILED, Trouble, one_line},
     interrupt,
@@ -53,7 +53,8 @@ pub(super) fn run<W: Workflow>(
 
 /// Redrives a run and reports, as [`run`] does.
 pub(super) fn redrive<W: Workflow>(args: RedriveArgs, show: Show<W::Output>) -> Result<ExitCode, Trouble> {
-    let RedriveArgs { run: StoredRun { id, at }, latency, json } = args;
+    let RedriveArgs { run, latency, json } = args;
+    let (id, at) = (run.key().to_owned(), run.at);
     let args = RunArgs {
         input: None,
         id: Some(id),

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 /// The variable that names the file; without it nothing is written.
 const FILE: &str = "EXECUTIONS";
+/// A file beside it that is there once functions are to fail no more.
+const MENDED: &str = "mended";
 
 /// Notes that a function has begun.
 ///
@@ -23,6 +25,11 @@ pub fn note(what: impl Display) {
     let mut file = OpenOptions::new().append(true).create(true).open(path).expect("it can be written to");
     // One write, so that lines of several processes do not mix.
     file.write_all(format!("{what}\n").as_bytes()).expect("it can be written to");
+}
+
+/// Whether a test has mended what makes functions fail: see [`Executions::mend`].
+pub fn is_mended() -> bool {
+    env::var_os(FILE).is_some_and(|path| Path::new(&path).with_file_name(MENDED).exists())
 }
 
 /// The executions of a deployment.
@@ -45,6 +52,14 @@ impl Executions {
     /// What a function has in its environment, so that it is counted.
     pub fn variable(&self) -> (String, String) {
         (FILE.to_owned(), self.path().display().to_string())
+    }
+
+    /// Has functions that were to fail do so no more.
+    ///
+    /// # Panics
+    /// When the folder cannot be written to.
+    pub fn mend(&self) {
+        fs::write(self.folder().join(MENDED), "").expect("it can be written to");
     }
 
     /// A folder of its own, which goes with it.

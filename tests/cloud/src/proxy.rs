@@ -23,6 +23,7 @@ pub struct Proxy {
 struct Seen {
     counts: Mutex<BTreeMap<String, u64>>,
     twice: AtomicBool,
+    doubled: AtomicU64,
     /// How many invocations are left alone until the one whose answer is lost, and that one.
     until_lost: AtomicU64,
     lost: AtomicU64,
@@ -40,6 +41,11 @@ impl Proxy {
     /// From now on every invocation of a function is made twice.
     pub fn invoke_twice(&self) {
         self.seen.twice.store(true, SeqCst);
+    }
+
+    /// How many invocations were made twice.
+    pub fn doubled(&self) -> u64 {
+        self.seen.doubled.load(SeqCst)
     }
 
     /// Of the invocations from now on, after `skip` others, one is made and its answer is lost.
@@ -75,6 +81,7 @@ fn pass(asked: &Asked, service: &str, seen: &Seen) -> Option<Vec<u8>> {
     *seen.counts.lock().expect("nobody panics with it").entry(operation).or_default() += 1;
     if invokes && seen.twice.load(SeqCst) {
         asked.passed_on(service)?;
+        seen.doubled.fetch_add(1, SeqCst);
     }
     let answer = asked.passed_on(service)?;
     let next = |left: u64| left.checked_sub(1);

@@ -109,9 +109,9 @@ impl<'s> Packaged<'s> {
         assert!(instances.iter().all(|one| one["state"] != "running"), "{name}: {run}");
         let listed = self.command(&[&["list", "--all"], &there[..]].concat());
         assert!(listed.contains("monday  has returned"), "{name}: {listed}");
-        let status = json(self.command(&[&["status", "--id", "monday", "--json"], &there[..]].concat()));
+        let status = json(self.command(&[&["status", "monday", "--json"], &there[..]].concat()));
         assert_eq!(status["status"], "returned", "{name}");
-        let trace = self.command(&[&["trace", "--id", "monday"], &there[..]].concat());
+        let trace = self.command(&[&["trace", "monday"], &there[..]].concat());
         let shows = |function: &&str| trace.contains(*function);
         assert!(traced.iter().all(shows) && trace.contains('█'), "{name}: {trace}");
     }

@@ -88,6 +88,22 @@ async fn every_invocation_made_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_whose_own_invocation_is_made_twice_has_one_run() {
+    let mut deployed = Deployed::new(true).await;
+    deployed.proxy.invoke_twice();
+    let through = Account::at(&deployed.proxy.url).backend::<Steps>(TABLE);
+    deployed.client = Client::new(vec![through], Options::default());
+    let job = |pause_ms| Job { hops: 2, branches: 3, pause_ms, ..Job::default() };
+    // The first function takes its time, so that nothing else was invoked yet.
+    deployed.client.start("first", job(2_000)).await.expect("it starts");
+    assert_eq!(deployed.proxy.doubled(), 1, "the client's");
+    deployed.run("first", job(2_000)).await;
+    for run in 0..3 {
+        deployed.run(&format!("first of {run}"), job(0)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_function_that_is_killed_is_delivered_again() {
     let deployed = Deployed::new(true).await;
     let killer = async {
@@ -118,9 +134,9 @@ async fn a_deployed_workflow_is_operated_by_its_command() {
     assert!(stderr.starts_with("run monday: started"), "{stderr}");
     let (_, listed, _) = command(&["list", "--all"]);
     assert!(listed.contains("monday  has returned"), "{listed}");
-    let (_, traced, _) = command(&["trace", "--id", "monday"]);
+    let (_, traced, _) = command(&["trace", "monday"]);
     assert!(traced.contains("square[2]") && traced.contains('█'), "{traced}");
-    let (_, shown, _) = command(&["status", "--id", "monday", "--json"]);
+    let (_, shown, _) = command(&["status", "monday", "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
     assert_eq!(shown["status"], "returned");
 
@@ -128,9 +144,9 @@ async fn a_deployed_workflow_is_operated_by_its_command() {
     let (code, _, stderr) = command(&["run", "--id", "tuesday", "--input", &fails]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("total failed after 3 attempts: total panicked: as it was told to"), "{stderr}");
-    let (code, _, stderr) = command(&["cancel", "--id", "tuesday"]);
+    let (code, _, stderr) = command(&["cancel", "tuesday"]);
     assert_eq!((code, stderr.lines().count()), (Some(2), 1), "{stderr}");
-    let (code, _, stderr) = command(&["status", "--id", "friday"]);
+    let (code, _, stderr) = command(&["status", "friday"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.starts_with("error: there is no run `friday`\nhint: "), "{stderr}");
 }
