@@ -35,6 +35,10 @@ pub enum Damage {
     Broken,
     /// It ends early, as if that was all.
     Half,
+    /// It has no body, where there was one.
+    Bare,
+    /// It has no body, where there was one, and that is what was signed.
+    SignedBare,
     /// It has a success, and nothing else.
     Empty,
     /// It is a page of a proxy, with this status.
@@ -202,7 +206,12 @@ impl Answer {
                 length = Some(answer.body.len() as u64 + 1);
                 answer.body.truncate(answer.body.len() / 2);
             }
-            Damage::Half if answer.body.is_empty() => return None,
+            Damage::Half | Damage::Bare | Damage::SignedBare if answer.body.is_empty() => return None,
+            Damage::Bare => answer.body.clear(),
+            Damage::SignedBare => {
+                answer.body.clear();
+                answer.sign(asked, key)?;
+            }
             Damage::Half => answer.body.truncate(answer.body.len() / 2),
             Damage::Empty => answer = Answer { status: 200, ..Answer::default() },
             Damage::Page(status) => {

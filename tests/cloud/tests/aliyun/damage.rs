@@ -3,7 +3,7 @@
 
 use std::{fmt::Debug, io::Write as _};
 
-use aliyun_emulator::fault::Service;
+use aliyun_emulator::fault::{Action, Answer, Rule, Service};
 use jointlambda::{
     Workflow,
     backend::{Arrival, Created, Invoked, NewRow, StoreError, fault::Schedule},
@@ -55,6 +55,7 @@ fn damages(service: Service, operation: &str) -> Vec<(Damage, bool)> {
             (Damage::Signature, true),
             (Damage::Digest, true),
             (Damage::Bit, true),
+            (Damage::Bare, true),
             (Damage::SignedBit, true),
             (Damage::Garbage, true),
             (Damage::SignedGarbage, true),
@@ -173,7 +174,54 @@ fn a_condition_that_nobody_signed_counts_only_as_far_as_the_row_bears_it_out() {
     });
 }
 
-/// The number of slots counts, and is not taken from nowhere.
+/// What TableStore says no with is its own as well.
+#[test]
+fn a_refusal_that_is_damaged_is_none() {
+    let behind = Behind::start();
+    let table = behind.real.account.backend::<Chain>().table;
+    behind.real.block_on(async {
+        let key = RowKey::run(&RunId::derive("damage", "refusal"));
+        let row = || NewRow { body: "mine".into(), expires_at: 4_000_000_000_000, check_at: None };
+        assert_eq!(table.create(&key, row()).await, Ok(Created::New));
+        let missing = Rule::new(
+            Service::Tablestore,
+            Action::Error(Answer {
+                status: 403,
+                code: "OTSNoPermissionAccess".to_owned(),
+                message: String::new(),
+            }),
+        );
+        for damage in [Damage::Signature, Damage::Digest, Damage::Bare, Damage::Half, Damage::Garbage] {
+            // Of a condition that is not met, and of a right that is missing.
+            behind.rows.damage("UpdateRow", 0, true, damage);
+            let unknown = table.create(&key, row()).await;
+            assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{damage:?}: {unknown:?}");
+            behind.real.account.emulator.fault(missing.clone().times(1)).expect("one more fault can be");
+            behind.rows.damage("GetRow", 0, true, damage);
+            let unknown = table.get(&key).await;
+            assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{damage:?}: {unknown:?}");
+        }
+    });
+}
+
+#[test]
+fn a_row_is_there_and_its_slots_are_counted_whatever_an_answer_lacks() {
+    let behind = Behind::start();
+    let table = behind.real.account.backend::<Chain>().table;
+    behind.real.block_on(async {
+        let key = RowKey::run(&RunId::derive("damage", "bare"));
+        behind.rows.damage("UpdateRow", 0, true, Damage::SignedBare);
+        let unknown = table.arrive(&key, arrival(1)).await;
+        assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{unknown:?}");
+        let again = table.arrive(&key, arrival(1)).await.expect("it is answered");
+        assert_eq!((again.fresh, again.filled, again.ok), (false, 1, 1));
+        behind.rows.damage("GetRow", 0, true, Damage::Bare);
+        let unknown = table.get(&key).await;
+        assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{unknown:?}");
+    });
+}
+
+/// A place in the run index is not given up because somebody says so.
 #[test]
 fn a_row_leaves_the_run_index_also_when_a_condition_is_made_up() {
     let behind = Behind::start();
@@ -237,11 +285,16 @@ async fn what_is_no_answer_of_a_service_is_none() {
         let due = table.due(1, 10).await.expect_err(what);
         let put = objects.put(&object(), "content".into()).await.expect_err(what);
         let got = objects.get(&object()).await.expect_err(what);
-        for error in [created, read, many, due, put, got] {
+        for error in [&created, &read, &many, &due, &put, &got] {
             assert!(matches!(error, StoreError::Unknown(_)), "{what}: {error:?}");
         }
-        let invoked = backend.functions.invoke("first", "x".into()).await;
-        assert!(matches!(invoked, Invoked::Unknown(_)), "{what}: {invoked:?}");
+        let Invoked::Unknown(invoked) = backend.functions.invoke("first", "x".into()).await else {
+            panic!("{what} is taken for an answer");
+        };
+        if what == "a flood" {
+            assert_eq!(read.to_string(), "the store did not answer: an answer is longer than 67108864 bytes");
+            assert_eq!(invoked, "an answer is longer than 65536 bytes");
+        }
     }
 }
 
