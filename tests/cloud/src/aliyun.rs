@@ -51,6 +51,8 @@ pub struct AliyunAccount {
     http: reqwest::Client,
     /// Where functions are invoked, if not at the emulator itself.
     invoked_at: Option<String>,
+    /// Where rows are, if not at the emulator itself.
+    rows_at: Option<String>,
 }
 
 impl AliyunAccount {
@@ -67,7 +69,7 @@ impl AliyunAccount {
         let key = options.access_keys[0].clone();
         let emulator = Emulator::start(options).await.expect("loopback has free ports");
         let (region, http) = (region.to_owned(), reqwest::Client::new());
-        let account = AliyunAccount { emulator, region, key, http, invoked_at: None };
+        let account = AliyunAccount { emulator, region, key, http, invoked_at: None, rows_at: None };
         account.create_table(TABLE, &[("key", PrimaryKeyType::String)]).await;
         let index = [
             ("shard", PrimaryKeyType::String),
@@ -82,6 +84,11 @@ impl AliyunAccount {
     /// Has functions invoked at another address, where something stands before Function Compute.
     pub fn invoke_at(&mut self, url: &str) {
         self.invoked_at = Some(url.to_owned());
+    }
+
+    /// Has rows read and written at another address, where something stands before TableStore.
+    pub fn read_rows_at(&mut self, url: &str) {
+        self.rows_at = Some(url.to_owned());
     }
 
     /// The backend of a workflow that is on this cloud alone.
@@ -189,7 +196,10 @@ impl AliyunAccount {
 
     fn endpoints(&self) -> Endpoints {
         Endpoints {
-            tablestore: format!("http://{}", self.emulator.tablestore()),
+            tablestore: self
+                .rows_at
+                .clone()
+                .unwrap_or_else(|| format!("http://{}", self.emulator.tablestore())),
             oss: format!("http://{}", self.emulator.oss()),
             function_compute: self
                 .invoked_at

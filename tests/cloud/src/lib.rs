@@ -6,6 +6,7 @@ mod aliyun;
 pub mod executions;
 pub mod failover;
 pub mod gate;
+pub mod given_up;
 pub mod kills;
 pub mod named;
 pub mod package;

@@ -19,6 +19,7 @@ use super::Table;
 use crate::backend::{
     StoreError,
     aliyun::client::{NoAnswer, Request, now},
+    aside,
 };
 
 /// The largest column, in bytes.
@@ -113,7 +114,9 @@ impl Table {
         let signature = signing.request(operation, &signed);
         headers.push((signing.header(), signature));
         let url = format!("{}/{operation}", self.client.endpoints.tablestore);
-        let answer = self.client.send(Request::post(url, headers, body)).await.map_err(|none| {
+        let (client, request) = (self.client.clone(), Request::post(url, headers, body));
+        let answer = aside::to_its_end(async move { client.send(request).await });
+        let answer = answer.await.map_err(|none| {
             Refused::Error(match none {
                 NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
                 NoAnswer::Lost(why) => StoreError::Unknown(why),
