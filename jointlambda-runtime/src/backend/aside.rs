@@ -1,6 +1,6 @@
 //! Reads beside a user function: they are given up when it returns first.
 
-use std::panic::resume_unwind;
+use std::{future::pending, panic::resume_unwind};
 
 /// Lets the user function begin: one that returns without waiting for anything needs no read.
 pub(super) async fn after_others() {
@@ -12,7 +12,9 @@ pub(super) async fn after_others() {
 pub(super) async fn to_its_end<T: Send + 'static>(request: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(request).await {
         Ok(answer) => answer,
-        Err(error) => resume_unwind(error.into_panic()),
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // All ends, and with it whoever asked.
+        Err(_) => pending().await,
     }
 }
 
