@@ -37,7 +37,7 @@ jointlambda::workflow! {
         reading
     }
 
-    #[function(on = ALI)]
+    #[function(on = ALI, failover = [AWS])]
     async fn record_ali(reading: String) -> String {
         reading
     }
@@ -47,7 +47,7 @@ jointlambda::workflow! {
         (0..branches).collect()
     }
 
-    #[function(on = ALI)]
+    #[function(on = ALI, failover = [AWS])]
     async fn data_process(task: u32) -> u32 {
         task
     }

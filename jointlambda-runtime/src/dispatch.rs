@@ -397,7 +397,7 @@ impl Runtime {
     /// request makes an event of its own. A copy on another cloud has the same home row, so an
     /// answer that was lost does no harm.
     pub(crate) async fn invoke(&self, one: &Outgoing) -> Result<(), Fault> {
-        let mut wire = one.envelope.encode();
+        let (mut wire, mut sends) = (one.envelope.encode(), one.envelope.event);
         let mut is_first = true;
         let mut cause = String::new();
         let all = self.placements(one.function);
@@ -410,9 +410,10 @@ impl Runtime {
             for index in placements {
                 let cloud = self.cloud(index)?;
                 if !std::mem::take(&mut is_first) {
-                    wire = Envelope::renamed(&wire, fastrand::u32(..));
+                    sends = fastrand::u32(..);
+                    wire = Envelope::renamed(&wire, sends);
                 }
-                let (sends, function) = (one.envelope.event, one.function.name);
+                let function = one.function.name;
                 timing::point!("invoking", sends = sends, function = function);
                 let asked = Instant::now();
                 let invoked = cloud.functions.invoke(function, wire.clone()).await;

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "aliyun")]
 pub mod aliyun;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod aside;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "local")]

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod executions;
 pub mod failover;
 pub mod gate;
+pub mod given_up;
 pub mod kills;
 pub mod named;
 pub mod package;

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
@@ -16,6 +16,7 @@ pub struct Tunnel {
     /// Where it begins.
     pub url: String,
     connections: Arc<Mutex<Vec<Connection>>>,
+    opened: Arc<AtomicUsize>,
 }
 
 struct Connection {
@@ -32,14 +33,21 @@ impl Tunnel {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
         let connections = Arc::<Mutex<Vec<Connection>>>::default();
-        let all = connections.clone();
+        let opened = Arc::<AtomicUsize>::default();
+        let (all, count) = (connections.clone(), opened.clone());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                count.fetch_add(1, SeqCst);
                 let Some(connection) = open(client, &service) else { continue };
                 all.lock().expect("nobody panics with it").push(connection);
             }
         });
-        Tunnel { url: format!("http://{address}"), connections }
+        Tunnel { url: format!("http://{address}"), connections, opened }
+    }
+
+    /// How many connections have been opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(SeqCst)
     }
 
     /// Both ends are told that the connections that there are have ended; how many they were.

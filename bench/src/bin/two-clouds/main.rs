@@ -1,6 +1,7 @@
 //! The IoT chain and Monte Carlo on two clouds that are 40 ms apart, there and back: AWS as ministack in one
 //! network namespace, Alibaba Cloud as the emulator in another, all functions processes. By jointlambda, and
-//! by a naive central orchestrator on AWS. Then, where the time of a hop goes that crosses.
+//! by a naive central orchestrator on AWS. Then, where the time of a hop goes that crosses, and what hops cost
+//! while Alibaba Cloud's functions are down.
 //!
 //! Functions do nothing, so a connection that is opened while one runs is not there yet when it has returned.
 //! Runs are to be measured on connections that are: Alibaba Cloud's instances are not stopped between
@@ -8,6 +9,7 @@
 //!
 //! This one program is also every function that is deployed, and all else that there is to start.
 
+mod failover;
 #[path = "../../orchestrator.rs"]
 mod orchestrator;
 mod place;
@@ -20,7 +22,10 @@ mod wan;
 
 use std::{env, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use aliyun_emulator::Options;
+use aliyun_emulator::{
+    Options,
+    fault::{Action, Answer, Rule, Service},
+};
 use jointlambda::{
     Client, Workflow,
     backend::{
@@ -42,6 +47,10 @@ const ONE_WAY: Duration = Duration::from_millis(20);
 const REGION: &str = "ap-northeast-1";
 /// The table of rows on AWS.
 const TABLE: &str = "rows";
+/// What the other side is told: to have its functions down, or up again; and what it says when that is so.
+const DOWN: &str = "down";
+const UP: &str = "up";
+const DONE: &str = "done";
 /// The argument with which instances on Alibaba Cloud are stopped between requests.
 const FREEZE: &str = "--freeze";
 /// The variable that tells a function that it is the orchestrator's.
@@ -86,7 +95,12 @@ fn main() -> ExitCode {
         Some(place::OTHER_SIDE) => block_on(other_side()),
         Some(place::INSIDE) => {
             let freezes = arguments.next().as_deref() == Some(FREEZE);
-            block_on(async { tables::print(&Clouds::start(freezes).await).await });
+            block_on(async {
+                let mut clouds = Clouds::start(freezes).await;
+                tables::print(&clouds).await;
+                println!();
+                failover::print(&mut clouds).await;
+            });
         }
         None | Some(FREEZE) => return outside(),
         Some(other) => {
@@ -166,8 +180,18 @@ async fn other_side() {
     account.deploy::<Others>(&program, &environment, true).await;
     println!("{}", json!({ "variables": account.variables(), "section": account.section_as_json() }));
     // The end of what it hears is the end.
-    let end = tokio::task::spawn_blocking(hear);
-    let _ = end.await;
+    while let Ok(Ok(line)) = tokio::task::spawn_blocking(hear).await
+        && !line.is_empty()
+    {
+        account.emulator.clear_faults();
+        if line == DOWN {
+            let answer =
+                Answer { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() };
+            let rule = Rule::new(Service::FunctionCompute, Action::Error(answer));
+            account.emulator.fault(rule.operation("InvokeFunction")).expect("one fault can be");
+        }
+        println!("{DONE}");
+    }
 }
 
 /// Both clouds, the network between them, and the clients of both systems, which are on AWS's side.
@@ -179,7 +203,7 @@ struct Clouds {
     /// What crosses.
     crossings: std::path::PathBuf,
     _standin: Standin,
-    _other: Other,
+    other: Other,
     _folder: tempfile::TempDir,
 }
 
@@ -215,7 +239,7 @@ impl Clouds {
             jointlambda::Options::default(),
         );
         let central = Central { clouds: backends_here::<Others>(&account, &variables, section) };
-        Clouds { client, central, points: file, crossings, _standin: standin, _other: other, _folder: folder }
+        Clouds { client, central, points: file, crossings, _standin: standin, other, _folder: folder }
     }
 }
 

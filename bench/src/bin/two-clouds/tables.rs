@@ -33,13 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// A run: how long it took, what its functions asked for, and what crossed.
-struct Run {
-    makespan: Duration,
+pub(crate) struct Run {
+    pub(crate) makespan: Duration,
     writes: usize,
     reads: usize,
     invocations: usize,
-    crossed: Vec<Crossing>,
-    way: Vec<Step>,
+    pub(crate) crossed: Vec<Crossing>,
+    pub(crate) way: Vec<Step>,
 }
 
 impl Run {
@@ -157,7 +157,7 @@ fn print_wires(detailed: &[(Plan, Vec<Run>)]) {
 }
 
 /// Prints which requests cross in a run.
-fn print_crossings(detailed: &[(Plan, Vec<Run>)]) {
+pub(crate) fn print_crossings(detailed: &[(Plan, Vec<Run>)]) {
     println!("| workflow | way | what crosses | times a run |");
     println!("|---|---|---|---|");
     for (plan, runs) in detailed {
@@ -176,7 +176,7 @@ fn print_crossings(detailed: &[(Plan, Vec<Run>)]) {
     }
 }
 
-async fn ours_once(clouds: &Clouds, plan: Plan, key: &str) -> Run {
+pub(crate) async fn ours_once(clouds: &Clouds, plan: Plan, key: &str) -> Run {
     forget(clouds);
     let began = Instant::now();
     let run = clouds.client.start(key, shapes::input(plan)).await.expect("it starts");

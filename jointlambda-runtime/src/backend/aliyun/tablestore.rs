@@ -36,7 +36,7 @@ use self::wire::{Refused, Test, unclear};
 use super::client::{Client, now};
 use crate::{
     backend::{
-        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks, many,
+        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, aside, looks::Looks, many,
     },
     id::RowKey,
     provider::Provider,
@@ -285,6 +285,7 @@ impl backend::Table for Table {
     }
 
     async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        aside::after_others().await;
         self.wire(key).await?.map(row_of).transpose()
     }
 

@@ -31,7 +31,7 @@ use futures_util::future::try_join_all;
 use super::{client::Clients, error};
 use crate::{
     backend::{
-        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, looks::Looks, many,
+        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, aside, looks::Looks, many,
     },
     deployment::CloudSettings,
     id::RowKey,
@@ -223,6 +223,7 @@ impl backend::Table for Table {
     }
 
     async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        aside::after_others().await;
         let request = self
             .clients
             .dynamodb()
@@ -230,7 +231,8 @@ impl backend::Table for Table {
             .table_name(&self.name)
             .key("key", AttributeValue::S(key.as_str().to_owned()))
             .consistent_read(true);
-        let answer = request.send().await.map_err(|error| self.error(&error, "GetItem", 0))?;
+        let answer = aside::to_its_end(request.send()).await;
+        let answer = answer.map_err(|error| self.error(&error, "GetItem", 0))?;
         answer.item.map(row_of).transpose()
     }
 

@@ -15,8 +15,10 @@ use jointlambda::{
 };
 use jointlambda_cloud_tests::{
     AliyunAccount,
+    given_up::keeps_its_connections,
     receiver::{Receiver, workflow::aliyun::Received},
     shapes::aliyun::chain::Chain,
+    tunnel::Tunnel,
 };
 
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
@@ -100,6 +102,16 @@ async fn nobody_waits_for_a_connection_that_is_opened_ahead() {
     // One is enough.
     backend.functions.warm().await;
     assert!(tokio::time::timeout(Duration::from_millis(300), mute.accept()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_costs_no_connection() {
+    let mut account = account().await;
+    let held_up = Rule::new(Service::Tablestore, Action::Delay { ms: 5 }).operation("GetRow");
+    account.emulator.fault(held_up).expect("one more fault can be");
+    let tunnel = Tunnel::to(&format!("http://{}", account.emulator.tablestore()));
+    account.rows_at(&tunnel.url);
+    keeps_its_connections(&*account.backend::<Chain>().table, &tunnel).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

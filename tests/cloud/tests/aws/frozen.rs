@@ -10,7 +10,9 @@ use std::{
 };
 
 use jointlambda::{Client, Options};
-use jointlambda_cloud_tests::{Account, Deploy, Standin, told::Told, tunnel::Tunnel};
+use jointlambda_cloud_tests::{
+    Account, Deploy, Standin, given_up::keeps_its_connections, told::Told, tunnel::Tunnel,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_told-aws");
 const TABLE: &str = "rows";
@@ -94,4 +96,13 @@ async fn connections_that_were_closed_meanwhile_are_made_anew() {
 #[tokio::test]
 async fn connections_that_nothing_comes_through_are_given_up() {
     Frozen::new().await.handles_the_next_event_once(Tunnel::black_hole).await;
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_costs_no_connection() {
+    let standin = Standin::dynamodb_local();
+    Account::at(&standin.url).create_table(TABLE).await;
+    let tunnel = Tunnel::to(&standin.url);
+    let backend = Account::at(&tunnel.url).backend::<Told>(TABLE);
+    keeps_its_connections(&*backend.table, &tunnel).await;
 }

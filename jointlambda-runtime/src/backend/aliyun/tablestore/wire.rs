@@ -23,6 +23,7 @@ use crate::backend::{
         client::{ANSWER, Answer, NoAnswer, REQUEST, Request, now},
         error::{OfTable, Said, of_table},
     },
+    aside,
 };
 
 /// What no column of ours holds: a test for a column that is not there compares with it.
@@ -171,7 +172,9 @@ impl Table {
         headers.push((signing.header(), signature));
         let url = format!("{}/{operation}", self.client.endpoints.tablestore);
         let request = Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER };
-        let answer = self.client.send(request).await.map_err(|none| {
+        let client = self.client.clone();
+        let answer = aside::to_its_end(async move { client.send(request).await });
+        let answer = answer.await.map_err(|none| {
             Refused::Error(match none {
                 NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
                 NoAnswer::Lost(why) => StoreError::Unknown(why),
