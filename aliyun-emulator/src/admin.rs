@@ -18,14 +18,20 @@ const PREFIX: &str = "/_emulator/";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Advance {
+struct Set {
+    #[serde(default)]
     advance_ms: u64,
+    skew_ms: Option<i64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Issue {
     valid_s: u64,
+}
+
+fn clock(world: &World) -> serde_json::Value {
+    json!({ "now_ms": world.clock.now(), "date_ms": world.clock.date() })
 }
 
 /// The answer, where the request is for the emulator itself.
@@ -46,13 +52,14 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Response> {
             world.forget_requests();
             Ok(json!({}))
         }
-        ("GET", "clock") => Ok(json!({ "now_ms": world.clock.now() })),
-        ("POST", "clock") => serde_json::from_slice::<Advance>(&request.body)
-            .map_err(|error| error.to_string())
-            .map(|advance| {
-                world.clock.advance(Duration::from_millis(advance.advance_ms));
-                json!({ "now_ms": world.clock.now() })
-            }),
+        ("GET", "clock") => Ok(clock(world)),
+        ("POST", "clock") => {
+            serde_json::from_slice::<Set>(&request.body).map_err(|error| error.to_string()).map(|set| {
+                world.clock.advance(Duration::from_millis(set.advance_ms));
+                set.skew_ms.into_iter().for_each(|ms| world.clock.skew(ms));
+                clock(world)
+            })
+        }
         // In the form in which STS answers `AssumeRole`.
         ("POST", "credentials") => {
             serde_json::from_slice::<Issue>(&request.body).map_err(|error| error.to_string()).map(|issue| {

@@ -12,7 +12,7 @@ use aliyun_wire::AccessKey;
 use crate::{
     clock::Clock,
     credentials::{Credentials, Denied, Keys},
-    fault::{Action, Answer, Faults, Service},
+    fault::{Action, Answer, Damage, Faults, Service},
     http::{Refusal, Response},
     options::Options,
 };
@@ -73,6 +73,7 @@ impl World {
         operation: &str,
         target: &str,
         refuse: impl Fn(Refusal) -> Response,
+        damage: impl Fn(Response, &Damage) -> Response,
         apply: impl Future<Output = Response>,
     ) -> Option<Response> {
         self.count(service, operation);
@@ -80,7 +81,7 @@ impl World {
         match self.faults.strike(service, operation, target, self.clock.now()) {
             None | Some(Action::Duplicate { .. }) => Some(apply.await),
             Some(Action::Delay { ms }) => {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.clock.sleep(ms).await;
                 Some(apply.await)
             }
             Some(Action::DropBefore) => None,
@@ -88,6 +89,7 @@ impl World {
                 apply.await;
                 None
             }
+            Some(Action::Corrupt(how)) => Some(damage(apply.await, &how)),
             Some(Action::Error(answer)) => Some(refuse(answer)),
             Some(Action::ErrorAfter(answer)) => {
                 apply.await;

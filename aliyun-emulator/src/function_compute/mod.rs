@@ -20,7 +20,7 @@ use serde_json::json;
 use self::function::Function;
 use crate::{
     admin,
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     credentials::Denied,
     fault::Service,
     http::{Answers, Refusal, Request, Response},
@@ -29,6 +29,23 @@ use crate::{
 };
 
 const VERSION: &str = "2023-03-30";
+/// The delivery of an event, which is nothing that anybody asks for, but something that can go wrong.
+pub(crate) const DELIVER: &str = "Deliver";
+pub(crate) const OPERATIONS: [&str; 13] = [
+    "CreateFunction",
+    "ListFunctions",
+    "GetFunction",
+    "UpdateFunction",
+    "DeleteFunction",
+    "InvokeFunction",
+    "PutAsyncInvokeConfig",
+    "GetAsyncInvokeConfig",
+    "DeleteAsyncInvokeConfig",
+    "ListAsyncTasks",
+    "GetAsyncTask",
+    "StopAsyncTask",
+    DELIVER,
+];
 /// How many nonces are remembered; each for as long as a date is taken.
 const MAX_NONCES: usize = 1_000_000;
 
@@ -148,7 +165,7 @@ impl FunctionCompute {
         signed
             .verify(&key, &authorization)
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
-        let now = Clock::of_day();
+        let now = self.world.clock.date();
         let sent = time::parse(date).ok_or_else(|| invalid(format!("invalid x-acs-date '{date}'")))?;
         if sent.abs_diff(now) > time::SKEW_MS {
             return Err(Refusal::new(
@@ -170,6 +187,10 @@ impl FunctionCompute {
 }
 
 impl Answers for FunctionCompute {
+    fn date(&self) -> Timestamp {
+        self.world.clock.date()
+    }
+
     async fn answer(self: Arc<Self>, request: Request) -> Option<Response> {
         if let Some(response) = admin::answer(&self.world, &request) {
             return Some(response);
@@ -192,7 +213,7 @@ impl Answers for FunctionCompute {
         let operation = control::operation(&request.method, parts);
         let target = parts.first().copied().unwrap_or_default();
         self.world
-            .with_faults(Service::FunctionCompute, operation, target, refuse, async {
+            .with_faults(Service::FunctionCompute, operation, target, refuse, Response::damaged, async {
                 let done = match operation {
                     "InvokeFunction" => self.invoke(target, &request, &id).await,
                     _ => self.control(operation, parts, &request).await,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::{
-    FunctionCompute,
+    DELIVER, FunctionCompute,
     function::{AsyncConfig, Destination},
     invoke::Ran,
     lock,
@@ -163,36 +163,36 @@ impl FunctionCompute {
             {
                 return;
             }
-            let ran =
-                match self.world.faults.strike(Service::FunctionCompute, "Deliver", &event.function, now) {
-                    Some(Action::DropBefore) => return,
-                    Some(Action::Error(answer)) => {
-                        Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+            let ran = match self.world.faults.strike(Service::FunctionCompute, DELIVER, &event.function, now)
+            {
+                Some(Action::DropBefore) => return,
+                Some(Action::Error(answer)) => {
+                    Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+                }
+                fault => {
+                    if let Some(Action::Delay { ms }) = fault {
+                        self.world.clock.sleep(ms).await;
                     }
-                    fault => {
-                        if let Some(Action::Delay { ms }) = fault {
-                            tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
-                        }
-                        if let Some(Action::Duplicate { copies }) = fault {
-                            for _ in 0..copies {
-                                let (this, function, event) = (self.clone(), function.clone(), event.clone());
-                                tokio::spawn(async move {
-                                    this.run(&function, &event.request_id, event.body).await;
-                                });
-                            }
-                        }
-                        let ran = self.run(&function, &event.request_id, event.body.clone()).await;
-                        match fault {
-                            Some(Action::DropAfter) => {
-                                Ran::Refused(Refusal::new(500, "InternalServerError", "lost"))
-                            }
-                            Some(Action::ErrorAfter(answer)) => {
-                                Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
-                            }
-                            _ => ran,
+                    if let Some(Action::Duplicate { copies }) = fault {
+                        for _ in 0..copies {
+                            let (this, function, event) = (self.clone(), function.clone(), event.clone());
+                            tokio::spawn(async move {
+                                this.run(&function, &event.request_id, event.body).await;
+                            });
                         }
                     }
-                };
+                    let ran = self.run(&function, &event.request_id, event.body.clone()).await;
+                    match fault {
+                        Some(Action::DropAfter) => {
+                            Ran::Refused(Refusal::new(500, "InternalServerError", "lost"))
+                        }
+                        Some(Action::ErrorAfter(answer)) => {
+                            Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+                        }
+                        _ => ran,
+                    }
+                }
+            };
             match ran {
                 Ran::Done(body) => return self.end(&event, &config, "Succeeded", attempts + 1, Some(body)),
                 Ran::Failed { body, .. } => {

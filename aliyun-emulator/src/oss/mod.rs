@@ -16,14 +16,26 @@ use bytes::Bytes;
 use self::bucket::Bucket;
 use crate::{
     admin,
-    clock::Clock,
+    clock::Timestamp,
     credentials::Denied,
-    fault::Service,
+    fault::{Damage, Service},
     http::{Answers, Refusal, Request, Response},
     world::{World, request_id},
 };
 
 const MAX_BUCKETS: usize = 100;
+pub(crate) const OPERATIONS: [&str; 10] = [
+    "PutBucketVersioning",
+    "GetBucketVersioning",
+    "PutBucket",
+    "DeleteBucket",
+    "ListObjectsV2",
+    "DeleteMultipleObjects",
+    "PutObject",
+    "GetObject",
+    "HeadObject",
+    "DeleteObject",
+];
 
 /// Buckets by their names, of the one account that there is.
 pub(crate) struct Oss {
@@ -144,7 +156,7 @@ impl Oss {
             time::parse(request.header("x-oss-date").unwrap_or_default())
         };
         let sent = sent.ok_or_else(|| denied("AccessDenied", "The request has no valid date."))?;
-        if sent.abs_diff(Clock::of_day()) > time::SKEW_MS {
+        if sent.abs_diff(self.world.clock.date()) > time::SKEW_MS {
             let message = "The difference between the request time and the current time is too large.";
             return Err(denied("RequestTimeTooSkewed", message));
         }
@@ -195,6 +207,10 @@ impl Oss {
 }
 
 impl Answers for Oss {
+    fn date(&self) -> Timestamp {
+        self.world.clock.date()
+    }
+
     async fn answer(self: Arc<Self>, request: Request) -> Option<Response> {
         if let Some(response) = admin::answer(&self.world, &request) {
             return Some(response);
@@ -212,9 +228,15 @@ impl Answers for Oss {
         if let Err(refusal) = self.check(&call) {
             return Some(refuse(refusal));
         }
+        let damage = |response: Response, damage: &Damage| match damage {
+            Damage::Digest if response.has("x-oss-hash-crc64ecma") => {
+                response.with("x-oss-hash-crc64ecma", digest::crc64(b"something else").to_string())
+            }
+            _ => response.damaged(damage),
+        };
         let target = format!("{}/{}", call.bucket.as_deref().unwrap_or_default(), call.key);
         self.world
-            .with_faults(Service::Oss, call.operation(), &target, refuse, async {
+            .with_faults(Service::Oss, call.operation(), &target, refuse, damage, async {
                 match self.apply(&call) {
                     Ok(response) => response.header("x-oss-request-id", id.clone()),
                     Err(refusal) => refuse(refusal),

@@ -198,9 +198,12 @@ rule = {"service": "function_compute", "target": "told", "times": 1}
 emulator("faults", {**rule, "operation": "Deliver", "action": "duplicate", "copies": 2})
 invoke("told", {"mark": "thrice"}, "Async")
 until(lambda: len(seen("thrice")) == 3)
-emulator("faults", {**rule, "operation": "Deliver", "action": "delay", "ms": 1000})
+emulator("faults", {**rule, "operation": "Deliver", "action": "delay", "ms": 3600 * 1000})
 invoke("told", {"mark": "order", "n": 1}, "Async")
+until(lambda: all(rule["times"] == 0 for rule in emulator("faults")))
 invoke("told", {"mark": "order", "n": 2}, "Async")
+until(lambda: len(seen("order")) == 1)
+emulator("clock", {"advance_ms": 3600 * 1000})
 until(lambda: len(seen("order")) == 2)
 assert [entry["event"]["n"] for entry in seen("order")] == [2, 1]
 emulator("faults", {**rule, "operation": "Deliver", "times": 5, "action": "error", "status": 500, "code": "InternalServerError"})

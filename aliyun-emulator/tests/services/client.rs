@@ -45,6 +45,7 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -52,8 +53,27 @@ impl Answer {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let first = head.lines().next()?;
-        Some(Answer { status: first.split(' ').nth(1)?.parse().ok()?, body: bytes[end + 4..].to_vec() })
+        let (first, rest) = head.split_once("\r\n")?;
+        let headers = rest.lines().filter_map(|line| line.split_once(": "));
+        Some(Answer {
+            status: first.split(' ').nth(1)?.parse().ok()?,
+            headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+            body: bytes[end + 4..].to_vec(),
+        })
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(has, _)| has == name).map(|(_, value)| value.as_str())
+    }
+
+    /// As they are verified.
+    pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// Whether as many bytes came as were announced.
+    fn is_whole(&self) -> bool {
+        self.header("content-length").is_none_or(|length| length == self.body.len().to_string())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -106,10 +126,15 @@ impl Client {
             ("x-ots-signregion", REGION.to_owned()),
         ];
         headers.extend(self.key.token.clone().map(|token| ("x-ots-ststoken", token)));
-        let signing = Signing::v4(&self.key, &time::date(now), REGION);
+        let signing = self.signing();
         let signature = signing.request(operation, &borrowed(&headers));
         headers.push((signing.header(), signature));
         send(&self.tablestore, "POST", &format!("/{operation}"), &headers, &body).await
+    }
+
+    /// What this client's requests of today and their answers are signed with.
+    pub(crate) fn signing(&self) -> Signing {
+        Signing::v4(&self.key, &time::date(Clock::of_day()), REGION)
     }
 
     /// A request of OSS for an object, or the bucket where the key is empty.
@@ -207,7 +232,7 @@ async fn send(
     stream.write_all(&[head.as_bytes(), b"\r\n", body].concat()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
-    Answer::parse(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    Answer::parse(&answer).filter(Answer::is_whole).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 fn package() -> String {
@@ -215,6 +240,12 @@ fn package() -> String {
     zip.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
     zip.write_all(include_bytes!("../sdk/bootstrap.py")).unwrap();
     STANDARD.encode(zip.finish().unwrap().into_inner())
+}
+
+/// What functions have noted.
+pub(crate) fn noted(log: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(log).unwrap();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Waits until something holds.

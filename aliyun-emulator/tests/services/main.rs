@@ -2,4 +2,5 @@
 
 mod client;
 mod credentials;
+mod faults;
 mod processes;

@@ -11,6 +11,8 @@ use serde_json::json;
 
 use crate::client::{Client, until};
 
+const HOUR_MS: u64 = 3_600_000;
+
 fn runs(pid: u64) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
@@ -53,11 +55,16 @@ async fn requests_are_counted_until_they_are_forgotten() {
 async fn what_is_held_up_is_done_also_when_nobody_waits_for_the_answer() {
     let emulator = Emulator::start(Options::default()).await.unwrap();
     let client = Client::new(&emulator);
-    let rule = Rule::new(Service::FunctionCompute, Action::Delay { ms: 1000 }).times(1);
+    let rule = Rule::new(Service::FunctionCompute, Action::Delay { ms: HOUR_MS }).times(1);
     emulator.fault(rule).unwrap();
     // The connection is closed before there is an answer.
     let asked = client.create("worker", Path::new("/dev/null"), json!({}));
-    let _ = tokio::time::timeout(Duration::from_millis(100), asked).await;
+    tokio::select! {
+        answer = asked => panic!("it is not held up: {answer:?}"),
+        () = until("it has been received", || emulator.faults()[0].times == Some(0)) => {}
+    }
+    assert_eq!(client.invoke("worker", "Sync", &json!({})).await.unwrap().status, 404);
+    emulator.clock().advance(Duration::from_millis(HOUR_MS));
     for _ in 0..200 {
         if client.invoke("worker", "Sync", &json!({})).await.unwrap().status == 200 {
             return;
