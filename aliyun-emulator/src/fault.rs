@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     function_compute::{self, DELIVER},
-    oss, tablestore,
+    oss,
+    tablestore::{self, ROW_OF_BATCH},
 };
 
 /// One of the three services.
@@ -101,7 +102,8 @@ pub struct Answer {
 pub struct Rule {
     /// Of which service.
     pub service: Service,
-    /// `PutRow`, `PutObject`, `InvokeFunction`, `Deliver` …; any where there is none.
+    /// `PutRow`, `PutObject`, `InvokeFunction` …; any where there is none. `Deliver` is the delivery of an
+    /// event, `RowOfBatch` one row of a batch, which only a rule that names it is for.
     #[serde(default)]
     pub operation: Option<String>,
     /// The table, `bucket/key`, or function; any where there is none.
@@ -163,8 +165,10 @@ impl Rule {
         if let Some(operation) = self.operation.as_deref().filter(|operation| !known.contains(operation)) {
             return Err(format!("{operation} is no operation here; there are {}", known.join(", ")));
         }
-        let delivers = self.service == Service::FunctionCompute && self.operation.as_deref() == Some(DELIVER);
-        let of = |services: &[Service]| services.contains(&self.service) && !delivers;
+        let delivers = self.operation.as_deref() == Some(DELIVER);
+        let of_row = self.operation.as_deref() == Some(ROW_OF_BATCH);
+        let answers = !delivers && !of_row;
+        let of = |services: &[Service]| services.contains(&self.service) && answers;
         let (fits, only) = match &self.action {
             Action::Duplicate { .. } => (delivers, "the operation Deliver of function_compute"),
             Action::Corrupt(Damage::Signature | Damage::Content { .. }) => {
@@ -173,8 +177,9 @@ impl Rule {
             Action::Corrupt(Damage::Digest) => {
                 (of(&[Service::Tablestore, Service::Oss]), "answers of tablestore and oss")
             }
-            Action::Corrupt(_) => (!delivers, "answers, which Deliver has none of"),
-            _ => (true, ""),
+            Action::Corrupt(_) => (answers, "answers, of which there are none here"),
+            Action::Error(_) | Action::ErrorAfter(_) => (true, ""),
+            _ => (!of_row, "whole requests: a row of a batch has error and error_after"),
         };
         if !fits {
             return Err(format!("this action is for {only}"));
@@ -244,7 +249,7 @@ impl Faults {
         let State { rules, random } = &mut *state;
         for (rule, _) in rules {
             let fits = rule.service == service
-                && rule.operation.as_deref().is_none_or(|wanted| wanted == operation)
+                && rule.operation.as_deref().map_or(operation != ROW_OF_BATCH, |wanted| wanted == operation)
                 && rule.target.as_deref().is_none_or(|wanted| wanted == target);
             if !fits || rule.times == Some(0) {
                 continue;

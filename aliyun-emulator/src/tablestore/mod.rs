@@ -29,7 +29,9 @@ use crate::{
 
 /// The longest body of a request.
 const MAX_REQUEST: usize = 5 * 1024 * 1024;
-pub(crate) const OPERATIONS: [&str; 14] = [
+/// A row of a batch, which is no request of its own, but something that can go wrong.
+pub(crate) const ROW_OF_BATCH: &str = "RowOfBatch";
+pub(crate) const OPERATIONS: [&str; 15] = [
     "CreateTable",
     "DeleteTable",
     "ListTable",
@@ -44,6 +46,7 @@ pub(crate) const OPERATIONS: [&str; 14] = [
     "GetRange",
     "StartLocalTransaction",
     "CommitTransaction",
+    ROW_OF_BATCH,
 ];
 
 pub(crate) struct TableStore {
@@ -125,7 +128,7 @@ impl Answers for TableStore {
                 Refusal::new(405, "OTSMethodNotAllowed", "Only POST method for requests is supported.");
             return Some(unsigned(&self.world, &refusal));
         }
-        if !OPERATIONS.contains(&operation.as_str()) {
+        if !OPERATIONS.contains(&operation.as_str()) || operation == ROW_OF_BATCH {
             let message = format!("Unsupported operation: '{operation}'.");
             return Some(unsigned(&self.world, &Refusal::new(404, "OTSUnsupportOperation", message)));
         }
@@ -162,7 +165,11 @@ impl Answers for TableStore {
         let refuse = |refusal| answer(Err(refusal));
         self.world
             .with_faults(Service::Tablestore, &operation, &target, refuse, damage, async {
-                answer(self.tables.apply(instance, &operation, &request.body, self.world.clock.now()))
+                let now = self.world.clock.now();
+                let strike =
+                    |table: &str| self.world.faults.strike(Service::Tablestore, ROW_OF_BATCH, table, now);
+                let call = dispatch::Call { instance, now, strike: &strike };
+                answer(self.tables.apply(&call, &operation, &request.body))
             })
             .await
     }

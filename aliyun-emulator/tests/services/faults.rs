@@ -233,6 +233,7 @@ async fn rules_that_cannot_strike_are_refused() {
         (corrupt(Service::FunctionCompute, Damage::Digest), "for answers of tablestore and oss"),
         (corrupt(Service::FunctionCompute, Damage::Body { at: None }).operation("Deliver"), "for answers"),
         (Rule::new(Service::FunctionCompute, Action::Duplicate { copies: 1 }), "for the operation Deliver"),
+        (Rule::new(Service::Tablestore, Action::DropAfter).operation("RowOfBatch"), "for whole requests"),
         (Rule { probability: 2.0, ..Rule::new(Service::Oss, error) }, "from 0 to 1"),
     ] {
         let refused = emulator.fault(rule).unwrap_err();
