@@ -37,6 +37,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Whether instances are stopped (`SIGSTOP`) between requests.
     pub freeze: bool,
+    /// How long a function's program may take until it listens, in milliseconds of the time of day.
+    pub start_ms: u64,
     /// How long an instance may be idle, in milliseconds.
     pub idle_ms: u64,
     /// How many instances of one function there may be.
@@ -66,6 +68,7 @@ impl Default for Options {
             function_environment: Vec::new(),
             folder: None,
             freeze: true,
+            start_ms: 120 * 1000,
             idle_ms: 3 * 60 * 1000,
             max_instances: 300,
             async_payload_bytes: 128 * 1024,

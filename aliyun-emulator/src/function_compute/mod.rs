@@ -2,6 +2,7 @@
 
 mod control;
 mod function;
+mod health;
 mod instance;
 mod invoke;
 mod package;
@@ -11,13 +12,13 @@ mod queue;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use aliyun_wire::{acs3, digest, text, time};
 use serde_json::json;
 
-use self::function::Function;
+use self::{function::Function, pool::Pool};
 use crate::{
     admin,
     clock::Timestamp,
@@ -46,6 +47,10 @@ pub(crate) const OPERATIONS: [&str; 13] = [
     "StopAsyncTask",
     DELIVER,
 ];
+/// The most bytes of the path and the query of a request.
+const MAX_URL: usize = 4 * 1024;
+/// The most bytes of the headers of a request, or of an answer of a function.
+const MAX_HEADERS: usize = 8 * 1024;
 /// How many nonces are remembered; each for as long as a date is taken.
 const MAX_NONCES: usize = 1_000_000;
 
@@ -56,6 +61,8 @@ pub(crate) struct FunctionCompute {
     /// Where code and output are kept.
     folder: PathBuf,
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    /// Those that are not used any more, for as long as they have instances.
+    retired: Mutex<Vec<Weak<Function>>>,
     nonces: Mutex<HashMap<String, Timestamp>>,
     queue: queue::Queue,
 }
@@ -67,6 +74,7 @@ impl FunctionCompute {
             oss,
             folder,
             functions: Mutex::default(),
+            retired: Mutex::default(),
             nonces: Mutex::default(),
             queue: queue::Queue::default(),
         })
@@ -74,13 +82,25 @@ impl FunctionCompute {
 
     /// Ends every process, and takes the functions away, so that no event starts another.
     pub(crate) fn shut_down(&self) {
-        for function in std::mem::take(&mut *lock(&self.functions)).values() {
-            function.pool.retire();
-            function.pool.clear();
+        let functions = std::mem::take(&mut *lock(&self.functions));
+        let retired = std::mem::take(&mut *lock(&self.retired));
+        for function in
+            functions.values().chain(&retired.iter().filter_map(Weak::upgrade).collect::<Vec<_>>())
+        {
+            function.pool.close();
         }
     }
 
-    /// Ends instances that have been idle for too long, for as long as the task runs.
+    /// Stops using a function of which there is a newer version, or none any more.
+    fn retire(&self, function: &Arc<Function>) {
+        let mut retired = lock(&self.retired);
+        retired.retain(|function| function.strong_count() > 0);
+        retired.push(Arc::downgrade(function));
+        Pool::retire(&self.world, function);
+    }
+
+    /// Checks the health of instances, and ends those that have been idle for too long, for as long as the
+    /// task runs.
     pub(crate) async fn reap(self: Arc<Self>) {
         const LOOK_MS: u64 = 1000;
         loop {
@@ -88,7 +108,8 @@ impl FunctionCompute {
             let before = self.world.clock.now().saturating_sub(self.world.options.idle_ms);
             let functions: Vec<_> = lock(&self.functions).values().cloned().collect();
             for function in functions {
-                function.pool.reap(&self.world, &function.config, before).await;
+                Pool::check(&self.world, &function).await;
+                Pool::reap(&self.world, &function, before);
             }
         }
     }
@@ -117,6 +138,12 @@ impl FunctionCompute {
             })
         };
         let invalid = |message: String| Refusal::new(400, "InvalidArgument", message);
+        if request.path.len() + request.query.len() > MAX_URL {
+            return Err(invalid(format!("the path and the query are over {MAX_URL} bytes")));
+        }
+        if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_HEADERS {
+            return Err(invalid(format!("the headers are over {MAX_HEADERS} bytes")));
+        }
         let authorization = acs3::Authorization::parse(header("authorization")?)
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
         let key = self

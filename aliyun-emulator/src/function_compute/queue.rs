@@ -155,7 +155,7 @@ impl FunctionCompute {
             let now = self.world.clock.now();
             let age_s = config.max_async_event_age_in_seconds.unwrap_or(DEFAULT_AGE_S);
             if now.saturating_sub(event.accepted_ms) > age_s * 1000 {
-                return self.end(&event, &config, "Expired", attempts, None);
+                return self.end(&event, &config, "Expired", attempts, Bytes::new(), "");
             }
             if self
                 .queue
@@ -194,17 +194,17 @@ impl FunctionCompute {
                 }
             };
             match ran {
-                Ran::Done(body) => return self.end(&event, &config, "Succeeded", attempts + 1, Some(body)),
-                Ran::Failed { body, .. } => {
+                Ran::Done(body) => return self.end(&event, &config, "Succeeded", attempts + 1, body, ""),
+                Ran::Failed { body, how } => {
                     attempts += 1;
                     if attempts > config.max_async_retry_attempts.unwrap_or(DEFAULT_RETRIES) {
-                        return self.end(&event, &config, "Failed", attempts, Some(body));
+                        return self.end(&event, &config, "Failed", attempts, body, how);
                     }
                 }
                 // Throttling and errors of the system do not use up the retries.
-                Ran::Refused(_) => {
+                Ran::Refused(refusal) => {
                     if now.saturating_sub(event.accepted_ms) > self.world.options.system_retry_ms {
-                        return self.end(&event, &config, "Failed", attempts, None);
+                        return self.end(&event, &config, "Failed", attempts, refusal.message.into(), "");
                     }
                 }
             }
@@ -221,7 +221,8 @@ impl FunctionCompute {
         config: &AsyncConfig,
         status: &'static str,
         attempts: u32,
-        body: Option<Bytes>,
+        body: Bytes,
+        error: &'static str,
     ) {
         let now = self.world.clock.now();
         self.queue.update(event, |task| (task.status, task.ended_ms) = (status, Some(now)));
@@ -241,8 +242,8 @@ impl FunctionCompute {
                 "approximateInvokeCount": attempts,
             },
             "requestPayload": text(&event.body),
-            "responseContext": { "statusCode": 200, "functionError": if succeeded { "" } else { "UnhandledInvocationError" } },
-            "responsePayload": body.as_ref().map(text).unwrap_or_default(),
+            "responseContext": { "statusCode": 200, "functionError": error },
+            "responsePayload": text(&body),
         });
         let told = told.to_string();
         // A function is told as it is invoked, asynchronously: by no more than that takes.

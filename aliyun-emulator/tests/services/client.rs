@@ -199,6 +199,29 @@ impl Client {
         self.functions("POST", "CreateFunction", "", &[], function.to_string().as_bytes()).await
     }
 
+    /// How a function's asynchronous invocations are treated, and that the function `told` is told how they end.
+    pub(crate) async fn configure(&self, name: &str, mut settings: Json) {
+        let told = json!({ "destination": "acs:fc:cn-hongkong:1234567890123456:functions/told" });
+        settings["destinationConfig"] = json!({ "onSuccess": told, "onFailure": told });
+        let (below, settings) = (format!("/{name}/async-invoke-config"), settings.to_string());
+        let answer =
+            self.functions("PUT", "PutAsyncInvokeConfig", &below, &[], settings.as_bytes()).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Invokes a function asynchronously with the id of a task.
+    pub(crate) async fn submit(&self, name: &str, task: &str, event: &Json) -> Answer {
+        let more = [("x-fc-invocation-type", "Async"), ("x-fc-async-task-id", task)];
+        let (below, event) = (format!("/{name}/invocations"), event.to_string());
+        self.functions("POST", "InvokeFunction", &below, &more, event.as_bytes()).await.unwrap()
+    }
+
+    /// What is known of a task.
+    pub(crate) async fn task(&self, name: &str, task: &str) -> Json {
+        let below = format!("/{name}/async-tasks/{task}");
+        self.functions("GET", "GetAsyncTask", &below, &[], b"").await.unwrap().json()
+    }
+
     /// Invokes a function: `kind` is `Sync` or `Async`.
     pub(crate) async fn invoke(&self, name: &str, kind: &str, event: &Json) -> io::Result<Answer> {
         let more = [("x-fc-invocation-type", kind)];
@@ -246,6 +269,12 @@ fn package() -> String {
 pub(crate) fn noted(log: &Path) -> Vec<Json> {
     let text = std::fs::read_to_string(log).unwrap();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// How the events of a function have ended, as its destination was told.
+pub(crate) fn endings(log: &Path) -> Vec<Json> {
+    let events = noted(log).into_iter().map(|note| note["event"].clone());
+    events.filter(|event| event.get("requestContext").is_some()).collect()
 }
 
 /// Waits until something holds.

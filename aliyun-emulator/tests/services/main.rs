@@ -3,4 +3,6 @@
 mod client;
 mod credentials;
 mod faults;
+mod functions;
+mod instances;
 mod processes;
