@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aliyun_wire::time;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     credentials::Credentials,
@@ -30,7 +30,21 @@ struct Issue {
     valid_s: u64,
 }
 
-fn clock(world: &World) -> serde_json::Value {
+/// A rule, all of whose fields are known: one that is misspelt would not do what is meant.
+fn rule(body: &[u8]) -> Result<Rule, String> {
+    let sent: Json = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let rule = Rule::deserialize(&sent).map_err(|error| error.to_string())?;
+    let known = json!(rule);
+    let fields =
+        |json: &Json| json.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect();
+    let (sent, known): (Vec<String>, Vec<String>) = (fields(&sent), fields(&known));
+    match sent.iter().find(|field| !known.contains(field)) {
+        Some(field) => Err(format!("there is no {field} in this rule; there are {}", known.join(", "))),
+        None => Ok(rule),
+    }
+}
+
+fn clock(world: &World) -> Json {
     json!({ "now_ms": world.clock.now(), "date_ms": world.clock.date() })
 }
 
@@ -39,10 +53,9 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Response> {
     let path = request.path.strip_prefix(PREFIX)?;
     let done = match (request.method.as_str(), path) {
         ("GET", "faults") => Ok(json!(world.faults.rules())),
-        ("POST", "faults") => serde_json::from_slice::<Rule>(&request.body)
-            .map_err(|error| error.to_string())
-            .and_then(|rule| world.faults.add(rule, world.clock.now()))
-            .map(|()| json!({})),
+        ("POST", "faults") => {
+            rule(&request.body).and_then(|rule| world.faults.add(rule, world.clock.now())).map(|()| json!({}))
+        }
         ("DELETE", "faults") => {
             world.faults.clear();
             Ok(json!({}))

@@ -128,7 +128,9 @@ pub(crate) trait Answers: Send + Sync + 'static {
 
 /// Opens a listener; port 0 chooses one.
 pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((address, port)).await?;
+    let listener = TcpListener::bind((address, port)).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("failed to listen on {address}:{port}: {error}"))
+    })?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

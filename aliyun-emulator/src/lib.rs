@@ -55,8 +55,9 @@ impl Emulator {
     /// Opens the three listeners and answers on them.
     ///
     /// # Errors
-    /// When a port is taken.
+    /// When a port is taken, the folder cannot be made, or the options cannot be.
     pub async fn start(options: Options) -> io::Result<Self> {
+        options.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let world = World::new(options);
         let address = world.options.address;
         let (listener, tablestore) = http::bind(address, world.options.tablestore_port).await?;
@@ -66,7 +67,13 @@ impl Emulator {
         tasks.push(http::serve(listener, buckets.clone()));
         let (listener, function_compute) = http::bind(address, world.options.function_compute_port).await?;
         let (folder, temporary) = match &world.options.folder {
-            Some(folder) => (std::path::absolute(folder)?, None),
+            Some(folder) => {
+                let folder = std::path::absolute(folder)?;
+                std::fs::create_dir_all(&folder).map_err(|error| {
+                    io::Error::other(format!("failed to make the folder {}: {error}", folder.display()))
+                })?;
+                (folder, None)
+            }
             None => {
                 let temporary = tempfile::Builder::new().prefix("aliyun-emulator-").tempdir()?;
                 (temporary.path().to_owned(), Some(temporary))

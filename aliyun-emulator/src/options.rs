@@ -78,3 +78,32 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// Whether there can be an emulator that behaves so.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let name = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        let all = [
+            (!self.access_keys.is_empty(), "there must be an access key"),
+            (
+                self.access_keys.iter().all(|key| !key.id.is_empty() && !key.secret.is_empty()),
+                "an access key has an id and a secret",
+            ),
+            (name(&self.region), "a region is of letters, digits and hyphens"),
+            (
+                !self.account_id.is_empty() && self.account_id.bytes().all(|byte| byte.is_ascii_digit()),
+                "an account is of digits",
+            ),
+            (self.max_instances > 0, "there must be one instance of a function at least"),
+            (self.credentials_s > 0, "credentials must be good for a second at least"),
+            (self.retry_pause_ms > 0, "there must be a pause of a millisecond before an event is retried"),
+            (
+                self.function_environment.iter().all(|(name, _)| !name.is_empty() && !name.contains('=')),
+                "an environment variable has a name, without `=`",
+            ),
+        ];
+        all.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, error)| Err((*error).to_owned()))
+    }
+}

@@ -102,8 +102,9 @@ impl World {
 /// A request id: unique, in the form of the services.
 pub(crate) fn request_id() -> String {
     format!(
-        "{:08X}-{:04X}-{:04X}-{:012X}",
+        "{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
         fastrand::u32(..),
+        fastrand::u16(..),
         fastrand::u16(..),
         fastrand::u16(..),
         fastrand::u64(..) >> 16

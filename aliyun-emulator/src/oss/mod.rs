@@ -215,7 +215,7 @@ impl Answers for Oss {
         if let Some(response) = admin::answer(&self.world, &request) {
             return Some(response);
         }
-        let id = request_id().replace('-', "");
+        let id = request_id().replace('-', "")[..24].to_owned();
         let host = request.header("host").unwrap_or_default().to_owned();
         let refuse = |refusal: Refusal| {
             let response = Response::new(refusal.status, xml::error(&refusal, &id, &host));

@@ -186,6 +186,12 @@ impl Client {
         send(&self.function_compute, method, &path, &headers, body).await
     }
 
+    /// Asks the emulator itself, unsigned, on the port of OSS.
+    pub(crate) async fn emulator(&self, method: &str, path: &str, body: &Json) -> Answer {
+        let path = format!("/_emulator/{path}");
+        send(&self.oss, method, &path, &[], body.to_string().as_bytes()).await.unwrap()
+    }
+
     /// Creates a function that runs `sdk/bootstrap.py` and notes its events in `log`, with these settings
     /// besides.
     pub(crate) async fn create(&self, name: &str, log: &Path, settings: Json) -> io::Result<Answer> {

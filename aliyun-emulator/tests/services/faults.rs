@@ -241,3 +241,66 @@ async fn rules_that_cannot_strike_are_refused() {
     }
     assert!(emulator.faults().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tests_in_other_languages_ask_for_the_same() {
+    let emulator = Emulator::start(Options::default()).await.unwrap();
+    let client = Client::new(&emulator);
+    let rule = |more: Json| {
+        let mut rule = json!({ "service": "oss", "operation": "GetObject", "times": 1 });
+        more.as_object().unwrap().iter().for_each(|(name, value)| rule[name] = value.clone());
+        rule
+    };
+    for (wrong, said) in [
+        (
+            rule(json!({ "action": "corrupt", "part": "body", "byte": 3 })),
+            "there is no byte in this rule; there are",
+        ),
+        (rule(json!({ "action": "delay", "ms": 1, "tims": 1 })), "there is no tims"),
+        (rule(json!({ "action": "delay" })), "missing field `ms`"),
+        (rule(json!({ "action": "corrupt", "part": "soul" })), "unknown variant `soul`"),
+        (rule(json!({ "action": "explode" })), "unknown variant `explode`"),
+        (rule(json!({ "action": "drop_after", "operation": "GetRow" })), "GetRow is no operation here"),
+        (json!([1]), "invalid type"),
+    ] {
+        let answer = client.emulator("POST", "faults", &wrong).await;
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(answer.json()["error"].as_str().unwrap().contains(said), "{wrong}: {}", answer.text());
+    }
+    for right in [
+        rule(json!({ "action": "corrupt", "part": "body", "at": 3 })),
+        rule(json!({ "action": "corrupt", "part": "digest" })),
+        rule(json!({ "action": "error_after", "status": 500, "code": "InternalError" })),
+        json!({ "service": "function_compute", "operation": "Deliver", "action": "duplicate", "copies": 1, "probability": 0.5, "skip": 1, "for_ms": 9, "target": "f" }),
+    ] {
+        let answer = client.emulator("POST", "faults", &right).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({})), "{right}");
+    }
+    let held = client.emulator("GET", "faults", &json!(null)).await.json();
+    assert_eq!(
+        (held.as_array().unwrap().len(), &held[0]["at"], &held[1]["part"]),
+        (4, &json!(3), &json!("digest"))
+    );
+    client.emulator("DELETE", "faults", &json!(null)).await;
+    assert!(emulator.faults().is_empty());
+
+    let before = client.emulator("GET", "clock", &json!(null)).await.json();
+    let set = client
+        .emulator("POST", "clock", &json!({ "advance_ms": HOUR_MS, "skew_ms": -(HOUR_MS as i64) }))
+        .await
+        .json();
+    assert!(set["now_ms"].as_u64() >= before["now_ms"].as_u64().map(|now| now + HOUR_MS));
+    assert!(set["date_ms"].as_u64() < before["date_ms"].as_u64());
+    assert_eq!(client.emulator("POST", "clock", &json!({ "advance": 1 })).await.status, 400);
+    let answer = client.emulator("POST", "credentials", &json!({ "valid_s": 60 })).await.json();
+    assert!(answer["AccessKeyId"].as_str().unwrap().starts_with("STS."), "the key is not shown here");
+    for (method, path) in [("GET", "credentials"), ("PUT", "clock"), ("GET", "nothing")] {
+        let answer = client.emulator(method, path, &json!(null)).await;
+        assert_eq!(answer.status, 400);
+        assert!(
+            answer.text().contains("is not known; GET, POST or DELETE /_emulator/faults"),
+            "{}",
+            answer.text()
+        );
+    }
+}
