@@ -1,10 +1,11 @@
 //! The emulator's clock: the time of day, plus what a test has put it forward by.
 //!
 //! Rows expire, events age and retries wait by this clock, so that a test of a day takes no day.
-//! Dates in headers are of the time of day itself: clients compare them with their own clocks.
+//! Dates in headers are of the time of day itself: clients compare them with their own clocks. A test
+//! that wants these to differ sets a skew.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,6 +18,7 @@ pub type Timestamp = u64;
 #[derive(Debug, Default)]
 pub struct Clock {
     ahead_ms: AtomicU64,
+    skew_ms: AtomicI64,
     moved: Notify,
 }
 
@@ -30,6 +32,17 @@ impl Clock {
     /// What the clock shows.
     pub fn now(&self) -> Timestamp {
         Self::of_day().saturating_add(self.ahead_ms.load(Ordering::SeqCst))
+    }
+
+    /// What the services take for the time of day: they refuse requests that are dated otherwise, by more
+    /// than 15 minutes, and date their answers by it.
+    pub fn date(&self) -> Timestamp {
+        Self::of_day().saturating_add_signed(self.skew_ms.load(Ordering::SeqCst))
+    }
+
+    /// Sets how far [`date`](Clock::date) is ahead of the time of day, or behind it.
+    pub fn skew(&self, ms: i64) {
+        self.skew_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Puts the clock forward, and wakes whoever waits for the time that has come.

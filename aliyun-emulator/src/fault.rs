@@ -4,7 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    function_compute::{self, DELIVER},
+    oss,
+    tablestore::{self, ROW_OF_BATCH},
+};
 
 /// One of the three services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,7 +31,7 @@ pub enum Action {
     DropBefore,
     /// What was asked is done, and the connection is closed without an answer.
     DropAfter,
-    /// The request, or the delivery of an event, waits, by the time of day; others overtake it.
+    /// The request, or the delivery of an event, waits, by the emulator's clock; others overtake it.
     Delay {
         /// How long.
         ms: u64,
@@ -35,10 +40,48 @@ pub enum Action {
     Error(Answer),
     /// What was asked is done, and this is answered all the same.
     ErrorAfter(Answer),
+    /// What was asked is done, and the answer comes damaged.
+    Corrupt(Damage),
     /// The event is delivered so many times more (operation `Deliver` of Function Compute).
     Duplicate {
         /// How many times more.
         copies: u32,
+    },
+}
+
+/// What is damaged of an answer. Lengths and places are those of its body; damage to what an answer does not have
+/// leaves it whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "snake_case")]
+pub enum Damage {
+    /// The signature, of TableStore.
+    Signature,
+    /// The digest in a header: TableStore's MD5, with a signature that covers it; the CRC-64 of OSS.
+    Digest,
+    /// A bit of a byte is turned before the digest is taken and the answer signed, of TableStore: what is
+    /// left to notice it are the checksums of rows.
+    Content {
+        /// Which byte; the last where there is none, which is the checksum of a row that ends an answer.
+        #[serde(default)]
+        at: Option<usize>,
+    },
+    /// A bit of a byte is turned on the way: digests and signatures are of what was sent.
+    Body {
+        /// Which byte; the one in the middle where there is none.
+        #[serde(default)]
+        at: Option<usize>,
+    },
+    /// The end of the body is missing, and the answer's length is right for what is left.
+    Truncated {
+        /// How many bytes are left; half of them where there is none.
+        #[serde(default)]
+        at: Option<usize>,
+    },
+    /// The connection is closed within the body.
+    Cut {
+        /// After how many bytes; half of them where there is none.
+        #[serde(default)]
+        at: Option<usize>,
     },
 }
 
@@ -59,7 +102,8 @@ pub struct Answer {
 pub struct Rule {
     /// Of which service.
     pub service: Service,
-    /// `PutRow`, `PutObject`, `InvokeFunction`, `Deliver` …; any where there is none.
+    /// `PutRow`, `PutObject`, `InvokeFunction` …; any where there is none. `Deliver` is the delivery of an
+    /// event, `RowOfBatch` one row of a batch, which only a rule that names it is for.
     #[serde(default)]
     pub operation: Option<String>,
     /// The table, `bucket/key`, or function; any where there is none.
@@ -111,7 +155,42 @@ impl Rule {
         Rule { target: Some(target.into()), ..self }
     }
 
-    /// For so many requests.
+    /// Whether there are requests that it is for, and whether its action is one for them.
+    fn check(&self) -> Result<(), String> {
+        let known = match self.service {
+            Service::Tablestore => &tablestore::OPERATIONS[..],
+            Service::Oss => &oss::OPERATIONS[..],
+            Service::FunctionCompute => &function_compute::OPERATIONS[..],
+        };
+        if let Some(operation) = self.operation.as_deref().filter(|operation| !known.contains(operation)) {
+            return Err(format!("{operation} is no operation here; there are {}", known.join(", ")));
+        }
+        let delivers = self.operation.as_deref() == Some(DELIVER);
+        let of_row = self.operation.as_deref() == Some(ROW_OF_BATCH);
+        let answers = !delivers && !of_row;
+        let of = |services: &[Service]| services.contains(&self.service) && answers;
+        let (fits, only) = match &self.action {
+            Action::Duplicate { .. } => (delivers, "the operation Deliver of function_compute"),
+            Action::Corrupt(Damage::Signature | Damage::Content { .. }) => {
+                (of(&[Service::Tablestore]), "answers of tablestore")
+            }
+            Action::Corrupt(Damage::Digest) => {
+                (of(&[Service::Tablestore, Service::Oss]), "answers of tablestore and oss")
+            }
+            Action::Corrupt(_) => (answers, "answers, of which there are none here"),
+            Action::Error(_) | Action::ErrorAfter(_) => (true, ""),
+            _ => (!of_row, "whole requests: a row of a batch has error and error_after"),
+        };
+        if !fits {
+            return Err(format!("this action is for {only}"));
+        }
+        if !(0.0..=1.0).contains(&self.probability) {
+            return Err(format!("a probability is from 0 to 1, and not {}", self.probability));
+        }
+        Ok(())
+    }
+
+    /// For so many requests, after which it is gone.
     pub fn times(self, times: u32) -> Self {
         Rule { times: Some(times), ..self }
     }
@@ -141,8 +220,9 @@ impl Faults {
     /// Adds a rule, behind those that hold.
     ///
     /// # Errors
-    /// When there are [`MAX_RULES`].
+    /// When there are [`MAX_RULES`], and when a rule can never strike.
     pub fn add(&self, rule: Rule, now: Timestamp) -> Result<(), String> {
+        rule.check()?;
         let mut state = self.lock();
         if state.rules.len() >= MAX_RULES {
             return Err(format!("there are {MAX_RULES} rules already; clear them first"));
@@ -169,7 +249,7 @@ impl Faults {
         let State { rules, random } = &mut *state;
         for (rule, _) in rules {
             let fits = rule.service == service
-                && rule.operation.as_deref().is_none_or(|wanted| wanted == operation)
+                && rule.operation.as_deref().map_or(operation != ROW_OF_BATCH, |wanted| wanted == operation)
                 && rule.target.as_deref().is_none_or(|wanted| wanted == target);
             if !fits || rule.times == Some(0) {
                 continue;

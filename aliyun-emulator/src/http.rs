@@ -4,21 +4,29 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
-use aliyun_wire::{Header, WireError, text};
+use aliyun_wire::{Header, WireError, text, time};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{clock::Timestamp, fault::Damage};
 
 /// The most bytes of a request's body that are read: the largest upload that is allowed, in base64.
 pub(crate) const MAX_BODY: usize = 140 * 1024 * 1024;
 
 /// A request, read whole.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
     /// As it was sent, encoded.
@@ -44,22 +52,56 @@ impl Request {
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
+    /// How many bytes are announced and never come: the connection is closed before them.
+    pub(crate) missing: usize,
 }
 
 impl Response {
     pub(crate) fn new(status: u16, body: impl Into<Bytes>) -> Self {
-        Response { status, headers: Vec::new(), body: body.into() }
+        Response { status, headers: Vec::new(), body: body.into(), missing: 0 }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(has, _)| has == name)
+    }
+
+    /// With another value of a header.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(has, _)| has != name);
+        self.header(name, value)
+    }
+
+    /// Damaged as any answer can be.
+    pub(crate) fn damaged(mut self, damage: &Damage) -> Self {
+        let length = self.body.len();
+        let left = |at: &Option<usize>| at.unwrap_or(length / 2).min(length);
+        match damage {
+            Damage::Body { at } => self.body = turned(&self.body, at.unwrap_or(length / 2)),
+            Damage::Truncated { at } => self.body.truncate(left(at)),
+            Damage::Cut { at } => {
+                self.body.truncate(left(at));
+                self.missing = length - self.body.len();
+            }
+            Damage::Signature | Damage::Digest | Damage::Content { .. } => {}
+        }
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
+}
+
+/// The same bytes with a bit of one turned, where there is that one.
+pub(crate) fn turned(bytes: &Bytes, at: usize) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= 1);
+    bytes.into()
 }
 
 /// An error as all three services have it: a status, a code and a sentence.
@@ -79,11 +121,16 @@ impl Refusal {
 /// What answers on a listener. `None` closes the connection.
 pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(self: Arc<Self>, request: Request) -> impl Future<Output = Option<Response>> + Send;
+
+    /// What answers are dated by.
+    fn date(&self) -> Timestamp;
 }
 
 /// Opens a listener; port 0 chooses one.
 pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((address, port)).await?;
+    let listener = TcpListener::bind((address, port)).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("failed to listen on {address}:{port}: {error}"))
+    })?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
@@ -116,7 +163,7 @@ pub(crate) fn serve(listener: TcpListener, service: Arc<impl Answers>) -> JoinHa
 async fn exchange(
     service: Arc<impl Answers>,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, io::Error> {
+) -> Result<hyper::Response<Sent>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
@@ -135,13 +182,46 @@ async fn exchange(
         body,
     };
     // What was asked is done also when whoever asked has gone meanwhile.
+    let date = time::http(service.date());
     let answered = tokio::spawn(service.answer(request)).await.map_err(io::Error::other)?;
     let Some(response) = answered else {
         return Err(io::Error::other("closed on purpose"));
     };
-    let mut builder = hyper::Response::builder().status(response.status);
+    let mut builder = hyper::Response::builder().status(response.status).header("date", date);
     for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
-    builder.body(Full::new(response.body)).map_err(io::Error::other)
+    let sent = Sent { left: Some(response.body).filter(|body| !body.is_empty()), missing: response.missing };
+    builder.body(sent).map_err(io::Error::other)
+}
+
+/// A body, of which the end may be announced and missing.
+struct Sent {
+    left: Option<Bytes>,
+    missing: usize,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(match self.left.take() {
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            None if self.missing > 0 => Some(Err(io::Error::other("closed on purpose"))),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_none() && self.missing == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let left = self.left.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(u64::try_from(left + self.missing).unwrap_or(u64::MAX))
+    }
 }

@@ -18,6 +18,7 @@
 
 mod admin;
 pub mod clock;
+pub mod credentials;
 pub mod fault;
 mod function_compute;
 mod http;
@@ -26,7 +27,7 @@ mod oss;
 mod tablestore;
 mod world;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -34,7 +35,9 @@ use tokio::task::JoinHandle;
 pub use options::Options;
 pub use world::Requests;
 
-use crate::{clock::Clock, fault::Rule, function_compute::FunctionCompute, world::World};
+use crate::{
+    clock::Clock, credentials::Credentials, fault::Rule, function_compute::FunctionCompute, world::World,
+};
 
 /// A running emulator; it ends, with all processes it has started, when this is dropped.
 pub struct Emulator {
@@ -52,8 +55,9 @@ impl Emulator {
     /// Opens the three listeners and answers on them.
     ///
     /// # Errors
-    /// When a port is taken.
+    /// When a port is taken, the folder cannot be made, or the options cannot be.
     pub async fn start(options: Options) -> io::Result<Self> {
+        options.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let world = World::new(options);
         let address = world.options.address;
         let (listener, tablestore) = http::bind(address, world.options.tablestore_port).await?;
@@ -63,7 +67,13 @@ impl Emulator {
         tasks.push(http::serve(listener, buckets.clone()));
         let (listener, function_compute) = http::bind(address, world.options.function_compute_port).await?;
         let (folder, temporary) = match &world.options.folder {
-            Some(folder) => (std::path::absolute(folder)?, None),
+            Some(folder) => {
+                let folder = std::path::absolute(folder)?;
+                std::fs::create_dir_all(&folder).map_err(|error| {
+                    io::Error::other(format!("failed to make the folder {}: {error}", folder.display()))
+                })?;
+                (folder, None)
+            }
             None => {
                 let temporary = tempfile::Builder::new().prefix("aliyun-emulator-").tempdir()?;
                 (temporary.path().to_owned(), Some(temporary))
@@ -93,6 +103,12 @@ impl Emulator {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.world.clock
+    }
+
+    /// Temporary credentials, as STS gives them for a role: from now until `valid` has passed by the clock, all
+    /// three services take what is signed with them and their token.
+    pub fn credentials(&self, valid: Duration) -> Credentials {
+        self.world.credentials(valid)
     }
 
     /// Lets something go wrong.

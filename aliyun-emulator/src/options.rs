@@ -20,8 +20,11 @@ pub struct Options {
     pub oss_port: u16,
     /// The port of Function Compute.
     pub function_compute_port: u16,
-    /// The keys that may sign.
+    /// The keys that may sign and do not expire.
     pub access_keys: Vec<AccessKey>,
+    /// How long the temporary credentials are good that functions get for their role, in seconds, by the
+    /// emulator's clock. They get new ones when half of it is over.
+    pub credentials_s: u64,
     /// The region: of signatures, of ARNs, and what functions are told.
     pub region: String,
     /// The account: of ARNs, and what functions are told.
@@ -34,6 +37,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Whether instances are stopped (`SIGSTOP`) between requests.
     pub freeze: bool,
+    /// How long a function's program may take until it listens, in milliseconds of the time of day.
+    pub start_ms: u64,
     /// How long an instance may be idle, in milliseconds.
     pub idle_ms: u64,
     /// How many instances of one function there may be.
@@ -56,12 +61,14 @@ impl Default for Options {
             oss_port: 0,
             function_compute_port: 0,
             access_keys: vec![AccessKey::new("testAccessKeyId", "testAccessKeySecret")],
+            credentials_s: 36 * 60 * 60,
             region: "cn-hongkong".to_owned(),
             account_id: "1234567890123456".to_owned(),
             oss_v1: false,
             function_environment: Vec::new(),
             folder: None,
             freeze: true,
+            start_ms: 120 * 1000,
             idle_ms: 3 * 60 * 1000,
             max_instances: 300,
             async_payload_bytes: 128 * 1024,
@@ -69,5 +76,34 @@ impl Default for Options {
             system_retry_ms: 5 * 60 * 60 * 1000,
             seed: 1,
         }
+    }
+}
+
+impl Options {
+    /// Whether there can be an emulator that behaves so.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let name = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        let all = [
+            (!self.access_keys.is_empty(), "there must be an access key"),
+            (
+                self.access_keys.iter().all(|key| !key.id.is_empty() && !key.secret.is_empty()),
+                "an access key has an id and a secret",
+            ),
+            (name(&self.region), "a region is of letters, digits and hyphens"),
+            (
+                !self.account_id.is_empty() && self.account_id.bytes().all(|byte| byte.is_ascii_digit()),
+                "an account is of digits",
+            ),
+            (self.max_instances > 0, "there must be one instance of a function at least"),
+            (self.credentials_s > 0, "credentials must be good for a second at least"),
+            (self.retry_pause_ms > 0, "there must be a pause of a millisecond before an event is retried"),
+            (
+                self.function_environment.iter().all(|(name, _)| !name.is_empty() && !name.contains('=')),
+                "an environment variable has a name, without `=`",
+            ),
+        ];
+        all.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, error)| Err((*error).to_owned()))
     }
 }

@@ -68,7 +68,7 @@ impl FunctionCompute {
                 let function = self.make(body(request)?, Some(&before))?;
                 let answer = self.describe(&function);
                 lock(&self.functions).insert(name.to_owned(), Arc::new(function));
-                before.pool.retire();
+                self.retire(&before);
                 Ok(ok(answer))
             }
             "GetFunction" => Ok(ok(self.describe(&*self.function(name)?))),
@@ -91,7 +91,7 @@ impl FunctionCompute {
             "DeleteFunction" => {
                 let function = self.function(name)?;
                 lock(&self.functions).remove(name);
-                function.pool.retire();
+                self.retire(&function);
                 Ok(Response::new(204, ""))
             }
             "PutAsyncInvokeConfig" => {

@@ -5,11 +5,15 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Mutex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::pool::Pool;
+use super::{health::Check, pool::Pool};
 use crate::http::Refusal;
 
 const MAX_NAME: usize = 64;
 const MAX_ENVIRONMENT: usize = 4096;
+pub(super) const MAX_INITIALIZER_S: u64 = 300;
+pub(super) const MAX_PRE_STOP_S: u64 = 90;
+/// The smallest part of a processor.
+const CPU_STEP: f64 = 0.05;
 
 /// A function as created, or last updated.
 pub(super) struct Function {
@@ -43,6 +47,11 @@ pub(super) struct Config {
     pub(super) memory_size: u64,
     #[serde(default)]
     pub(super) environment_variables: BTreeMap<String, String>,
+    /// The role whose credentials the function gets; without one it gets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) disable_inject_credentials: Option<Inject>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) custom_runtime_config: Option<CustomRuntime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,11 +60,22 @@ pub(super) struct Config {
     pub(super) other: Map<String, Json>,
 }
 
+/// By which ways credentials may come to a function: `disableInjectCredentials` has those they do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Inject {
+    None,
+    Env,
+    Request,
+    All,
+}
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CustomRuntime {
     pub(super) command: Vec<String>,
     pub(super) args: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_check_config: Option<Check>,
     #[serde(flatten)]
     other: Map<String, Json>,
 }
@@ -138,16 +158,26 @@ impl Config {
                 self.runtime
             )));
         }
-        let within = |what: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
-            let message =
-                format!("{what} must be within [{}, {}] (actual: '{value}')", range.start(), range.end());
-            if range.contains(&value) { Ok(()) } else { Err(invalid(message)) }
-        };
         within("timeout", self.timeout, 1..=86_400)?;
         within("instanceConcurrency", self.instance_concurrency as u64, 1..=200)?;
         within("memorySize", self.memory_size, 128..=32_768)?;
         if !self.memory_size.is_multiple_of(64) {
             return Err(invalid("memorySize must be a multiple of 64"));
+        }
+        self.check_sizes()?;
+        if let Some(check) =
+            self.custom_runtime_config.iter().find_map(|custom| custom.health_check_config.as_ref())
+        {
+            check.check()?;
+        }
+        if let Some(Lifecycle { initializer, pre_stop }) = &self.instance_lifecycle_config {
+            for (hook, what, most) in
+                [(initializer, "initializer", MAX_INITIALIZER_S), (pre_stop, "preStop", MAX_PRE_STOP_S)]
+            {
+                if let Some(timeout) = hook.as_ref().and_then(|hook| hook.timeout) {
+                    within(&format!("instanceLifecycleConfig.{what}.timeout"), timeout, 1..=most)?;
+                }
+            }
         }
         let environment: usize =
             self.environment_variables.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -157,8 +187,48 @@ impl Config {
         if let Some(name) = self.environment_variables.keys().find(|name| name.starts_with("FC_")) {
             return Err(invalid(format!("environment variable '{name}' is reserved")));
         }
+        if let Some(role) = self.role.as_deref().filter(|role| !role.is_empty()) {
+            let named = role.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/"));
+            if named.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
+                return Err(invalid(format!(
+                    "role must be acs:ram::<account>:role/<name> (actual: '{role}')"
+                )));
+            }
+        }
         Ok(())
     }
+
+    /// Checks the processors and the disk, which are given and not used.
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        let number = |name: &str| self.other.get(name).and_then(Json::as_f64);
+        if let Some(cpu) = number("cpu") {
+            let steps = cpu / CPU_STEP;
+            if !(1.0..=16.0 / CPU_STEP + 0.5).contains(&steps) || (steps - steps.round()).abs() > 1e-6 {
+                return Err(invalid(format!(
+                    "cpu must be a multiple of {CPU_STEP} within [{CPU_STEP}, 16] (actual: '{cpu}')"
+                )));
+            }
+            let ratio = self.memory_size as f64 / 1024.0 / cpu;
+            if !(1.0 - 1e-6..=4.0 + 1e-6).contains(&ratio) {
+                return Err(invalid("cpu and memorySize in GB must be from 1:1 to 1:4"));
+            }
+        }
+        if number("diskSize").is_some_and(|disk| disk != 512.0 && disk != 10_240.0) {
+            return Err(invalid("diskSize must be 512 or 10240"));
+        }
+        Ok(())
+    }
+
+    /// The role whose credentials come to the function by `way`.
+    pub(super) fn role_for(&self, way: Inject) -> Option<&str> {
+        let without = self.disable_inject_credentials.unwrap_or(Inject::None);
+        self.role.as_deref().filter(|role| !role.is_empty() && without != way && without != Inject::All)
+    }
+}
+
+pub(super) fn within(what: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), Refusal> {
+    let message = format!("{what} must be within [{}, {}] (actual: '{value}')", range.start(), range.end());
+    if range.contains(&value) { Ok(()) } else { Err(invalid(message)) }
 }
 
 impl AsyncConfig {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
@@ -23,16 +23,17 @@ use tokio::{
 };
 
 use super::{
-    function::{Function, Hook},
-    lock,
+    function::{Config, Function, Inject, MAX_INITIALIZER_S, MAX_PRE_STOP_S},
+    health::{Check, Health},
+    invoke, lock,
 };
-use crate::{clock::Timestamp, world::World};
+use crate::world::{World, request_id};
 
-/// How long a function may take until it listens.
-const START: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
-const INITIALIZE: Duration = Duration::from_secs(300);
-const PRE_STOP: Duration = Duration::from_secs(90);
+/// Where functions are asked: not at the one address that a server on loopback has, as in the service one that
+/// listens there is not reached.
+const ADDRESS: Ipv4Addr =
+    if cfg!(target_os = "linux") { Ipv4Addr::new(127, 0, 0, 2) } else { Ipv4Addr::LOCALHOST };
 /// The largest answer.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
@@ -47,10 +48,26 @@ pub(super) struct Instance {
     /// How many requests it has now; the pool counts them.
     pub(super) busy: Mutex<usize>,
     pub(super) idle_since: AtomicU64,
+    pub(super) health: Mutex<Health>,
+}
+
+/// Why there is no instance.
+pub(super) enum NotStarted {
+    /// The program does not listen.
+    Program(io::Error),
+    /// What it is asked at first fails: the initializer, or the check of its health.
+    Initialization(String),
+}
+
+impl From<io::Error> for NotStarted {
+    fn from(error: io::Error) -> Self {
+        NotStarted::Program(error)
+    }
 }
 
 /// What a function answered.
 pub(super) struct Answer {
+    pub(super) status: u16,
     /// Whether it said `x-fc-status: 404`.
     pub(super) failed: bool,
     pub(super) header_bytes: usize,
@@ -58,13 +75,9 @@ pub(super) struct Answer {
 }
 
 impl Instance {
-    /// Starts the function's program, and waits until it listens.
-    pub(super) async fn start(
-        world: &World,
-        function: &Function,
-        folder: &Path,
-        now: Timestamp,
-    ) -> io::Result<Self> {
+    /// Starts the function's program, and waits until it listens, is initialized and passes the first check of
+    /// its health.
+    pub(super) async fn start(world: &World, function: &Function, folder: &Path) -> Result<Self, NotStarted> {
         let code = function.code.as_ref().ok_or_else(|| io::Error::other("the function has no code"))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let id = format!("c-{:016x}", fastrand::u64(..));
@@ -105,10 +118,11 @@ impl Instance {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true);
-        if let Some(key) = options.access_keys.first() {
-            command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.id);
-            command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &key.secret);
-            command.env("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.as_deref().unwrap_or_default());
+        if let Some(role) = config.role_for(Inject::Env) {
+            let key = world.credentials_of(role).key;
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", key.id);
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.secret);
+            command.env("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.unwrap_or_default());
         }
         let child = command.spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
@@ -120,29 +134,44 @@ impl Instance {
             ended: AtomicBool::new(false),
             freeze: options.freeze,
             busy: Mutex::new(0),
-            idle_since: AtomicU64::new(now),
+            idle_since: AtomicU64::new(world.clock.now()),
+            health: Mutex::default(),
         };
-        tokio::time::timeout(START, instance.listens()).await.map_err(|_| {
-            io::Error::other(format!("nothing listens on port {port} after {} s", START.as_secs()))
-        })??;
+        tokio::time::timeout(Duration::from_millis(options.start_ms), instance.listens()).await.map_err(
+            |_| io::Error::other(format!("nothing listens on 0.0.0.0:{port} after {} ms", options.start_ms)),
+        )??;
         let hook = config.instance_lifecycle_config.as_ref().and_then(|hooks| hooks.initializer.as_ref());
         if let Some(hook) = hook {
-            let bound = hook.timeout.map_or(INITIALIZE, Duration::from_secs);
-            let answer = tokio::time::timeout(bound, instance.send("POST", "/initialize", &[], Bytes::new()))
-                .await
-                .map_err(|_| io::Error::other("the initializer timed out"))??;
-            if answer.failed {
-                return Err(io::Error::other("the initializer failed"));
+            let timeout_s = hook.timeout.unwrap_or(MAX_INITIALIZER_S);
+            let headers = invoke::headers(world, config, &request_id(), "/initialize");
+            let sent = instance.send("POST", "/initialize", &headers, Bytes::new());
+            let failed = |why: String| Err(NotStarted::Initialization(format!("the initializer {why}")));
+            match tokio::time::timeout(Duration::from_secs(timeout_s), sent).await {
+                Err(_) => return failed(format!("timed out after {timeout_s} seconds")),
+                Ok(Err(error)) => return failed(format!("failed: {error}")),
+                Ok(Ok(answer)) if !(200..300).contains(&answer.status) || answer.failed => {
+                    let said = String::from_utf8_lossy(&answer.body);
+                    return failed(format!("failed with status {}: {said}", answer.status));
+                }
+                Ok(Ok(_)) => {}
             }
+        }
+        if let Some(check) = custom.health_check_config {
+            world.clock.sleep(check.initial_delay_seconds * 1000).await;
+            if !instance.passes(&check).await {
+                let message = format!("the first health check, GET {}, failed", check.path());
+                return Err(NotStarted::Initialization(message));
+            }
+            lock(&instance.health).is_due(&check, world.clock.now());
         }
         Ok(instance)
     }
 
     async fn listens(&self) -> io::Result<()> {
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+        while TcpStream::connect((ADDRESS, self.port)).await.is_err() {
             if !self.is_alive() {
                 return Err(io::Error::other(
-                    "the process exited before it listened on FC_CUSTOM_LISTEN_PORT",
+                    "the process exited before it listened on 0.0.0.0 and FC_CUSTOM_LISTEN_PORT",
                 ));
             }
             tokio::time::sleep(LOOK).await;
@@ -162,7 +191,7 @@ impl Instance {
         headers: &[(&str, String)],
         body: Bytes,
     ) -> io::Result<Answer> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let stream = TcpStream::connect((ADDRESS, self.port)).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
@@ -178,15 +207,22 @@ impl Instance {
         let request = request.body(Full::new(body)).map_err(io::Error::other)?;
         let exchange = async {
             let (parts, body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(io::Error::other)?.to_bytes();
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(unread)?.to_bytes();
             let failed = parts.headers.get("x-fc-status").is_some_and(|status| status == "404");
             let header_bytes =
                 parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-            Ok(Answer { failed, header_bytes, body })
+            Ok(Answer { status: parts.status.as_u16(), failed, header_bytes, body })
         };
         let answer = exchange.await;
         connection.abort();
         answer
+    }
+
+    /// Whether a check of its health passes.
+    pub(super) async fn passes(&self, check: &Check) -> bool {
+        let (bound, path) = (Duration::from_secs(check.timeout_seconds), check.path());
+        let answer = tokio::time::timeout(bound, self.send("GET", &path, &[], Bytes::new())).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| (200..400).contains(&answer.status)))
     }
 
     /// Lets the process run again.
@@ -204,11 +240,13 @@ impl Instance {
     }
 
     /// Tells the function that the instance ends, if it wants to know, and ends it.
-    pub(super) async fn stop(&self, pre_stop: Option<&Hook>) {
-        if let Some(hook) = pre_stop {
+    pub(super) async fn stop(&self, world: &World, config: &Config) {
+        let hooks = config.instance_lifecycle_config.as_ref();
+        if let Some(hook) = hooks.and_then(|hooks| hooks.pre_stop.as_ref()) {
             self.thaw();
-            let bound = hook.timeout.map_or(PRE_STOP, Duration::from_secs).min(PRE_STOP);
-            let _ = tokio::time::timeout(bound, self.send("GET", "/pre-stop", &[], Bytes::new())).await;
+            let bound = Duration::from_secs(hook.timeout.unwrap_or(MAX_PRE_STOP_S));
+            let headers = invoke::headers(world, config, &request_id(), "/pre-stop");
+            let _ = tokio::time::timeout(bound, self.send("GET", "/pre-stop", &headers, Bytes::new())).await;
         }
         self.kill();
     }
@@ -226,6 +264,13 @@ impl Instance {
             let _ = kill_process_group(group, signal);
         }
     }
+}
+
+/// Why an answer was not read: an error of its own kind where it is too large.
+fn unread(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
+    let kind =
+        if error.is::<LengthLimitError>() { io::ErrorKind::FileTooLarge } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
 }
 
 impl Drop for Instance {

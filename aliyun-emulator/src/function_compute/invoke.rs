@@ -1,29 +1,38 @@
 //! Invocations: run at once, or accepted to be run; and one run of a function in an instance.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
 
 use super::{
-    FunctionCompute,
-    function::{Function, invalid},
-    pool::NoPlace,
+    FunctionCompute, MAX_HEADERS,
+    function::{Config, Function, Inject, invalid},
+    instance::NotStarted,
+    pool::{NoPlace, Place},
     queue::Event,
 };
-use crate::http::{Refusal, Request, Response};
+use crate::{
+    http::{Refusal, Request, Response},
+    world::World,
+};
 
 const MAX_SYNC: usize = 32 * 1024 * 1024;
 const MAX_DELAY_S: u64 = 3600;
 const MAX_TASK_ID: usize = 128;
-const MAX_HEADERS: usize = 8 * 1024;
+/// The function said that it failed.
+const HANDLED: &str = "HandledInvocationError";
+/// The function did not say anything.
+const UNHANDLED: &str = "UnhandledInvocationError";
+/// An instance was started, and its initializer or the first check of its health failed.
+const INITIALIZATION: &str = "InitializationError";
 
 /// What became of a run.
 pub(super) enum Ran {
     /// The function answered.
     Done(Bytes),
-    /// The function failed: what it answered, and whether it said so itself.
-    Failed { body: Bytes, handled: bool },
+    /// The function failed: what it answered, and in what way.
+    Failed { body: Bytes, how: &'static str },
     /// It was not run, for now.
     Refused(Refusal),
 }
@@ -69,8 +78,7 @@ impl FunctionCompute {
     ) -> Result<Response, Refusal> {
         let (body, error_type) = match self.run(function, id, request.body.clone()).await {
             Ran::Done(body) => (body, None),
-            Ran::Failed { body, handled: true } => (body, Some("HandledInvocationError")),
-            Ran::Failed { body, handled: false } => (body, Some("UnhandledInvocationError")),
+            Ran::Failed { body, how } => (body, Some(how)),
             Ran::Refused(refusal) => return Err(refusal),
         };
         let mut response = Response::new(200, body)
@@ -117,8 +125,9 @@ impl FunctionCompute {
     }
 
     /// Runs the function once.
-    pub(super) async fn run(&self, function: &Function, request_id: &str, body: Bytes) -> Ran {
-        let place = match function.pool.place(&self.world, function, &self.folder.join("log")).await {
+    pub(super) async fn run(&self, function: &Arc<Function>, request_id: &str, body: Bytes) -> Ran {
+        let failed = |how, kind: &str, message: String| Ran::Failed { body: error_body(kind, &message), how };
+        let place = match Place::find(&self.world, function, &self.folder.join("log")).await {
             Ok(place) => place,
             Err(NoPlace::Full) => {
                 return Ran::Refused(Refusal::new(
@@ -127,49 +136,69 @@ impl FunctionCompute {
                     "too many instances of the function",
                 ));
             }
-            Err(NoPlace::NotStarted(error)) => {
+            Err(NoPlace::NotStarted(NotStarted::Program(error))) => {
                 let message = format!("failed to start the function: {error}");
-                return Ran::Failed { body: error_body("FunctionNotStarted", &message), handled: false };
+                return failed(UNHANDLED, "FunctionNotStarted", message);
+            }
+            Err(NoPlace::NotStarted(NotStarted::Initialization(why))) => {
+                return failed(INITIALIZATION, INITIALIZATION, why);
             }
         };
         let config = &function.config;
-        let options = &self.world.options;
-        let key = options.access_keys.first();
-        let headers = [
-            ("x-fc-request-id", request_id.to_owned()),
-            ("x-fc-access-key-id", key.map(|key| key.id.clone()).unwrap_or_default()),
-            ("x-fc-access-key-secret", key.map(|key| key.secret.clone()).unwrap_or_default()),
-            ("x-fc-security-token", key.and_then(|key| key.token.clone()).unwrap_or_default()),
-            ("x-fc-function-name", config.function_name.clone()),
-            ("x-fc-function-handler", config.handler.clone()),
-            ("x-fc-function-memory", config.memory_size.to_string()),
-            ("x-fc-function-timeout", config.timeout.to_string()),
-            ("x-fc-region", options.region.clone()),
-            ("x-fc-account-id", options.account_id.clone()),
-            ("x-fc-qualifier", "LATEST".to_owned()),
-            ("x-fc-version-id", "LATEST".to_owned()),
-            ("x-fc-control-path", "/invoke".to_owned()),
-        ];
+        let headers = headers(&self.world, config, request_id, "/invoke");
         let bound = Duration::from_secs(config.timeout);
         let sent = place.instance.send("POST", "/invoke", &headers, body);
         match tokio::time::timeout(bound, sent).await {
             Err(_) => {
                 place.instance.kill();
                 let message = format!("Function timed out after {} seconds", config.timeout);
-                Ran::Failed { body: error_body("FunctionTimeout", &message), handled: false }
+                failed(UNHANDLED, "FunctionTimeout", message)
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let message = format!("the response is over {MAX_SYNC} bytes");
+                failed(UNHANDLED, "FunctionResponseTooLarge", message)
             }
             Ok(Err(error)) => {
                 place.instance.kill();
                 let message = format!("Process exited unexpectedly before completing request: {error}");
-                Ran::Failed { body: error_body("FunctionUnhandledError", &message), handled: false }
+                failed(UNHANDLED, "FunctionUnhandledError", message)
             }
             Ok(Ok(answer)) if answer.header_bytes > MAX_HEADERS => {
                 Ran::Refused(Refusal::new(502, "BadResponse", "the headers of the response are over 8 KB"))
             }
-            Ok(Ok(answer)) if answer.failed => Ran::Failed { body: answer.body, handled: true },
+            Ok(Ok(answer)) if answer.failed => Ran::Failed { body: answer.body, how: HANDLED },
             Ok(Ok(answer)) => Ran::Done(answer.body),
         }
     }
+}
+
+/// What a function is told with each request. The credentials are good for half of their time at least.
+pub(super) fn headers(
+    world: &World,
+    config: &Config,
+    request_id: &str,
+    path: &str,
+) -> Vec<(&'static str, String)> {
+    let options = &world.options;
+    let mut headers = vec![
+        ("x-fc-request-id", request_id.to_owned()),
+        ("x-fc-function-name", config.function_name.clone()),
+        ("x-fc-function-handler", config.handler.clone()),
+        ("x-fc-function-memory", config.memory_size.to_string()),
+        ("x-fc-function-timeout", config.timeout.to_string()),
+        ("x-fc-region", options.region.clone()),
+        ("x-fc-account-id", options.account_id.clone()),
+        ("x-fc-qualifier", "LATEST".to_owned()),
+        ("x-fc-version-id", "LATEST".to_owned()),
+        ("x-fc-control-path", path.to_owned()),
+    ];
+    if let Some(role) = config.role_for(Inject::Request) {
+        let key = world.credentials_of(role).key;
+        headers.push(("x-fc-access-key-id", key.id));
+        headers.push(("x-fc-access-key-secret", key.secret));
+        headers.push(("x-fc-security-token", key.token.unwrap_or_default()));
+    }
+    headers
 }
 
 fn error_body(kind: &str, message: &str) -> Bytes {

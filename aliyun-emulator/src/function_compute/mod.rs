@@ -2,6 +2,7 @@
 
 mod control;
 mod function;
+mod health;
 mod instance;
 mod invoke;
 mod package;
@@ -11,16 +12,17 @@ mod queue;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use aliyun_wire::{acs3, digest, text, time};
 use serde_json::json;
 
-use self::function::Function;
+use self::{function::Function, pool::Pool};
 use crate::{
     admin,
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
+    credentials::Denied,
     fault::Service,
     http::{Answers, Refusal, Request, Response},
     oss::Oss,
@@ -28,6 +30,27 @@ use crate::{
 };
 
 const VERSION: &str = "2023-03-30";
+/// The delivery of an event, which is nothing that anybody asks for, but something that can go wrong.
+pub(crate) const DELIVER: &str = "Deliver";
+pub(crate) const OPERATIONS: [&str; 13] = [
+    "CreateFunction",
+    "ListFunctions",
+    "GetFunction",
+    "UpdateFunction",
+    "DeleteFunction",
+    "InvokeFunction",
+    "PutAsyncInvokeConfig",
+    "GetAsyncInvokeConfig",
+    "DeleteAsyncInvokeConfig",
+    "ListAsyncTasks",
+    "GetAsyncTask",
+    "StopAsyncTask",
+    DELIVER,
+];
+/// The most bytes of the path and the query of a request.
+const MAX_URL: usize = 4 * 1024;
+/// The most bytes of the headers of a request, or of an answer of a function.
+const MAX_HEADERS: usize = 8 * 1024;
 /// How many nonces are remembered; each for as long as a date is taken.
 const MAX_NONCES: usize = 1_000_000;
 
@@ -38,6 +61,8 @@ pub(crate) struct FunctionCompute {
     /// Where code and output are kept.
     folder: PathBuf,
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    /// Those that are not used any more, for as long as they have instances.
+    retired: Mutex<Vec<Weak<Function>>>,
     nonces: Mutex<HashMap<String, Timestamp>>,
     queue: queue::Queue,
 }
@@ -49,6 +74,7 @@ impl FunctionCompute {
             oss,
             folder,
             functions: Mutex::default(),
+            retired: Mutex::default(),
             nonces: Mutex::default(),
             queue: queue::Queue::default(),
         })
@@ -56,13 +82,25 @@ impl FunctionCompute {
 
     /// Ends every process, and takes the functions away, so that no event starts another.
     pub(crate) fn shut_down(&self) {
-        for function in std::mem::take(&mut *lock(&self.functions)).values() {
-            function.pool.retire();
-            function.pool.clear();
+        let functions = std::mem::take(&mut *lock(&self.functions));
+        let retired = std::mem::take(&mut *lock(&self.retired));
+        for function in
+            functions.values().chain(&retired.iter().filter_map(Weak::upgrade).collect::<Vec<_>>())
+        {
+            function.pool.close();
         }
     }
 
-    /// Ends instances that have been idle for too long, for as long as the task runs.
+    /// Stops using a function of which there is a newer version, or none any more.
+    fn retire(&self, function: &Arc<Function>) {
+        let mut retired = lock(&self.retired);
+        retired.retain(|function| function.strong_count() > 0);
+        retired.push(Arc::downgrade(function));
+        Pool::retire(&self.world, function);
+    }
+
+    /// Checks the health of instances, and ends those that have been idle for too long, for as long as the
+    /// task runs.
     pub(crate) async fn reap(self: Arc<Self>) {
         const LOOK_MS: u64 = 1000;
         loop {
@@ -70,9 +108,8 @@ impl FunctionCompute {
             let before = self.world.clock.now().saturating_sub(self.world.options.idle_ms);
             let functions: Vec<_> = lock(&self.functions).values().cloned().collect();
             for function in functions {
-                let hooks = function.config.instance_lifecycle_config.as_ref();
-                let pre_stop = hooks.and_then(|hooks| hooks.pre_stop.as_ref());
-                function.pool.reap(before, pre_stop).await;
+                Pool::check(&self.world, &function).await;
+                Pool::reap(&self.world, &function, before);
             }
         }
     }
@@ -101,12 +138,30 @@ impl FunctionCompute {
             })
         };
         let invalid = |message: String| Refusal::new(400, "InvalidArgument", message);
+        if request.path.len() + request.query.len() > MAX_URL {
+            return Err(invalid(format!("the path and the query are over {MAX_URL} bytes")));
+        }
+        if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_HEADERS {
+            return Err(invalid(format!("the headers are over {MAX_HEADERS} bytes")));
+        }
         let authorization = acs3::Authorization::parse(header("authorization")?)
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
         let key = self
             .world
-            .access_key(&authorization.access_key_id)
-            .ok_or_else(|| Refusal::new(403, "InvalidAccessKeyID", "the access key does not exist"))?;
+            .access_key(&authorization.access_key_id, text::header(&headers, "x-acs-security-token"))
+            .map_err(|why| {
+                let (code, message) = match why {
+                    Denied::Unknown => ("InvalidAccessKeyID", "the access key does not exist"),
+                    Denied::NoToken => {
+                        ("MissingSecurityToken", "the security token of the access key is missing")
+                    }
+                    Denied::OtherToken | Denied::NotTemporary => {
+                        ("InvalidSecurityToken", "the security token is not the access key's")
+                    }
+                    Denied::Expired => ("InvalidSecurityToken.Expired", "the security token has expired"),
+                };
+                Refusal::new(403, code, message)
+            })?;
         let (date, nonce) = (header("x-acs-date")?, header("x-acs-signature-nonce")?);
         if header("x-acs-version")? != VERSION {
             return Err(invalid(format!("x-acs-version must be {VERSION}")));
@@ -135,16 +190,9 @@ impl FunctionCompute {
             body_sha256: &body_sha256,
         };
         signed
-            .verify(key, &authorization)
+            .verify(&key, &authorization)
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
-        if key.token.as_deref() != text::header(&headers, "x-acs-security-token") {
-            return Err(Refusal::new(
-                403,
-                "InvalidSecurityToken",
-                "the security token is not the access key's",
-            ));
-        }
-        let now = Clock::of_day();
+        let now = self.world.clock.date();
         let sent = time::parse(date).ok_or_else(|| invalid(format!("invalid x-acs-date '{date}'")))?;
         if sent.abs_diff(now) > time::SKEW_MS {
             return Err(Refusal::new(
@@ -166,6 +214,10 @@ impl FunctionCompute {
 }
 
 impl Answers for FunctionCompute {
+    fn date(&self) -> Timestamp {
+        self.world.clock.date()
+    }
+
     async fn answer(self: Arc<Self>, request: Request) -> Option<Response> {
         if let Some(response) = admin::answer(&self.world, &request) {
             return Some(response);
@@ -188,7 +240,7 @@ impl Answers for FunctionCompute {
         let operation = control::operation(&request.method, parts);
         let target = parts.first().copied().unwrap_or_default();
         self.world
-            .with_faults(Service::FunctionCompute, operation, target, refuse, async {
+            .with_faults(Service::FunctionCompute, operation, target, refuse, Response::damaged, async {
                 let done = match operation {
                     "InvokeFunction" => self.invoke(target, &request, &id).await,
                     _ => self.control(operation, parts, &request).await,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::{
-    FunctionCompute,
+    DELIVER, FunctionCompute,
     function::{AsyncConfig, Destination},
     invoke::Ran,
     lock,
@@ -155,7 +155,7 @@ impl FunctionCompute {
             let now = self.world.clock.now();
             let age_s = config.max_async_event_age_in_seconds.unwrap_or(DEFAULT_AGE_S);
             if now.saturating_sub(event.accepted_ms) > age_s * 1000 {
-                return self.end(&event, &config, "Expired", attempts, None);
+                return self.end(&event, &config, "Expired", attempts, Bytes::new(), "");
             }
             if self
                 .queue
@@ -163,48 +163,48 @@ impl FunctionCompute {
             {
                 return;
             }
-            let ran =
-                match self.world.faults.strike(Service::FunctionCompute, "Deliver", &event.function, now) {
-                    Some(Action::DropBefore) => return,
-                    Some(Action::Error(answer)) => {
-                        Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+            let ran = match self.world.faults.strike(Service::FunctionCompute, DELIVER, &event.function, now)
+            {
+                Some(Action::DropBefore) => return,
+                Some(Action::Error(answer)) => {
+                    Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+                }
+                fault => {
+                    if let Some(Action::Delay { ms }) = fault {
+                        self.world.clock.sleep(ms).await;
                     }
-                    fault => {
-                        if let Some(Action::Delay { ms }) = fault {
-                            tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
-                        }
-                        if let Some(Action::Duplicate { copies }) = fault {
-                            for _ in 0..copies {
-                                let (this, function, event) = (self.clone(), function.clone(), event.clone());
-                                tokio::spawn(async move {
-                                    this.run(&function, &event.request_id, event.body).await;
-                                });
-                            }
-                        }
-                        let ran = self.run(&function, &event.request_id, event.body.clone()).await;
-                        match fault {
-                            Some(Action::DropAfter) => {
-                                Ran::Refused(Refusal::new(500, "InternalServerError", "lost"))
-                            }
-                            Some(Action::ErrorAfter(answer)) => {
-                                Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
-                            }
-                            _ => ran,
+                    if let Some(Action::Duplicate { copies }) = fault {
+                        for _ in 0..copies {
+                            let (this, function, event) = (self.clone(), function.clone(), event.clone());
+                            tokio::spawn(async move {
+                                this.run(&function, &event.request_id, event.body).await;
+                            });
                         }
                     }
-                };
+                    let ran = self.run(&function, &event.request_id, event.body.clone()).await;
+                    match fault {
+                        Some(Action::DropAfter) => {
+                            Ran::Refused(Refusal::new(500, "InternalServerError", "lost"))
+                        }
+                        Some(Action::ErrorAfter(answer)) => {
+                            Ran::Refused(Refusal::new(answer.status, answer.code, answer.message))
+                        }
+                        _ => ran,
+                    }
+                }
+            };
             match ran {
-                Ran::Done(body) => return self.end(&event, &config, "Succeeded", attempts + 1, Some(body)),
-                Ran::Failed { body, .. } => {
+                Ran::Done(body) => return self.end(&event, &config, "Succeeded", attempts + 1, body, ""),
+                Ran::Failed { body, how } => {
                     attempts += 1;
                     if attempts > config.max_async_retry_attempts.unwrap_or(DEFAULT_RETRIES) {
-                        return self.end(&event, &config, "Failed", attempts, Some(body));
+                        return self.end(&event, &config, "Failed", attempts, body, how);
                     }
                 }
                 // Throttling and errors of the system do not use up the retries.
-                Ran::Refused(_) => {
+                Ran::Refused(refusal) => {
                     if now.saturating_sub(event.accepted_ms) > self.world.options.system_retry_ms {
-                        return self.end(&event, &config, "Failed", attempts, None);
+                        return self.end(&event, &config, "Failed", attempts, refusal.message.into(), "");
                     }
                 }
             }
@@ -221,7 +221,8 @@ impl FunctionCompute {
         config: &AsyncConfig,
         status: &'static str,
         attempts: u32,
-        body: Option<Bytes>,
+        body: Bytes,
+        error: &'static str,
     ) {
         let now = self.world.clock.now();
         self.queue.update(event, |task| (task.status, task.ended_ms) = (status, Some(now)));
@@ -241,8 +242,8 @@ impl FunctionCompute {
                 "approximateInvokeCount": attempts,
             },
             "requestPayload": text(&event.body),
-            "responseContext": { "statusCode": 200, "functionError": if succeeded { "" } else { "UnhandledInvocationError" } },
-            "responsePayload": body.as_ref().map(text).unwrap_or_default(),
+            "responseContext": { "statusCode": 200, "functionError": error },
+            "responsePayload": text(&body),
         });
         let told = told.to_string();
         // A function is told as it is invoked, asynchronously: by no more than that takes.

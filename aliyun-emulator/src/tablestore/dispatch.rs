@@ -16,7 +16,11 @@ use super::{
     table_missing,
     write::Write,
 };
-use crate::{clock::Timestamp, http::Refusal};
+use crate::{
+    clock::Timestamp,
+    fault::{Action, Answer},
+    http::Refusal,
+};
 
 const MAX_TABLES: usize = 64;
 const MAX_BATCH_WRITES: usize = 200;
@@ -35,6 +39,28 @@ type Name = (String, String);
 
 type Done = Result<Vec<u8>, Refusal>;
 
+/// To which instance a request is, when, and what goes wrong with a row of a batch, by its table.
+pub(super) struct Call<'a> {
+    pub(super) instance: &'a str,
+    pub(super) now: Timestamp,
+    pub(super) strike: &'a (dyn Fn(&str) -> Option<Action> + Sync),
+}
+
+impl Call<'_> {
+    /// Does what is asked of a row of a batch, unless a fault is due.
+    fn of_row<T>(&self, table: &str, apply: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let refused = |Answer { status, code, message }| Err(Refusal::new(status, code, message));
+        match (self.strike)(table) {
+            Some(Action::Error(answer)) => refused(answer),
+            Some(Action::ErrorAfter(answer)) => {
+                apply()?;
+                refused(answer)
+            }
+            _ => apply(),
+        }
+    }
+}
+
 /// The table that a request is for, for faults; the first of a batch.
 pub(super) fn target(operation: &str, body: &[u8]) -> String {
     let first = |names: Vec<String>| names.into_iter().next();
@@ -52,7 +78,8 @@ pub(super) fn target(operation: &str, body: &[u8]) -> String {
 
 impl Tables {
     /// Does what is asked, and encodes the answer.
-    pub(super) fn apply(&self, instance: &str, operation: &str, body: &[u8], now: Timestamp) -> Done {
+    pub(super) fn apply(&self, call: &Call<'_>, operation: &str, body: &[u8]) -> Done {
+        let Call { instance, now, .. } = *call;
         match operation {
             "CreateTable" => self.create(instance, &decode(body)?, now),
             "DeleteTable" => {
@@ -139,8 +166,8 @@ impl Tables {
                 };
                 Ok(answer.encode_to_vec())
             }
-            "BatchWriteRow" => self.batch_write(instance, &decode(body)?, now),
-            "BatchGetRow" => self.batch_get(instance, &decode(body)?, now),
+            "BatchWriteRow" => self.batch_write(call, &decode(body)?),
+            "BatchGetRow" => self.batch_get(call, &decode(body)?),
             _ => Err(parameter_invalid("Local transactions are not enabled for this table.")),
         }
     }
@@ -186,7 +213,8 @@ impl Tables {
         Ok((consumed(0, bytes), row.map(|row| plain_buffer::encode(&[row]))))
     }
 
-    fn batch_write(&self, instance: &str, request: &BatchWriteRowRequest, now: Timestamp) -> Done {
+    fn batch_write(&self, call: &Call<'_>, request: &BatchWriteRowRequest) -> Done {
+        let Call { instance, now, .. } = *call;
         no_transaction(request.transaction_id.as_deref())?;
         let rows = request.tables.iter().flat_map(|table| &table.rows);
         let (count, bytes) =
@@ -220,15 +248,17 @@ impl Tables {
         }
         let mut answer = BatchWriteRowResponse::default();
         for (name, writes) in tables {
-            let rows =
-                writes.iter().map(|(write, bytes)| match self.write(instance, name, write, *bytes, now) {
+            let rows = writes.iter().map(|(write, bytes)| {
+                let done = call.of_row(name, || self.write(instance, name, write, *bytes, now));
+                match done {
                     Ok((consumed, row)) => {
                         RowInBatchWriteRowResponse { is_ok: true, error: None, consumed: Some(consumed), row }
                     }
                     Err(refusal) => {
                         RowInBatchWriteRowResponse { error: Some(error(refusal)), ..Default::default() }
                     }
-                });
+                }
+            });
             answer
                 .tables
                 .push(TableInBatchWriteRowResponse { table_name: name.clone(), rows: rows.collect() });
@@ -236,7 +266,8 @@ impl Tables {
         Ok(answer.encode_to_vec())
     }
 
-    fn batch_get(&self, instance: &str, request: &BatchGetRowRequest, now: Timestamp) -> Done {
+    fn batch_get(&self, call: &Call<'_>, request: &BatchGetRowRequest) -> Done {
+        let Call { instance, now, .. } = *call;
         let count: usize = request.tables.iter().map(|table| table.primary_key.len()).sum();
         if count == 0 || count > MAX_BATCH_READS {
             return Err(parameter_invalid(format!("Rows count must be in range: [1, {MAX_BATCH_READS}].")));
@@ -245,8 +276,10 @@ impl Tables {
         for of_table in &request.tables {
             let view = View::of_batch(of_table)?;
             let rows = of_table.primary_key.iter().map(|key| {
-                let table = self.table(instance, &of_table.table_name)?;
-                read::row(&mut lock(&table), &view, key, now)
+                call.of_row(&of_table.table_name, || {
+                    let table = self.table(instance, &of_table.table_name)?;
+                    read::row(&mut lock(&table), &view, key, now)
+                })
             });
             let rows = rows.map(|done| match done {
                 Ok(row) => RowInBatchGetRowResponse {
@@ -387,20 +420,21 @@ mod tests {
     #[test]
     fn no_request_cut_or_damaged_makes_it_panic() {
         let create = &requests()[0].1;
+        let call = Call { instance: "jlinst", now: 1, strike: &|_| None };
         for (operation, body) in requests() {
             let tables = Tables::default();
             if operation != "CreateTable" {
-                tables.apply("jlinst", "CreateTable", create, 1).unwrap();
+                tables.apply(&call, "CreateTable", create).unwrap();
             }
-            tables.apply("jlinst", operation, &body, 1).unwrap();
+            tables.apply(&call, operation, &body).unwrap();
             for cut in 0..body.len() {
-                let _ = tables.apply("jlinst", operation, &body[..cut], 1);
+                let _ = tables.apply(&call, operation, &body[..cut]);
                 let _ = target(operation, &body[..cut]);
             }
             for bit in 0..body.len() * 8 {
                 let mut damaged = body.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                let _ = tables.apply("jlinst", operation, &damaged, 1);
+                let _ = tables.apply(&call, operation, &damaged);
             }
         }
     }

@@ -6,18 +6,20 @@ import { execFileSync } from "node:child_process";
 import { Readable } from "node:stream";
 import fc from "@alicloud/fc20230330";
 import openapi from "@alicloud/openapi-core";
-import { refused } from "./check.mjs";
+import { emulator, refused, temporary } from "./check.mjs";
 
 const Client = fc.default.default ?? fc.default;
-const client = (accessKeySecret) =>
+const connect = (accessKeyId, accessKeySecret, securityToken) =>
   new Client(
     new openapi.$OpenApiUtil.Config({
-      accessKeyId: "testAccessKeyId",
+      accessKeyId,
       accessKeySecret,
+      securityToken,
       endpoint: process.env.FUNCTION_COMPUTE,
       protocol: "HTTP",
     }),
   );
+const client = (accessKeySecret) => connect("testAccessKeyId", accessKeySecret);
 const sdk = client("testAccessKeySecret");
 
 // A zip with one stored file, made by the Python that the other scripts need as well.
@@ -64,4 +66,21 @@ assert.equal((await invoke({}, "Async", "t1")).statusCode, 202);
 await refused(() => invoke({}, "Async", "t1"), { code: "AsyncTaskAlreadyExists" });
 await refused(() => sdk.getFunction("none", new fc.GetFunctionRequest({})), { code: "FunctionNotFound" });
 await refused(() => invoke({}, "Sync", undefined, client("wrong")), { code: "SignatureNotMatch" });
+const endpoint = `http://${process.env.FUNCTION_COMPUTE}`;
+for (const [status, code] of [[403, "AccessDenied"], [413, "EntityTooLarge"], [429, "ResourceExhausted"], [503, "ServiceUnavailable"]]) {
+  const rule = { service: "function_compute", operation: "InvokeFunction", times: 1, action: "error" };
+  await emulator(endpoint, "faults", { ...rule, status, code, message: "m" });
+  await refused(() => invoke({}, "Async"), { code });
+}
+let tasks = 0;
+const taken = async (as) => {
+  tasks += 1;
+  assert.equal((await invoke({}, "Async", `of_a_role_${tasks}`, as)).statusCode, 202);
+  await refused(() => invoke({}, "Async", `of_a_role_${tasks}`, as), { code: "AsyncTaskAlreadyExists" });
+};
+await temporary(endpoint, connect, taken, {
+  missing: { code: "MissingSecurityToken" },
+  wrong: { code: "InvalidSecurityToken" },
+  expired: { code: "InvalidSecurityToken.Expired" },
+});
 await sdk.deleteFunction("node_worker");

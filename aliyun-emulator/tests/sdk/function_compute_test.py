@@ -1,26 +1,27 @@
 """Alibaba's Python SDK for Function Compute 3.0 against the emulator, with functions as processes."""
 
 import base64
+import functools
 import io
 import json
 import os
 import tempfile
 import time
-import urllib.request
 import zipfile
 
 from alibabacloud_fc20230330 import models
 from alibabacloud_fc20230330.client import Client
 from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
+import check
 from check import at_once, refused
 
 ENDPOINT = os.environ["FUNCTION_COMPUTE"]
 LOG = tempfile.NamedTemporaryFile(suffix=".jsonl")
 
 
-def client(secret="testAccessKeySecret"):
-    return Client(Config(access_key_id="testAccessKeyId", access_key_secret=secret, endpoint=ENDPOINT, protocol="HTTP", region_id=os.environ["REGION"]))
+def client(secret="testAccessKeySecret", key="testAccessKeyId", token=None):
+    return Client(Config(access_key_id=key, access_key_secret=secret, security_token=token, endpoint=ENDPOINT, protocol="HTTP", region_id=os.environ["REGION"]))
 
 
 def package():
@@ -32,10 +33,7 @@ def package():
     return base64.b64encode(packed.getvalue()).decode()
 
 
-def emulator(path, body=None, method=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://{ENDPOINT}/_emulator/{path}", data, method=method)
-    return json.load(urllib.request.urlopen(request))
+emulator = functools.partial(check.emulator, f"http://{ENDPOINT}")
 
 
 def seen(mark):
@@ -198,9 +196,12 @@ rule = {"service": "function_compute", "target": "told", "times": 1}
 emulator("faults", {**rule, "operation": "Deliver", "action": "duplicate", "copies": 2})
 invoke("told", {"mark": "thrice"}, "Async")
 until(lambda: len(seen("thrice")) == 3)
-emulator("faults", {**rule, "operation": "Deliver", "action": "delay", "ms": 1000})
+emulator("faults", {**rule, "operation": "Deliver", "action": "delay", "ms": 3600 * 1000})
 invoke("told", {"mark": "order", "n": 1}, "Async")
+until(lambda: all(rule["times"] == 0 for rule in emulator("faults")))
 invoke("told", {"mark": "order", "n": 2}, "Async")
+until(lambda: len(seen("order")) == 1)
+emulator("clock", {"advance_ms": 3600 * 1000})
 until(lambda: len(seen("order")) == 2)
 assert [entry["event"]["n"] for entry in seen("order")] == [2, 1]
 emulator("faults", {**rule, "operation": "Deliver", "times": 5, "action": "error", "status": 500, "code": "InternalServerError"})
@@ -218,4 +219,46 @@ refused(lambda: invoke("told", {"mark": "lost"}, "Async"), Exception)
 until(lambda: len(seen("lost")) == 1 and len(seen("up")) == 1)
 assert seen("down") == []
 
+# Errors, as the SDK tells them apart; and answers that come damaged of events that were taken all the same.
+for status, code in ((403, "AccessDenied"), (404, "FunctionNotFound"), (413, "EntityTooLarge"), (429, "ResourceExhausted"), (500, "InternalServerError")):
+    emulator("faults", {**rule, "operation": "InvokeFunction", "action": "error", "status": status, "code": code, "message": "m"})
+    fails(lambda: invoke("told", {"mark": "refused"}, "Async"), code, status)
+assert seen("refused") == []
+for part, at, begins in (("truncated", 6, b'{"even'), ("body", 2, b'{"dvent": ')):
+    emulator("faults", {**rule, "operation": "InvokeFunction", "action": "corrupt", "part": part, "at": at})
+    status, _, body = invoke("told", {"mark": part})
+    assert status == 200 and body[:10] == begins and len(seen(part)) == 1, body
+emulator("faults", {**rule, "operation": "InvokeFunction", "action": "corrupt", "part": "cut"})
+refused(lambda: invoke("told", {"mark": "cut"}), Exception)
+assert len(seen("cut")) == 1
+emulator("clock", {"skew_ms": 20 * 60 * 1000})
+fails(lambda: invoke("told", {"mark": "skewed"}, "Async"), "AccessDenied", 403)
+emulator("clock", {"skew_ms": 0})
+
+# Keys: of nobody, with another secret, of a role.
 fails(lambda: invoke("worker", {}, sdk=client("wrong")), "SignatureNotMatch", 403)
+fails(lambda: invoke("worker", {}, sdk=client(key="nobody")), "InvalidAccessKeyID", 403)
+
+
+def taken(using):
+    task = f"of_a_role_{time.monotonic_ns()}"
+    assert invoke("worker", {}, "Async", task, using)[0] == 202
+    fails(lambda: invoke("worker", {}, "Async", task, using), "AsyncTaskAlreadyExists", 409)
+    assert using.get_function("worker", models.GetFunctionRequest()).body.function_name == "worker"
+
+
+def denied(code):
+    return lambda action: fails(action, code, 403)
+
+
+codes = ("MissingSecurityToken", "InvalidSecurityToken", "InvalidSecurityToken.Expired")
+check.temporary(f"http://{ENDPOINT}", lambda key, secret, token: client(secret, key, token), taken, [denied(code) for code in codes])
+
+# Functions of a role sign with what they are given, and the environment's credentials are a role's as well.
+role = f"acs:ram::{os.environ['ACCOUNT']}:role/worker"
+create("of_role", role=role)
+told = json.loads(invoke("of_role", {"do": "environment"})[2])
+given = [told["environment"][f"ALIBABA_CLOUD_{name}"] for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")]
+taken(client(given[1], given[0], given[2]))
+given = [told["headers"][f"x-fc-{name}"] for name in ("access-key-id", "access-key-secret", "security-token")]
+taken(client(given[1], given[0], given[2]))

@@ -2,12 +2,16 @@
 
 import assert from "node:assert/strict";
 import OSS from "ali-oss";
-import { atOnce, refused } from "./check.mjs";
+import { atOnce, emulator, refused, temporary } from "./check.mjs";
 
-const client = (accessKeySecret, authorizationV4 = true) =>
+const client = (accessKeySecret, authorizationV4 = true) => connect("testAccessKeyId", accessKeySecret, undefined, authorizationV4);
+const connect = (accessKeyId, accessKeySecret, stsToken, authorizationV4 = true) =>
   new OSS({
-    accessKeyId: "testAccessKeyId",
+    accessKeyId,
     accessKeySecret,
+    stsToken,
+    // Renewed by whoever gives the token; none is due here.
+    refreshSTSToken: stsToken && (async () => ({ accessKeyId, accessKeySecret, stsToken })),
     region: `oss-${process.env.REGION}`,
     endpoint: process.env.OSS,
     authorizationV4,
@@ -30,7 +34,38 @@ assert.equal(won.filter(Boolean).length, 1);
 
 const listed = await oss.listV2({ prefix: "run/", "max-keys": 10 });
 assert.deepEqual(listed.objects.map((object) => object.name), [key]);
+for (let index = 0; index < 7; index += 1) await oss.put(`list/${index}`, Buffer.from("x"));
+const pages = [];
+for (let token; ; ) {
+  const page = await oss.listV2({ prefix: "list/", "max-keys": 3, "continuation-token": token });
+  pages.push(page.objects.map((object) => object.name));
+  token = page.nextContinuationToken;
+  if (!page.isTruncated) break;
+}
+assert.deepEqual(pages, [["list/0", "list/1", "list/2"], ["list/3", "list/4", "list/5"], ["list/6"]]);
+const removed = await oss.deleteMulti(pages.flat());
+assert.deepEqual(removed.deleted.map((object) => object.Key), pages.flat());
+assert.equal((await oss.delete("list/0")).res.status, 204);
+
+const rule = { service: "oss", operation: "GetObject", target: `jl-node/${key}`, times: 1 };
+for (const [status, code] of [[403, "AccessDenied"], [413, "EntityTooLarge"], [429, "QpsLimitExceeded"], [500, "InternalError"]]) {
+  await emulator(process.env.OSS, "faults", { ...rule, action: "error", status, code });
+  await refused(() => oss.get(key), { status, code });
+}
+await emulator(process.env.OSS, "faults", { ...rule, action: "corrupt", part: "body", at: 0 });
+assert.equal((await oss.get(key)).content.toString(), "iello", "it looks at no checksum");
 await oss.deleteMulti([key, "claim"]);
 assert.equal((await oss.listV2({})).keyCount, 0);
 await refused(() => client("wrong").get(key), { status: 403, code: "SignatureDoesNotMatch" });
 await refused(() => client("testAccessKeySecret", false).get(key), { status: 400, code: "InvalidArgument" });
+const taken = async (as) => {
+  await as.put("of a role", Buffer.from("hello"), absent);
+  assert.equal((await as.get("of a role")).content.toString(), "hello");
+  assert.equal((await as.listV2({})).keyCount, 1);
+  await as.delete("of a role");
+};
+await temporary(process.env.OSS, connect, taken, {
+  missing: { status: 403, code: "InvalidAccessKeyId" },
+  wrong: { status: 403, code: "InvalidSecurityToken" },
+  expired: { status: 403, code: "SecurityTokenExpired" },
+});

@@ -1,19 +1,79 @@
 """Alibaba's first Python SDK for OSS: V4, and V1 where the emulator takes it."""
 
+import functools
 import os
 import socket
 
+import check
 import oss2
 from check import at_once, refused
 
 ENDPOINT = os.environ["OSS"]
 REGION = os.environ["REGION"]
+emulator = functools.partial(check.emulator, ENDPOINT)
 V1 = os.environ["OSS_V1"] == "on"
 
 
 def bucket(name="jl-bucket", secret="testAccessKeySecret", key="testAccessKeyId", region=REGION, v1=False, endpoint=ENDPOINT):
     auth = oss2.Auth(key, secret) if v1 else oss2.AuthV4(key, secret)
     return oss2.Bucket(auth, endpoint, name, region=None if v1 else region, connect_timeout=10)
+
+
+def faulty(objects):
+    """Errors as an SDK tells them apart, and objects that come damaged, which it notices by their CRC-64."""
+    objects.create_bucket()
+    objects.put_object("x", b"hello" * 100)
+    rule = dict(service="oss", operation="GetObject", target=f"{objects.bucket_name}/x", times=1)
+    answer = dict(action="error", message="m")
+    for status, code in ((403, "AccessDenied"), (413, "EntityTooLarge"), (429, "QpsLimitExceeded"), (500, "InternalError"), (503, "ServiceUnavailable")):
+        emulator("faults", {**rule, **answer, "status": status, "code": code})
+        refused(lambda: objects.get_object("x"), oss2.exceptions.ServerError, status=status, code=code)
+    damage = {**rule, "action": "corrupt"}
+    # Of an object that is read to its end.
+    for part in ("body", "digest", "truncated"):
+        emulator("faults", {**damage, "part": part})
+        got = objects.get_object("x")
+        got.read()
+        assert got.client_crc != got.server_crc, part
+        refused(lambda: oss2.utils.check_crc("get", got.client_crc, got.server_crc, got.request_id), oss2.exceptions.InconsistentError)
+    emulator("faults", {**damage, "part": "cut"})
+    refused(lambda: objects.get_object("x").read(), Exception)
+    got = objects.get_object("x")
+    assert got.read() == b"hello" * 100 and got.client_crc == got.server_crc
+    # What was written although the answer says otherwise, and is found again.
+    emulator("faults", {**rule, "operation": "PutObject", "action": "error_after", "status": 500, "code": "InternalError", "target": None})
+    absent = {"x-oss-forbid-overwrite": "true"}
+    refused(lambda: objects.put_object("lost", b"1", headers=absent), oss2.exceptions.ServerError, status=500)
+    refused(lambda: objects.put_object("lost", b"1", headers=absent), oss2.exceptions.ServerError, status=409, code="FileAlreadyExists")
+    emulator("clock", {"skew_ms": -20 * 60 * 1000})
+    refused(lambda: objects.get_object("x"), oss2.exceptions.ServerError, status=403, code="RequestTimeTooSkewed")
+    emulator("clock", {"skew_ms": 0})
+    for key in ("x", "lost"):
+        objects.delete_object(key)
+    objects.delete_bucket()
+
+
+def tokens(version):
+    def connect(key, secret, token):
+        auth = oss2.StsAuth(key, secret, token, auth_version=version) if token else {"v4": oss2.AuthV4, "v1": oss2.Auth}[version](key, secret)
+        return oss2.Bucket(auth, ENDPOINT, "jl-tokens", region=REGION if version == "v4" else None)
+
+    def taken(objects):
+        objects.create_bucket()
+        objects.put_object("ü b", b"hello", headers={"Content-Type": "text/plain"})
+        assert objects.get_object("ü b").read() == b"hello"
+        assert [found.key for found in objects.list_objects_v2(prefix="ü").object_list] == ["ü b"]
+        assert objects.batch_delete_objects(["ü b"]).deleted_keys == ["ü b"]
+        objects.delete_object("ü b")
+
+    def denied(code):
+        return lambda action: refused(action, oss2.exceptions.ServerError, status=403, code=code)
+
+    codes = ("InvalidAccessKeyId", "InvalidSecurityToken", "SecurityTokenExpired")
+    check.temporary(ENDPOINT, connect, taken, [denied(code) for code in codes])
+    # A key that has no token is not taken with one.
+    issued = emulator("credentials", {"valid_s": 1000})
+    denied("InvalidAccessKeyId")(lambda: taken(connect("testAccessKeyId", "testAccessKeySecret", issued["SecurityToken"])))
 
 
 def everything(objects):
@@ -73,6 +133,8 @@ def everything(objects):
 
 
 everything(bucket())
+faulty(bucket())
+tokens("v4")
 
 # The bucket in the name of the host, as the service itself has it.
 look_up = socket.getaddrinfo
@@ -86,6 +148,7 @@ refused(lambda: bucket(key="nobody").get_object("x"), oss2.exceptions.ServerErro
 refused(lambda: bucket(region="cn-nowhere").get_object("x"), oss2.exceptions.ServerError, status=400)
 if V1:
     everything(bucket(v1=True))
+    tokens("v1")
     refused(lambda: bucket(secret="wrong", v1=True).get_object("x"), oss2.exceptions.ServerError, **wrong)
 else:
     refused(lambda: bucket(v1=True).get_object("x"), oss2.exceptions.ServerError, status=400, code="InvalidArgument")

@@ -1,12 +1,12 @@
 """Alibaba's Python SDK for TableStore, with both signatures, against the emulator."""
 
-import json
+import functools
 import logging
 import os
-import urllib.request
+import struct
 
+import check
 from check import at_once, refused
-
 
 logging.disable(logging.CRITICAL)
 from tablestore import (
@@ -22,6 +22,7 @@ from tablestore import (
     Direction,
     LogicalOperator,
     OTSClient,
+    OTSClientError,
     OTSServiceError,
     PutRowItem,
     ReservedThroughput,
@@ -41,16 +42,14 @@ REGION = os.environ["REGION"]
 ABSENT = Condition(RowExistenceExpectation.EXPECT_NOT_EXIST)
 PRESENT = Condition(RowExistenceExpectation.EXPECT_EXIST)
 ANY = Condition(RowExistenceExpectation.IGNORE)
+FAILED = dict(get_http_status=403, get_error_code="OTSConditionCheckFail")
 
 
 def client(secret="testAccessKeySecret", key="testAccessKeyId", **options):
     return OTSClient(ENDPOINT, key, secret, "jlinst", **options)
 
 
-def emulator(path, body=None, method=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{ENDPOINT}/_emulator/{path}", data, method=method)
-    return json.load(urllib.request.urlopen(request))
+emulator = functools.partial(check.emulator, ENDPOINT)
 
 
 def create(ots, table, key=(("pk", "STRING"),), ttl=-1, versions=1):
@@ -205,6 +204,213 @@ def batches(ots, table):
     refused(lambda: ots.get_range(table, Direction.FORWARD, end, start, max_version=1), OTSServiceError, get_error_code="OTSParameterInvalid")
 
 
+def single(name, value, comparator=ComparatorType.EQUAL, pass_if_missing=True):
+    return SingleColumnCondition(name, value, comparator, pass_if_missing)
+
+
+def every(*tests):
+    composite = CompositeColumnCondition(LogicalOperator.AND)
+    for test in tests:
+        composite.add_sub_condition(test)
+    return composite
+
+
+def no(test):
+    composite = CompositeColumnCondition(LogicalOperator.NOT)
+    composite.add_sub_condition(test)
+    return composite
+
+
+def on(test):
+    return Condition(RowExistenceExpectation.IGNORE, test)
+
+
+def columns(ots, table, key):
+    _, row, _ = ots.get_row(table, key, max_version=1)
+    return None if row is None else {name: value for name, value, _ in row.attribute_columns}
+
+
+def slots(ots, table):
+    """A row of bytes and counters, made once, filled slot by slot, full once: its column is missing where it passes a
+    comparison with bytes that no column holds."""
+    create(ots, table)
+    key = [("pk", "w1#n3")]
+    missing = lambda name: single(name, bytearray(b"no column holds this"))
+
+    def make(body):
+        put = [("body", body), ("expires_at", 9), ("check_at", 7), ("indexed", 1)]
+        ots.update_row(table, Row(key, {"PUT": put}), on(missing("body")))
+
+    body = bytearray(b"\x00\xff\x80body")
+    make(body)
+    refused(lambda: make(bytearray(b"other")), OTSServiceError, **FAILED)
+    assert columns(ots, table, key) == {"body": body, "check_at": 7, "expires_at": 9, "indexed": 1}
+
+    def arrive(slot, ok, key=key, last=False):
+        tests = every(missing(f"s{slot}"), missing("closed"), single("filled", 2, ComparatorType.LESS_THAN))
+        change = {"PUT": [(f"s{slot}", bytearray(struct.pack("<d", slot)))], "INCREMENT": [("filled", 1), ("ok", ok), ("indexed", 0)]}
+        if last:
+            change["DELETE_ALL"] = ["check_at"]
+        ots.update_row(table, Row(key, change), on(tests))
+
+    arrive(0, 1)
+    refused(lambda: arrive(0, 1), OTSServiceError, **FAILED)
+    arrive(1, 0, last=True)
+    refused(lambda: arrive(2, 1), OTSServiceError, **FAILED)
+    found = columns(ots, table, key)
+    assert (found["filled"], found["ok"], found["indexed"]) == (2, 1, 1) and "check_at" not in found, found
+    assert found["s1"] == bytearray(struct.pack("<d", 1)), found
+    # Counters that are added 0 to: there, and 0, where there was nothing.
+    arrive(0, 0, key=[("pk", "new")])
+    assert columns(ots, table, [("pk", "new")])["indexed"] == 0
+
+    def leave():
+        ots.update_row(table, Row(key, {"DELETE_ALL": ["expires_at"]}), on(no(missing("expires_at"))))
+
+    leave()
+    refused(leave, OTSServiceError, **FAILED)
+    refused(lambda: ots.update_row(table, Row(key, {"PUT": [("x", 1)]}), on(no(missing("x")))), OTSServiceError, **FAILED)
+    assert "x" not in columns(ots, table, key)
+
+
+def index(ots, table):
+    """An index by time: entries put again and again, read up to a time page by page, removed as they were seen."""
+    create(ots, table, [("shard", "STRING"), ("check_at", "INTEGER"), ("key", "STRING")])
+
+    def entry(at, key, shard="0"):
+        return [("shard", shard), ("check_at", at), ("key", key)]
+
+    def enter(at, key, version, shard="0"):
+        ots.put_row(table, Row(entry(at, key, shard), [("version", version), ("other", "x")]), ANY)
+
+    for at in range(10):
+        enter(at, f"k{at}", at)
+    enter(3, "a", 33)
+    enter(4, "k4", 44)
+    enter(1, "elsewhere", 1, shard="1")
+
+    def page(start, end, limit, direction=Direction.FORWARD, columns=("version",)):
+        _, following, rows, _ = ots.get_range(table, direction, start, end, list(columns), limit, max_version=1)
+        return [(row.primary_key[2][1], {name: value for name, value, _ in row.attribute_columns}) for row in rows], following
+
+    start, end = entry(INF_MIN, INF_MIN), entry(6, INF_MAX)
+    first, following = page(start, end, 3)
+    assert first == [("k0", {"version": 0}), ("k1", {"version": 1}), ("k2", {"version": 2})], first
+    assert following == entry(3, "a"), following
+    rest, following = page(following, end, 1000)
+    assert [key for key, _ in rest] == ["a", "k3", "k4", "k5", "k6"] and following is None, (rest, following)
+    assert rest[2] == ("k4", {"version": 44})
+    # The end of a time is not of it, and rows without the columns that are asked for are not seen.
+    assert page(start, entry(6, INF_MIN), 1000)[0][-1][0] == "k5"
+    assert page(start, end, 1000, columns=("none",)) == ([], None)
+    assert page(start, end, 1000, columns=("version", "other"))[0][0] == ("k0", {"version": 0, "other": "x"})
+    back, following = page(entry(6, INF_MAX), start, 2, Direction.BACKWARD)
+    assert [key for key, _ in back] == ["k6", "k5"] and following == entry(4, "k4"), (back, following)
+    back, following = page(following, start, 1000, Direction.BACKWARD)
+    assert [key for key, _ in back] == ["k4", "k3", "a", "k2", "k1", "k0"] and following is None, back
+    refused(lambda: page(start, end, 0), OTSServiceError, get_error_code="OTSParameterInvalid")
+
+    def leave(at, key, version):
+        ots.delete_row(table, Row(entry(at, key)), on(single("version", version)))
+
+    refused(lambda: leave(4, "k4", 4), OTSServiceError, **FAILED)
+    leave(4, "k4", 44)
+    leave(4, "k4", 44)
+    assert columns(ots, table, entry(4, "k4")) is None
+    ots.delete_row(table, Row(entry(5, "k5")), ANY)
+    assert [key for key, _ in page(start, end, 1000)[0]] == ["k0", "k1", "k2", "a", "k3", "k6"]
+
+    # Keys in the order of their bytes: what comes right after one.
+    after = page(entry(3, "a\0"), end, 1)[0]
+    assert [key for key, _ in after] == ["k3"], after
+
+
+def rows_of_batches(ots, table):
+    """What goes wrong with a row of a batch is that row's alone."""
+    create(ots, table)
+    keys = [[("pk", f"k{index}")] for index in range(4)]
+    write = BatchWriteRowRequest()
+    write.add(TableInBatchWriteRowItem(table, [PutRowItem(Row(key, [("n", bytearray(b"x"))]), ANY) for key in keys[:3]]))
+    assert ots.batch_write_row(write).is_all_succeed()
+
+    def read(of, keys=keys):
+        request = BatchGetRowRequest()
+        request.add(TableInBatchGetRowItem(of, keys, max_version=1))
+        return ots.batch_get_row(request).get_result_by_table(of)
+
+    found = read(table)
+    assert [item.is_ok for item in found] == [True] * 4
+    assert [item.row and item.row.attribute_columns[0][1] for item in found] == [bytearray(b"x")] * 3 + [None]
+    busy = dict(service="tablestore", operation="RowOfBatch", target=table, times=1, skip=1)
+    busy |= dict(status=503, code="OTSServerBusy", message="Server is busy.")
+    emulator("faults", {**busy, "action": "error"})
+    found = read(table)
+    assert [item.is_ok for item in found] == [True, False, True, True]
+    assert found[1].error_code == "OTSServerBusy" and found[2].row is not None
+    emulator("faults", {**busy, "action": "error_after", "code": "OTSTimeout"})
+    write = BatchWriteRowRequest()
+    write.add(TableInBatchWriteRowItem(table, [DeleteRowItem(Row(key), ANY) for key in keys[:3]]))
+    done = ots.batch_write_row(write).get_delete()
+    assert [len(part) for part in done] == [2, 1] and done[1][0].error_code == "OTSTimeout"
+    assert [item.row for item in read(table)] == [None] * 4
+    assert [item.error_code for item in read("none", keys[:2])] == ["OTSObjectNotExist"] * 2
+    refused(lambda: read(table, [[("pk", str(index))] for index in range(101)]), OTSServiceError, get_error_code="OTSParameterInvalid")
+    assert [item.error_code for item in read(table, [[("pk", 1)], keys[0]])][0] == "OTSInvalidPK"
+
+
+def refusals(ots, table):
+    """Errors that are not of the emulator's making, as an SDK tells them apart; and bodies that are too large."""
+    create(ots, table)
+
+    def put(value=1):
+        ots.put_row(table, Row([("pk", "a")], [("n", value)]), ANY)
+
+    for status, code in ((403, "OTSNoPermissionAccess"), (413, "OTSRequestBodyTooLarge"), (404, "OTSObjectNotExist"), (500, "OTSInternalServerError")):
+        emulator("faults", {"service": "tablestore", "operation": "PutRow", "target": table, "times": 1, "action": "error", "status": status, "code": code, "message": "m"})
+        refused(put, OTSServiceError, get_http_status=status, get_error_code=code)
+    # Throttled, which the SDK tries again.
+    for code in ("OTSRowOperationConflict", "OTSServerBusy", "OTSPartitionUnavailable", "OTSTableNotReady", "OTSNotEnoughCapacityUnit"):
+        emulator("faults", {"service": "tablestore", "operation": "PutRow", "target": table, "times": 1, "action": "error", "status": 503, "code": code, "message": "m"})
+        put()
+    batch = BatchWriteRowRequest()
+    large = [PutRowItem(Row([("pk", str(index))], [("n", "x" * (2 << 20))]), ANY) for index in range(3)]
+    batch.add(TableInBatchWriteRowItem(table, large))
+    refused(lambda: ots.batch_write_row(batch), OTSServiceError, get_http_status=413, get_error_code="OTSRequestBodyTooLarge")
+
+
+def damage(ots, table):
+    """Answers that are damaged, each of which the SDK notices, and the services' clock far from ours."""
+    create(ots, table)
+    key = [("pk", "a")]
+    ots.put_row(table, Row(key, [("n", 5)]), ANY)
+
+    def read():
+        return columns(ots, table, key)
+
+    rule = dict(service="tablestore", operation="GetRow", target=table, times=1, action="corrupt")
+    for part, said in (("signature", "Invalid signature"), ("digest", "MD5 mismatch"), ("body", "MD5 mismatch"), ("truncated", "MD5 mismatch")):
+        emulator("faults", {**rule, "part": part})
+        error = refused(read, OTSClientError)
+        assert said in str(error), (part, error)
+        assert read() == {"n": 5}
+    emulator("faults", {**rule, "part": "content"})
+    refused(read, Exception)
+    emulator("faults", {**rule, "part": "cut"})
+    refused(read, Exception)
+    assert read() == {"n": 5}
+    emulator("clock", {"skew_ms": 20 * 60 * 1000})
+    error = refused(read, Exception)
+    assert "15 minutes" in str(error) or "OTSAuthFailed" in str(error), error
+    emulator("clock", {"skew_ms": 0})
+    assert read() == {"n": 5}
+
+
+def tokens(options):
+    denied = lambda action: refused(action, OTSServiceError, get_http_status=403, get_error_code="OTSAuthFailed")
+    connect = lambda key, secret, token: client(secret, key, sts_token=token, **options)
+    check.temporary(ENDPOINT, connect, lambda ots: ots.list_table(), [denied] * 3)
+
+
 def signatures(options):
     wrong = dict(get_http_status=403, get_error_code="OTSAuthFailed")
     refused(lambda: client(secret="wrong", **options).list_table(), OTSServiceError, **wrong)
@@ -251,6 +457,7 @@ def expiry(ots, table):
 
 for version, options in (("v2", {}), ("v4", {"region": REGION})):
     ots = client(**options)
-    for part in (tables, rows, conditions, races, batches, faults, expiry):
+    for part in (tables, rows, conditions, races, batches, slots, index, rows_of_batches, faults, refusals, damage, expiry):
         part(ots, f"{part.__name__}_{version}")
     signatures(options)
+    tokens(options)

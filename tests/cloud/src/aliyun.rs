@@ -178,6 +178,7 @@ impl AliyunAccount {
                 "handler": "none",
                 "timeout": TIMEOUT_S,
                 "memorySize": 512,
+                "role": "acs:ram::1234567890123456:role/jointlambda",
                 "environmentVariables": environment,
                 "code": { "zipFile": code },
             });
