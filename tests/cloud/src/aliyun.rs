@@ -7,27 +7,47 @@ use aliyun_wire::{
     AccessKey, acs3, digest, oss,
     tablestore::{
         message::{
-            CapacityUnit, CreateTableRequest, PrimaryKeySchema, PrimaryKeyType, ReservedThroughput,
-            TableMeta, TableOptions,
+            CapacityUnit, CreateTableRequest, Direction, GetRangeRequest, GetRangeResponse, PrimaryKeySchema,
+            PrimaryKeyType, ReservedThroughput, TableMeta, TableOptions,
         },
+        plain_buffer,
+        row::{Row, Value},
         sign::{API_VERSION, Signing},
     },
     time,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use jointlambda::{
     Workflow,
     backend::{
         Backend,
         aliyun::{Endpoints, backend_with},
     },
-    deployment::{CloudSettings, Names, SWEEPER, from_toml},
+    deployment::{CloudSettings, Names, SWEEPER, describe, from_toml},
     provider::Provider,
 };
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
 use crate::account::{archive, cloud_of, functions_on};
+
+/// How functions are deployed, beside what their workflow says.
+#[derive(Clone, Debug)]
+pub struct AliyunDeploy<'a> {
+    /// More of their environment.
+    pub extra: &'a [(String, String)],
+    /// Whether failed events are lost, instead of being delivered again and then given to the sweeper.
+    pub loses_events: bool,
+    /// More settings of each function, as CreateFunction has them.
+    pub settings: Json,
+}
+
+impl Default for AliyunDeploy<'_> {
+    fn default() -> Self {
+        AliyunDeploy { extra: &[], loses_events: false, settings: json!({}) }
+    }
+}
 
 /// The instance of TableStore.
 const INSTANCE: &str = "rows-test";
@@ -37,10 +57,10 @@ const TABLE: &str = "rows";
 const BUCKET: &str = "objects-test";
 /// How long rows stay after their last change: two days, as `cargo jointlambda build` would say more.
 const TIME_TO_LIVE_S: i32 = 2 * 24 * 3_600;
+/// The emulator's account.
+const ACCOUNT: &str = "1234567890123456";
 /// The interface of Function Compute.
 const VERSION: &str = "2023-03-30";
-/// How long a function may run. The largest that the tests need.
-const TIMEOUT_S: u64 = 30;
 
 /// An account on an emulator of its own.
 pub struct AliyunAccount {
@@ -128,8 +148,19 @@ impl AliyunAccount {
         extra: &[(String, String)],
         delivered_again: bool,
     ) {
+        let deploy = AliyunDeploy { extra, loses_events: !delivered_again, ..AliyunDeploy::default() };
+        self.deploy_as::<W>(program, &deploy).await;
+    }
+
+    /// The same, in any way. Memory and timeouts are what a program tells `cargo jointlambda` of them.
+    pub async fn deploy_as<W: Workflow>(&self, program: &Path, deploy: &AliyunDeploy<'_>) {
         let names = Names::of_definition(W::definition());
         let code = STANDARD.encode(archive(program, None));
+        let described: Json = serde_json::from_str(&describe::<W>(Provider::Aliyun)).expect("it is JSON");
+        let about = |function: &str| {
+            let mut functions = described["functions"].as_array().into_iter().flatten();
+            functions.find(|one| one["function"] == function).unwrap_or(&described["sweeper"]).clone()
+        };
         for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aliyun)) {
             let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
             // Function Compute gives functions the credentials of their role.
@@ -141,26 +172,27 @@ impl AliyunAccount {
                 ("JOINTLAMBDA_BUCKET", BUCKET.to_owned()),
             ];
             environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-            environment.extend(extra.iter().cloned());
-            let name = names.of(function);
-            let made = json!({
+            environment.extend(deploy.extra.iter().cloned());
+            let (name, about) = (names.of(function), about(function));
+            let mut made = json!({
                 "functionName": name,
                 "runtime": "custom.debian12",
                 "handler": "none",
-                "timeout": TIMEOUT_S,
-                "memorySize": 512,
+                "timeout": about["timeout_s"],
+                "memorySize": about["memory_mb"],
                 "environmentVariables": environment,
                 "code": { "zipFile": code },
             });
+            for (key, value) in deploy.settings.as_object().into_iter().flatten() {
+                made[key] = value.clone();
+            }
             self.control("POST", "CreateFunction", "functions", &made).await;
             if function != SWEEPER {
-                let sweeper =
-                    format!("acs:fc:{}:1234567890123456:functions/{}", self.region, names.of(SWEEPER));
-                let mut asynchronous = json!({
-                    "maxAsyncRetryAttempts":
-                        if delivered_again { Provider::Aliyun.limits().redeliveries } else { 0 },
-                });
-                if delivered_again {
+                let sweeper = format!("acs:fc:{}:{ACCOUNT}:functions/{}", self.region, names.of(SWEEPER));
+                let redeliveries =
+                    if deploy.loses_events { 0 } else { Provider::Aliyun.limits().redeliveries };
+                let mut asynchronous = json!({ "maxAsyncRetryAttempts": redeliveries });
+                if !deploy.loses_events {
                     asynchronous["destinationConfig"] = json!({ "onFailure": { "destination": sweeper } });
                 }
                 let path = format!("functions/{name}/async-invoke-config");
@@ -257,7 +289,34 @@ impl AliyunAccount {
                 ..TableOptions::default()
             }),
         };
-        let (body, at) = (request.encode_to_vec(), Clock::of_day());
+        self.table("CreateTable", request.encode_to_vec()).await;
+    }
+
+    /// How many rows the table has.
+    pub async fn rows(&self) -> usize {
+        let (mut rows, mut from) = (0, Some(bound(Value::InfMin)));
+        while let Some(start) = from.take() {
+            let request = GetRangeRequest {
+                table_name: TABLE.to_owned(),
+                direction: Direction::Forward as i32,
+                max_versions: Some(1),
+                inclusive_start_primary_key: start,
+                exclusive_end_primary_key: bound(Value::InfMax),
+                ..GetRangeRequest::default()
+            };
+            let answer = self.table("GetRange", request.encode_to_vec()).await;
+            let answer = GetRangeResponse::decode(answer).expect("it is an answer");
+            if !answer.rows.is_empty() {
+                rows += plain_buffer::decode(&answer.rows).expect("they are rows").len();
+            }
+            from = answer.next_start_primary_key.filter(|next| !next.is_empty());
+        }
+        rows
+    }
+
+    /// A signed request to TableStore that is done; its answer.
+    async fn table(&self, operation: &str, body: Vec<u8>) -> Bytes {
+        let at = Clock::of_day();
         let mut headers = vec![
             ("x-ots-accesskeyid", self.key.id.clone()),
             ("x-ots-apiversion", API_VERSION.to_owned()),
@@ -269,15 +328,18 @@ impl AliyunAccount {
         ];
         let signing = Signing::v4(&self.key, &time::date(at), &self.region);
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let signature = signing.request("CreateTable", &signed);
+        let signature = signing.request(operation, &signed);
         headers.push((signing.header(), signature));
-        let url = format!("http://{}/CreateTable", self.emulator.tablestore());
+        let url = format!("http://{}/{operation}", self.emulator.tablestore());
         let mut building = self.http.post(url).body(body);
         for (name, value) in headers {
             building = building.header(name, value);
         }
         let answer = building.send().await.expect("it answers");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        let status = answer.status();
+        let body = answer.bytes().await.expect("it answers whole");
+        assert!(status.is_success(), "{operation}: {}", String::from_utf8_lossy(&body));
+        body
     }
 
     async fn create_bucket(&self) {
@@ -293,4 +355,9 @@ impl AliyunAccount {
         let answer = building.header("authorization", authorization).send().await.expect("it answers");
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
     }
+}
+
+/// An end of a range of rows.
+fn bound(value: Value) -> Vec<u8> {
+    plain_buffer::encode(&[Row::of_key(vec![("key".to_owned(), value)])])
 }

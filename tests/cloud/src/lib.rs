@@ -6,7 +6,9 @@ mod aliyun;
 pub mod executions;
 pub mod failover;
 pub mod gate;
+pub mod instance;
 pub mod kills;
+pub mod meeting;
 pub mod named;
 pub mod package;
 pub mod pair;
@@ -36,7 +38,7 @@ use std::{
 use tempfile::TempDir;
 
 pub use account::{Account, BUCKET, Deploy};
-pub use aliyun::AliyunAccount;
+pub use aliyun::{AliyunAccount, AliyunDeploy};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);

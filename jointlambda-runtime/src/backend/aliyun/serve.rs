@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderMap},
+    header::{ALLOW, CONTENT_TYPE, HeaderMap},
     server::conn::http1,
     service::service_fn,
 };
@@ -91,11 +91,22 @@ async fn answer(function: &Function, request: Request<Incoming>) -> Response<Ful
     let (head, body) = request.into_parts();
     match (head.method, head.uri.path()) {
         (Method::POST, "/invoke") => {}
-        // Nothing is to be made before the first event, and nothing is lost with the process; `/` and
-        // `/health` are what a health check asks for.
-        (_, "/" | "/health" | "/initialize" | "/pre-stop") => return plain(StatusCode::OK, ""),
+        (_, "/invoke") => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "events are posted");
+            response.headers_mut().insert(ALLOW, POST);
+            return response;
+        }
+        // What a health check asks for.
+        (_, "/" | "/health") => return plain(StatusCode::OK, ""),
+        // Nothing is to be made before the first event, and nothing is lost with the process.
+        (_, path @ ("/initialize" | "/pre-stop")) => {
+            tracing::debug!(instance = instance(), path, "asked by the platform");
+            return plain(StatusCode::OK, "");
+        }
         (_, path) => return plain(StatusCode::NOT_FOUND, &format!("there is no {path} here")),
     }
+    let request = head.headers.get("x-fc-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::debug!(instance = instance(), request, "an event came");
     if let Some(key) = of_request(&head.headers) {
         client::renew(key);
     }
@@ -125,6 +136,12 @@ fn told(handled: Result<Done, Unhandled>) -> Response<Full<Bytes>> {
     }
 }
 
+/// What the platform calls this process.
+fn instance() -> String {
+    env::var("FC_INSTANCE_ID").unwrap_or_default()
+}
+
+const POST: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("POST");
 const JSON: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("application/json");
 const FAILED: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("404");
 

@@ -4,5 +4,7 @@
 mod abandoned;
 mod contract;
 mod faults;
+mod instances;
 mod runs;
+mod serve;
 mod wire;
