@@ -19,7 +19,7 @@ pub(crate) const ROOT: Spec = Spec {
     provider: |_| json!({}),
     variables,
     store_variables: &["keep_data", "log_retention_days"],
-    function_variables: &["environment", "gpu_image", "gpu_type", "policies"],
+    function_variables: &["environment", "gpu_image", "gpu_type", "instance_concurrency", "policies"],
     has_dead_letters: true,
 };
 
@@ -62,6 +62,12 @@ fn variables() -> Value {
             "type": "string",
             "description": "The card of functions with a GPU.",
             "default": "fc.gpu.tesla.1",
+        },
+        "instance_concurrency": {
+            "type": "number",
+            "description": "How many events an instance of a function without a GPU takes at once, 1 to 200; \
+                            they share its memory and processors.",
+            "default": 1,
         },
         "keep_data": {
             "type": "bool",

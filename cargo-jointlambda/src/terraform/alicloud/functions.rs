@@ -47,6 +47,9 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
             },
             "gpu_image": { "type": "string", "description": "The image of functions with a GPU." },
             "gpu_type": { "type": "string", "description": "The card of functions with a GPU." },
+            "instance_concurrency": {
+                "type": "number", "description": "How many events an instance takes at once.",
+            },
             "log_project": { "type": "string", "description": "Where logs go." },
             "log_store": { "type": "string", "description": "The part of the project that logs go to." },
             "policies": { "type": "list(string)", "description": "What the functions' own code needs." },
@@ -126,7 +129,7 @@ fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Va
         "memory_size": function.memory_mb,
         "disk_size": DISK_MB,
         "timeout": function.timeout_s,
-        "instance_concurrency": 1,
+        "instance_concurrency": "${var.instance_concurrency}",
         "internet_access": true,
         "environment_variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
         "log_config": [{
@@ -137,6 +140,8 @@ fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Va
         "depends_on": ["alicloud_ram_role_policy_attachment.function"],
     });
     if function.gpu_gb > 0 {
+        // Events would share the card.
+        resource["instance_concurrency"] = 1.into();
         resource["runtime"] = "custom-container".into();
         resource["custom_container_config"] = json!([{ "image": "${var.gpu_image}", "port": PORT }]);
         resource["gpu_config"] =
@@ -239,10 +244,12 @@ mod tests {
         let plain = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
         assert_eq!(plain["runtime"], "custom.debian11");
         assert_eq!(plain["cpu"], 0.5);
+        assert_eq!(plain["instance_concurrency"], "${var.instance_concurrency}");
         described.functions[0].gpu_gb = 8;
         let with_gpu = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
         assert_eq!(with_gpu["runtime"], "custom-container");
         assert_eq!(with_gpu["gpu_config"][0]["gpu_memory_size"], 8192);
+        assert_eq!(with_gpu["instance_concurrency"], 1);
         assert!(with_gpu.get("code").is_none());
     }
 
