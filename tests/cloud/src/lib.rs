@@ -3,6 +3,7 @@
 
 mod account;
 mod aliyun;
+pub mod disorder;
 pub mod executions;
 pub mod failover;
 pub mod gate;

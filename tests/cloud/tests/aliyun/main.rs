@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod contract;
+mod disorder;
 mod faults;
 mod instances;
 mod runs;
