@@ -123,7 +123,7 @@ fn resource(described: &Described, place: &Place<'_>, function: &Function) -> Va
             &hex(place.zip_sha256)[..16],
         ),
         "role": "${alicloud_ram_role.function.arn}",
-        "runtime": described.provider.platform().runtime,
+        "runtime": place.runtime,
         "handler": HANDLER,
         "cpu": cpu(function.memory_mb, function.cpu_milli),
         "memory_size": function.memory_mb,
@@ -233,6 +233,7 @@ mod tests {
             region: "cn-hongkong",
             zip: "bootstrap.zip",
             zip_sha256: &[0; 32],
+            runtime: "custom.debian11",
             architecture: "x86_64",
         };
         module(described, &settings, &place)
