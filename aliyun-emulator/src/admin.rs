@@ -1,12 +1,14 @@
-//! `/_emulator/…`, on each listener and unsigned: faults, the clock and what was asked, for tests that are
-//! not in Rust.
+//! `/_emulator/…`, on each listener and unsigned: faults, the clock, what was asked and temporary
+//! credentials, for tests that are not in Rust.
 
 use std::time::Duration;
 
+use aliyun_wire::time;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
+    credentials::Credentials,
     fault::Rule,
     http::{Request, Response},
     world::World,
@@ -18,6 +20,12 @@ const PREFIX: &str = "/_emulator/";
 #[serde(deny_unknown_fields)]
 struct Advance {
     advance_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Issue {
+    valid_s: u64,
 }
 
 /// The answer, where the request is for the emulator itself.
@@ -45,9 +53,21 @@ pub(crate) fn answer(world: &World, request: &Request) -> Option<Response> {
                 world.clock.advance(Duration::from_millis(advance.advance_ms));
                 json!({ "now_ms": world.clock.now() })
             }),
+        // In the form in which STS answers `AssumeRole`.
+        ("POST", "credentials") => {
+            serde_json::from_slice::<Issue>(&request.body).map_err(|error| error.to_string()).map(|issue| {
+                let Credentials { key, expires_ms } = world.credentials(Duration::from_secs(issue.valid_s));
+                json!({
+                    "AccessKeyId": key.id,
+                    "AccessKeySecret": key.secret,
+                    "SecurityToken": key.token,
+                    "Expiration": time::seconds(expires_ms),
+                })
+            })
+        }
         (method, _) => Err(format!(
             "{method} {} is not known; GET, POST or DELETE {PREFIX}faults, GET or POST {PREFIX}clock, \
-             GET or DELETE {PREFIX}requests",
+             GET or DELETE {PREFIX}requests, POST {PREFIX}credentials",
             request.path
         )),
     };

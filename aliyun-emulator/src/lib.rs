@@ -18,6 +18,7 @@
 
 mod admin;
 pub mod clock;
+pub mod credentials;
 pub mod fault;
 mod function_compute;
 mod http;
@@ -26,7 +27,7 @@ mod oss;
 mod tablestore;
 mod world;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -34,7 +35,9 @@ use tokio::task::JoinHandle;
 pub use options::Options;
 pub use world::Requests;
 
-use crate::{clock::Clock, fault::Rule, function_compute::FunctionCompute, world::World};
+use crate::{
+    clock::Clock, credentials::Credentials, fault::Rule, function_compute::FunctionCompute, world::World,
+};
 
 /// A running emulator; it ends, with all processes it has started, when this is dropped.
 pub struct Emulator {
@@ -93,6 +96,12 @@ impl Emulator {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.world.clock
+    }
+
+    /// Temporary credentials, as STS gives them for a role: from now until `valid` has passed by the clock, all
+    /// three services take what is signed with them and their token.
+    pub fn credentials(&self, valid: Duration) -> Credentials {
+        self.world.credentials(valid)
     }
 
     /// Lets something go wrong.

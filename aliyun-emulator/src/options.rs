@@ -20,8 +20,11 @@ pub struct Options {
     pub oss_port: u16,
     /// The port of Function Compute.
     pub function_compute_port: u16,
-    /// The keys that may sign.
+    /// The keys that may sign and do not expire.
     pub access_keys: Vec<AccessKey>,
+    /// How long the temporary credentials are good that functions get for their role, in seconds, by the
+    /// emulator's clock. They get new ones when half of it is over.
+    pub credentials_s: u64,
     /// The region: of signatures, of ARNs, and what functions are told.
     pub region: String,
     /// The account: of ARNs, and what functions are told.
@@ -56,6 +59,7 @@ impl Default for Options {
             oss_port: 0,
             function_compute_port: 0,
             access_keys: vec![AccessKey::new("testAccessKeyId", "testAccessKeySecret")],
+            credentials_s: 36 * 60 * 60,
             region: "cn-hongkong".to_owned(),
             account_id: "1234567890123456".to_owned(),
             oss_v1: false,

@@ -11,6 +11,7 @@ use aliyun_wire::AccessKey;
 
 use crate::{
     clock::Clock,
+    credentials::{Credentials, Denied, Keys},
     fault::{Action, Answer, Faults, Service},
     http::{Refusal, Response},
     options::Options,
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) options: Options,
+    keys: Keys,
     requests: Mutex<Requests>,
 }
 
@@ -29,7 +31,8 @@ pub type Requests = BTreeMap<Service, BTreeMap<String, u64>>;
 impl World {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         let faults = Faults::new(options.seed);
-        Arc::new(World { clock: Clock::default(), faults, options, requests: Mutex::default() })
+        let keys = Keys::new(options.access_keys.clone());
+        Arc::new(World { clock: Clock::default(), faults, options, keys, requests: Mutex::default() })
     }
 
     /// How many requests there were up to now; those that went wrong are among them.
@@ -47,8 +50,20 @@ impl World {
         *requests.entry(service).or_default().entry(operation.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn access_key(&self, id: &str) -> Option<&AccessKey> {
-        self.options.access_keys.iter().find(|key| key.id == id)
+    /// The key that a request names, if it comes with the token that it should come with.
+    pub(crate) fn access_key(&self, id: &str, token: Option<&str>) -> Result<AccessKey, Denied> {
+        self.keys.find(id, token, self.clock.now())
+    }
+
+    /// New temporary credentials.
+    pub(crate) fn credentials(&self, valid: Duration) -> Credentials {
+        let valid_ms = u64::try_from(valid.as_millis()).unwrap_or(u64::MAX);
+        self.keys.issue(self.clock.now(), valid_ms)
+    }
+
+    /// Those that functions of a role get now.
+    pub(crate) fn credentials_of(&self, role: &str) -> Credentials {
+        self.keys.of_role(role, self.clock.now(), self.options.credentials_s.saturating_mul(1000))
     }
 
     /// Does what was asked, unless a fault is due: then that.

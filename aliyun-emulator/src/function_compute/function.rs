@@ -43,12 +43,26 @@ pub(super) struct Config {
     pub(super) memory_size: u64,
     #[serde(default)]
     pub(super) environment_variables: BTreeMap<String, String>,
+    /// The role whose credentials the function gets; without one it gets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) disable_inject_credentials: Option<Inject>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) custom_runtime_config: Option<CustomRuntime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) instance_lifecycle_config: Option<Lifecycle>,
     #[serde(flatten)]
     pub(super) other: Map<String, Json>,
+}
+
+/// By which ways credentials may come to a function: `disableInjectCredentials` has those they do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Inject {
+    None,
+    Env,
+    Request,
+    All,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -157,7 +171,21 @@ impl Config {
         if let Some(name) = self.environment_variables.keys().find(|name| name.starts_with("FC_")) {
             return Err(invalid(format!("environment variable '{name}' is reserved")));
         }
+        if let Some(role) = self.role.as_deref().filter(|role| !role.is_empty()) {
+            let named = role.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/"));
+            if named.is_none_or(|(account, name)| account.is_empty() || name.is_empty()) {
+                return Err(invalid(format!(
+                    "role must be acs:ram::<account>:role/<name> (actual: '{role}')"
+                )));
+            }
+        }
         Ok(())
+    }
+
+    /// The role whose credentials come to the function by `way`.
+    pub(super) fn role_for(&self, way: Inject) -> Option<&str> {
+        let without = self.disable_inject_credentials.unwrap_or(Inject::None);
+        self.role.as_deref().filter(|role| !role.is_empty() && without != way && without != Inject::All)
     }
 }
 

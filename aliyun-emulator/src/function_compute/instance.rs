@@ -23,10 +23,13 @@ use tokio::{
 };
 
 use super::{
-    function::{Function, Hook},
-    lock,
+    function::{Config, Function, Inject},
+    invoke, lock,
 };
-use crate::{clock::Timestamp, world::World};
+use crate::{
+    clock::Timestamp,
+    world::{World, request_id},
+};
 
 /// How long a function may take until it listens.
 const START: Duration = Duration::from_secs(120);
@@ -105,10 +108,11 @@ impl Instance {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true);
-        if let Some(key) = options.access_keys.first() {
-            command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.id);
-            command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &key.secret);
-            command.env("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.as_deref().unwrap_or_default());
+        if let Some(role) = config.role_for(Inject::Env) {
+            let key = world.credentials_of(role).key;
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", key.id);
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.secret);
+            command.env("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.unwrap_or_default());
         }
         let child = command.spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
@@ -128,7 +132,9 @@ impl Instance {
         let hook = config.instance_lifecycle_config.as_ref().and_then(|hooks| hooks.initializer.as_ref());
         if let Some(hook) = hook {
             let bound = hook.timeout.map_or(INITIALIZE, Duration::from_secs);
-            let answer = tokio::time::timeout(bound, instance.send("POST", "/initialize", &[], Bytes::new()))
+            let headers = invoke::headers(world, config, &request_id(), "/initialize");
+            let sent = instance.send("POST", "/initialize", &headers, Bytes::new());
+            let answer = tokio::time::timeout(bound, sent)
                 .await
                 .map_err(|_| io::Error::other("the initializer timed out"))??;
             if answer.failed {
@@ -204,11 +210,13 @@ impl Instance {
     }
 
     /// Tells the function that the instance ends, if it wants to know, and ends it.
-    pub(super) async fn stop(&self, pre_stop: Option<&Hook>) {
-        if let Some(hook) = pre_stop {
+    pub(super) async fn stop(&self, world: &World, config: &Config) {
+        let hooks = config.instance_lifecycle_config.as_ref();
+        if let Some(hook) = hooks.and_then(|hooks| hooks.pre_stop.as_ref()) {
             self.thaw();
             let bound = hook.timeout.map_or(PRE_STOP, Duration::from_secs).min(PRE_STOP);
-            let _ = tokio::time::timeout(bound, self.send("GET", "/pre-stop", &[], Bytes::new())).await;
+            let headers = invoke::headers(world, config, &request_id(), "/pre-stop");
+            let _ = tokio::time::timeout(bound, self.send("GET", "/pre-stop", &headers, Bytes::new())).await;
         }
         self.kill();
     }

@@ -7,11 +7,14 @@ use serde_json::json;
 
 use super::{
     FunctionCompute,
-    function::{Function, invalid},
+    function::{Config, Function, Inject, invalid},
     pool::NoPlace,
     queue::Event,
 };
-use crate::http::{Refusal, Request, Response};
+use crate::{
+    http::{Refusal, Request, Response},
+    world::World,
+};
 
 const MAX_SYNC: usize = 32 * 1024 * 1024;
 const MAX_DELAY_S: u64 = 3600;
@@ -133,23 +136,7 @@ impl FunctionCompute {
             }
         };
         let config = &function.config;
-        let options = &self.world.options;
-        let key = options.access_keys.first();
-        let headers = [
-            ("x-fc-request-id", request_id.to_owned()),
-            ("x-fc-access-key-id", key.map(|key| key.id.clone()).unwrap_or_default()),
-            ("x-fc-access-key-secret", key.map(|key| key.secret.clone()).unwrap_or_default()),
-            ("x-fc-security-token", key.and_then(|key| key.token.clone()).unwrap_or_default()),
-            ("x-fc-function-name", config.function_name.clone()),
-            ("x-fc-function-handler", config.handler.clone()),
-            ("x-fc-function-memory", config.memory_size.to_string()),
-            ("x-fc-function-timeout", config.timeout.to_string()),
-            ("x-fc-region", options.region.clone()),
-            ("x-fc-account-id", options.account_id.clone()),
-            ("x-fc-qualifier", "LATEST".to_owned()),
-            ("x-fc-version-id", "LATEST".to_owned()),
-            ("x-fc-control-path", "/invoke".to_owned()),
-        ];
+        let headers = headers(&self.world, config, request_id, "/invoke");
         let bound = Duration::from_secs(config.timeout);
         let sent = place.instance.send("POST", "/invoke", &headers, body);
         match tokio::time::timeout(bound, sent).await {
@@ -170,6 +157,35 @@ impl FunctionCompute {
             Ok(Ok(answer)) => Ran::Done(answer.body),
         }
     }
+}
+
+/// What a function is told with each request. The credentials are good for half of their time at least.
+pub(super) fn headers(
+    world: &World,
+    config: &Config,
+    request_id: &str,
+    path: &str,
+) -> Vec<(&'static str, String)> {
+    let options = &world.options;
+    let mut headers = vec![
+        ("x-fc-request-id", request_id.to_owned()),
+        ("x-fc-function-name", config.function_name.clone()),
+        ("x-fc-function-handler", config.handler.clone()),
+        ("x-fc-function-memory", config.memory_size.to_string()),
+        ("x-fc-function-timeout", config.timeout.to_string()),
+        ("x-fc-region", options.region.clone()),
+        ("x-fc-account-id", options.account_id.clone()),
+        ("x-fc-qualifier", "LATEST".to_owned()),
+        ("x-fc-version-id", "LATEST".to_owned()),
+        ("x-fc-control-path", path.to_owned()),
+    ];
+    if let Some(role) = config.role_for(Inject::Request) {
+        let key = world.credentials_of(role).key;
+        headers.push(("x-fc-access-key-id", key.id));
+        headers.push(("x-fc-access-key-secret", key.secret));
+        headers.push(("x-fc-security-token", key.token.unwrap_or_default()));
+    }
+    headers
 }
 
 fn error_body(kind: &str, message: &str) -> Bytes {

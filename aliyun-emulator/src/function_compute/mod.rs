@@ -21,6 +21,7 @@ use self::function::Function;
 use crate::{
     admin,
     clock::{Clock, Timestamp},
+    credentials::Denied,
     fault::Service,
     http::{Answers, Refusal, Request, Response},
     oss::Oss,
@@ -70,9 +71,7 @@ impl FunctionCompute {
             let before = self.world.clock.now().saturating_sub(self.world.options.idle_ms);
             let functions: Vec<_> = lock(&self.functions).values().cloned().collect();
             for function in functions {
-                let hooks = function.config.instance_lifecycle_config.as_ref();
-                let pre_stop = hooks.and_then(|hooks| hooks.pre_stop.as_ref());
-                function.pool.reap(before, pre_stop).await;
+                function.pool.reap(&self.world, &function.config, before).await;
             }
         }
     }
@@ -105,8 +104,20 @@ impl FunctionCompute {
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
         let key = self
             .world
-            .access_key(&authorization.access_key_id)
-            .ok_or_else(|| Refusal::new(403, "InvalidAccessKeyID", "the access key does not exist"))?;
+            .access_key(&authorization.access_key_id, text::header(&headers, "x-acs-security-token"))
+            .map_err(|why| {
+                let (code, message) = match why {
+                    Denied::Unknown => ("InvalidAccessKeyID", "the access key does not exist"),
+                    Denied::NoToken => {
+                        ("MissingSecurityToken", "the security token of the access key is missing")
+                    }
+                    Denied::OtherToken | Denied::NotTemporary => {
+                        ("InvalidSecurityToken", "the security token is not the access key's")
+                    }
+                    Denied::Expired => ("InvalidSecurityToken.Expired", "the security token has expired"),
+                };
+                Refusal::new(403, code, message)
+            })?;
         let (date, nonce) = (header("x-acs-date")?, header("x-acs-signature-nonce")?);
         if header("x-acs-version")? != VERSION {
             return Err(invalid(format!("x-acs-version must be {VERSION}")));
@@ -135,15 +146,8 @@ impl FunctionCompute {
             body_sha256: &body_sha256,
         };
         signed
-            .verify(key, &authorization)
+            .verify(&key, &authorization)
             .map_err(|error| Refusal::new(403, "SignatureNotMatch", error.to_string()))?;
-        if key.token.as_deref() != text::header(&headers, "x-acs-security-token") {
-            return Err(Refusal::new(
-                403,
-                "InvalidSecurityToken",
-                "the security token is not the access key's",
-            ));
-        }
         let now = Clock::of_day();
         let sent = time::parse(date).ok_or_else(|| invalid(format!("invalid x-acs-date '{date}'")))?;
         if sent.abs_diff(now) > time::SKEW_MS {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    function::{Function, Hook},
+    function::{Config, Function},
     instance::Instance,
     lock,
 };
@@ -79,13 +79,13 @@ impl Pool {
     }
 
     /// Ends instances that have been idle since before a time; those that want to know are told first.
-    pub(super) async fn reap(&self, before: Timestamp, pre_stop: Option<&Hook>) {
+    pub(super) async fn reap(&self, world: &World, config: &Config, before: Timestamp) {
         let idle: Vec<_> = {
             let mut state = lock(&self.state);
             state.instances.extract_if(.., |instance| instance.idles_since(before)).collect()
         };
         for instance in idle {
-            instance.stop(pre_stop).await;
+            instance.stop(world, config).await;
         }
     }
 

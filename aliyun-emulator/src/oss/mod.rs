@@ -17,6 +17,7 @@ use self::bucket::Bucket;
 use crate::{
     admin,
     clock::Clock,
+    credentials::Denied,
     fault::Service,
     http::{Answers, Refusal, Request, Response},
     world::{World, request_id},
@@ -93,16 +94,23 @@ impl Oss {
             headers: &headers,
         };
         let known = |id: &str| {
-            self.world.access_key(id).ok_or_else(|| {
-                denied(
+            self.world.access_key(id, request.header("x-oss-security-token")).map_err(|why| match why {
+                // A token makes OSS look among the temporary keys, none among the others.
+                Denied::Unknown | Denied::NoToken | Denied::NotTemporary => denied(
                     "InvalidAccessKeyId",
                     "The OSS Access Key Id you provided does not exist in our records.",
-                )
+                ),
+                Denied::OtherToken => {
+                    denied("InvalidSecurityToken", "The security token you provided is invalid.")
+                }
+                Denied::Expired => {
+                    denied("SecurityTokenExpired", "The security token you provided has expired.")
+                }
             })
         };
         let mismatch = "The request signature we calculated does not match the signature you provided. \
                         Check your key and signing method.";
-        let (key, sent) = if authorization.starts_with("OSS ") {
+        let sent = if authorization.starts_with("OSS ") {
             if !self.world.options.oss_v1 {
                 return Err(Refusal::new(
                     400,
@@ -113,10 +121,10 @@ impl Oss {
             let id = oss::v1::access_key_id(authorization)
                 .ok_or_else(|| Refusal::new(400, "InvalidArgument", "Authorization header is invalid."))?;
             let key = known(id)?;
-            oss::v1::verify(&signed, key, authorization)
+            oss::v1::verify(&signed, &key, authorization)
                 .map_err(|_| denied("SignatureDoesNotMatch", mismatch))?;
             let date = request.header("x-oss-date").or(request.header("date")).unwrap_or_default();
-            (key, time::parse_http(date))
+            time::parse_http(date)
         } else {
             let parsed = oss::Authorization::parse(authorization)
                 .map_err(|error| Refusal::new(400, "InvalidArgument", error.to_string()))?;
@@ -132,15 +140,9 @@ impl Oss {
                 let message = format!("Invalid signing region in Authorization header: {}.", parsed.region);
                 return Err(Refusal::new(400, "InvalidArgument", message));
             }
-            signed.verify(key, &parsed).map_err(|_| denied("SignatureDoesNotMatch", mismatch))?;
-            (key, time::parse(request.header("x-oss-date").unwrap_or_default()))
+            signed.verify(&key, &parsed).map_err(|_| denied("SignatureDoesNotMatch", mismatch))?;
+            time::parse(request.header("x-oss-date").unwrap_or_default())
         };
-        if key.token.as_deref() != request.header("x-oss-security-token") {
-            return Err(denied(
-                "InvalidSecurityToken",
-                "The security token is not the one of the access key.",
-            ));
-        }
         let sent = sent.ok_or_else(|| denied("AccessDenied", "The request has no valid date."))?;
         if sent.abs_diff(Clock::of_day()) > time::SKEW_MS {
             let message = "The difference between the request time and the current time is too large.";

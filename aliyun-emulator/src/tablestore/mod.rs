@@ -19,6 +19,7 @@ use prost::Message as _;
 use crate::{
     admin,
     clock::Clock,
+    credentials::Denied,
     fault::Service,
     http::{Answers, Refusal, Request, Response},
     world::{World, request_id},
@@ -54,7 +55,7 @@ impl TableStore {
     }
 
     /// Who signed, and with what; then the instance.
-    fn check<'a>(&'a self, operation: &str, request: &Request) -> Result<(&'a AccessKey, Signing), Refusal> {
+    fn check(&self, operation: &str, request: &Request) -> Result<(AccessKey, Signing), Refusal> {
         let headers = request.headers();
         let header = |name: &str| {
             text::header(&headers, name)
@@ -63,18 +64,24 @@ impl TableStore {
         let denied = |message: &str| Refusal::new(403, "OTSAuthFailed", message);
         let key = self
             .world
-            .access_key(header("x-ots-accesskeyid")?)
-            .ok_or_else(|| denied("The AccessKeyID does not exist."))?;
-        let signing = Signing::of(&headers, key).map_err(|error| denied(&error.to_string()))?;
+            .access_key(header("x-ots-accesskeyid")?, text::header(&headers, "x-ots-ststoken"))
+            .map_err(|why| {
+                denied(match why {
+                    Denied::Unknown => "The AccessKeyID does not exist.",
+                    Denied::NoToken => "The security token of the AccessKeyID is missing.",
+                    Denied::OtherToken | Denied::NotTemporary => {
+                        "The security token is not the one of the AccessKeyID."
+                    }
+                    Denied::Expired => "The security token has expired.",
+                })
+            })?;
+        let signing = Signing::of(&headers, &key).map_err(|error| denied(&error.to_string()))?;
         if text::header(&headers, "x-ots-signregion")
             .is_some_and(|region| region != self.world.options.region)
         {
             return Err(denied("The region of the signature is not the region of the instance."));
         }
         signing.verify_request(operation, &headers).map_err(|_| denied("Signature mismatch."))?;
-        if key.token.as_deref() != text::header(&headers, "x-ots-ststoken") {
-            return Err(denied("The security token is not the one of the access key."));
-        }
         let date = header("x-ots-date")?;
         let sent = time::parse(date).ok_or_else(|| parameter_invalid(format!("Invalid date: {date}.")))?;
         if sent.abs_diff(Clock::of_day()) > time::SKEW_MS {
@@ -127,7 +134,7 @@ impl Answers for TableStore {
                 Ok(body) => (200, body),
                 Err(refusal) => (refusal.status, error_body(&refusal)),
             };
-            signed(status, body, &operation, key, &signing)
+            signed(status, body, &operation, &key, &signing)
         };
         self.world
             .with_faults(Service::Tablestore, &operation, &target, |refusal| answer(Err(refusal)), async {

@@ -58,7 +58,7 @@ const BUCKET: &str = "objects-test";
 /// How long rows stay after their last change: two days, as `cargo jointlambda build` would say more.
 const TIME_TO_LIVE_S: i32 = 2 * 24 * 3_600;
 /// The emulator's account.
-const ACCOUNT: &str = "1234567890123456";
+pub(crate) const ACCOUNT: &str = "1234567890123456";
 /// The interface of Function Compute.
 const VERSION: &str = "2023-03-30";
 
@@ -180,6 +180,7 @@ impl AliyunAccount {
                 "handler": "none",
                 "timeout": about["timeout_s"],
                 "memorySize": about["memory_mb"],
+                "role": format!("acs:ram::{ACCOUNT}:role/jointlambda"),
                 "environmentVariables": environment,
                 "code": { "zipFile": code },
             });
