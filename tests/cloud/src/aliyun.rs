@@ -82,21 +82,49 @@ impl AliyunAccount {
     }
 
     /// The same on an emulator that behaves as said.
-    pub async fn start_with(region: &str, mut options: Options) -> Self {
-        options.region = region.to_owned();
-        let key = options.access_keys[0].clone();
-        let emulator = Emulator::start(options).await.expect("loopback has free ports");
-        let (region, http) = (region.to_owned(), reqwest::Client::new());
-        let account = AliyunAccount { emulator, region, key, http, invoked_at: None };
-        account.create_table(TABLE, &[("key", PrimaryKeyType::String)]).await;
+    pub async fn start_with(region: &str, options: Options) -> Self {
+        let account = AliyunAccount::empty(region, options).await;
+        let keys = [("key", PrimaryKeyType::String)];
+        account.create_table((INSTANCE, TABLE), &keys, TIME_TO_LIVE_S).await;
         let index = [
             ("shard", PrimaryKeyType::String),
             ("check_at", PrimaryKeyType::Integer),
             ("key", PrimaryKeyType::String),
         ];
-        account.create_table(&format!("{TABLE}_due"), &index).await;
-        account.create_bucket().await;
+        account.create_table((INSTANCE, &format!("{TABLE}_due")), &index, TIME_TO_LIVE_S).await;
+        account.create_bucket(BUCKET).await;
         account
+    }
+
+    /// An account with nothing in it.
+    pub async fn empty(region: &str, mut options: Options) -> Self {
+        options.region = region.to_owned();
+        let key = options.access_keys[0].clone();
+        let emulator = Emulator::start(options).await.expect("loopback has free ports");
+        let (region, http) = (region.to_owned(), reqwest::Client::new());
+        AliyunAccount { emulator, region, key, http, invoked_at: None }
+    }
+
+    /// Where it is.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Calls a function as its timer does; what it answers.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn fire(&self, function: &str) -> Result<String, String> {
+        let timer = json!({ "triggerTime": "2026-01-01T00:00:00Z", "triggerName": "sweep", "payload": "" });
+        self.ask("POST", "InvokeFunction", &format!("functions/{function}/invocations"), &timer).await
+    }
+
+    /// Takes a function away.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn delete(&self, function: &str) -> Result<String, String> {
+        self.ask("DELETE", "DeleteFunction", &format!("functions/{function}"), &Json::Null).await
     }
 
     /// Has functions invoked at another address, where something stands before Function Compute.
@@ -215,9 +243,7 @@ impl AliyunAccount {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
-        let name = Names::of_definition(W::definition()).of(SWEEPER);
-        let timer = json!({ "triggerTime": "2026-01-01T00:00:00Z", "triggerName": "sweep", "payload": "" });
-        self.ask("POST", "InvokeFunction", &format!("functions/{name}/invocations"), &timer).await
+        self.fire(&Names::of_definition(W::definition()).of(SWEEPER)).await
     }
 
     fn endpoints(&self) -> Endpoints {
@@ -236,9 +262,20 @@ impl AliyunAccount {
     }
 
     /// A signed request to Function Compute; the body of the answer, and whether it is one.
-    async fn ask(&self, method: &str, action: &str, path: &str, body: &Json) -> Result<String, String> {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        action: &str,
+        path: &str,
+        body: &Json,
+    ) -> Result<String, String> {
         let (host, body) = (self.emulator.function_compute().to_string(), body.to_string());
         let path = format!("/{VERSION}/{path}");
+        let url = format!("http://{host}{path}");
+        let (path, query) = match path.split_once("?qualifier=") {
+            Some((path, qualifier)) => (path, vec![("qualifier".to_owned(), qualifier.to_owned())]),
+            None => (path.as_str(), Vec::new()),
+        };
         let body_sha256 = digest::sha256_hex(body.as_bytes());
         let nonce = format!("{:032x}", fastrand::u128(..));
         let date = time::seconds(Clock::of_day());
@@ -252,10 +289,10 @@ impl AliyunAccount {
             ("x-acs-version", VERSION),
         ];
         let request =
-            acs3::Request { method, path: &path, query: &[], headers: &headers, body_sha256: &body_sha256 };
+            acs3::Request { method, path, query: &query, headers: &headers, body_sha256: &body_sha256 };
         let authorization = request.authorize(&self.key);
         let method = method.parse().expect("it is a method");
-        let mut building = self.http.request(method, format!("http://{host}{path}")).body(body);
+        let mut building = self.http.request(method, url).body(body);
         for (name, value) in headers {
             building = building.header(name, value);
         }
@@ -269,7 +306,13 @@ impl AliyunAccount {
         Err(format!("{action}: {status} {failed:?} {text}"))
     }
 
-    async fn create_table(&self, name: &str, keys: &[(&str, PrimaryKeyType)]) {
+    /// Makes a table of an instance, whose rows stay for so long after their last change.
+    pub(crate) async fn create_table(
+        &self,
+        (instance, name): (&str, &str),
+        keys: &[(&str, PrimaryKeyType)],
+        time_to_live_s: i32,
+    ) {
         let schema = |(name, kind): &(&str, PrimaryKeyType)| PrimaryKeySchema {
             name: (*name).to_owned(),
             r#type: *kind as i32,
@@ -285,12 +328,12 @@ impl AliyunAccount {
                 capacity_unit: CapacityUnit { read: Some(0), write: Some(0) },
             },
             table_options: Some(TableOptions {
-                time_to_live: Some(TIME_TO_LIVE_S),
+                time_to_live: Some(time_to_live_s),
                 max_versions: Some(1),
                 ..TableOptions::default()
             }),
         };
-        self.table("CreateTable", request.encode_to_vec()).await;
+        self.table(instance, "CreateTable", request.encode_to_vec()).await;
     }
 
     /// How many rows the table has.
@@ -305,7 +348,7 @@ impl AliyunAccount {
                 exclusive_end_primary_key: bound(Value::InfMax),
                 ..GetRangeRequest::default()
             };
-            let answer = self.table("GetRange", request.encode_to_vec()).await;
+            let answer = self.table(INSTANCE, "GetRange", request.encode_to_vec()).await;
             let answer = GetRangeResponse::decode(answer).expect("it is an answer");
             if !answer.rows.is_empty() {
                 rows += plain_buffer::decode(&answer.rows).expect("they are rows").len();
@@ -316,14 +359,14 @@ impl AliyunAccount {
     }
 
     /// A signed request to TableStore that is done; its answer.
-    async fn table(&self, operation: &str, body: Vec<u8>) -> Bytes {
+    async fn table(&self, instance: &str, operation: &str, body: Vec<u8>) -> Bytes {
         let at = Clock::of_day();
         let mut headers = vec![
             ("x-ots-accesskeyid", self.key.id.clone()),
             ("x-ots-apiversion", API_VERSION.to_owned()),
             ("x-ots-contentmd5", digest::md5_base64(&body)),
             ("x-ots-date", time::milliseconds(at)),
-            ("x-ots-instancename", INSTANCE.to_owned()),
+            ("x-ots-instancename", instance.to_owned()),
             ("x-ots-signdate", time::date(at)),
             ("x-ots-signregion", self.region.clone()),
         ];
@@ -343,13 +386,14 @@ impl AliyunAccount {
         body
     }
 
-    async fn create_bucket(&self) {
+    /// Makes a bucket.
+    pub(crate) async fn create_bucket(&self, name: &str) {
         let (host, date) = (self.emulator.oss().to_string(), time::compact(Clock::of_day()));
         let headers = [("host", &*host), ("x-oss-content-sha256", oss::UNSIGNED), ("x-oss-date", &*date)];
         let request =
-            oss::Request { method: "PUT", bucket: Some(BUCKET), key: "", query: &[], headers: &headers };
+            oss::Request { method: "PUT", bucket: Some(name), key: "", query: &[], headers: &headers };
         let authorization = request.authorize(&self.key, &self.region).expect("it has a date");
-        let mut building = self.http.put(format!("http://{host}/{BUCKET}/"));
+        let mut building = self.http.put(format!("http://{host}/{name}/"));
         for (name, value) in headers {
             building = building.header(name, value);
         }

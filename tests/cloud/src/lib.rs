@@ -3,6 +3,7 @@
 
 mod account;
 mod aliyun;
+pub mod artefacts;
 pub mod disorder;
 pub mod executions;
 pub mod failover;

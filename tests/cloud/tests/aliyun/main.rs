@@ -4,6 +4,7 @@
 mod abandoned;
 mod contract;
 mod disorder;
+mod examples;
 mod faults;
 mod instances;
 mod runs;
