@@ -134,9 +134,25 @@ impl AliyunAccount {
 
     /// The backend of a workflow that is on this cloud alone.
     pub fn backend<W: Workflow>(&self) -> Backend {
+        self.backend_with::<W>(&self.key)
+    }
+
+    /// The same with other credentials.
+    pub fn backend_with<W: Workflow>(&self, key: &AccessKey) -> Backend {
+        self.backend_at::<W>(key, self.endpoints())
+    }
+
+    /// The same through what stands before TableStore at this address.
+    pub fn backend_through<W: Workflow>(&self, tablestore: &str) -> Backend {
+        let endpoints = Endpoints { tablestore: tablestore.to_owned(), ..self.endpoints() };
+        self.backend_at::<W>(&self.key, endpoints)
+    }
+
+    fn backend_at<W: Workflow>(&self, key: &AccessKey, endpoints: Endpoints) -> Backend {
         let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aliyun), self.section());
         let settings = from_toml(&text, W::definition()).expect("they are right");
-        self.backend_of(&settings[0], Names::of_definition(W::definition()))
+        let names = Names::of_definition(W::definition());
+        backend_with(&settings[0], names, key.clone(), endpoints).expect("the table has an instance")
     }
 
     /// The backend of a cloud of this account.

@@ -121,7 +121,16 @@ impl Client {
         Client { region: settings.region.clone(), key, endpoints, http: OnceLock::new() }
     }
 
-    pub(super) async fn send(&self, request: Request) -> Result<Answer, NoAnswer> {
+    /// Makes a request, to its end also when whoever asked does not wait any more, such as for the row of an
+    /// instance whose function has returned: a connection that is waited on would be closed with it, and the
+    /// commit had to open another.
+    pub(super) async fn send(self: &Arc<Self>, request: Request) -> Result<Answer, NoAnswer> {
+        let client = self.clone();
+        let sent = tokio::spawn(async move { client.exchange(request).await });
+        sent.await.unwrap_or_else(|error| Err(NoAnswer::Lost(error.to_string())))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Answer, NoAnswer> {
         let mut building = self.http().request(request.method, request.url).timeout(request.timeout);
         for (name, value) in request.headers {
             building = building.header(name, value);

@@ -15,6 +15,7 @@ use jointlambda::{
 };
 use jointlambda_cloud_tests::{
     AliyunAccount,
+    gate::Gate,
     receiver::{Receiver, workflow::aliyun::Received},
     shapes::aliyun::chain::Chain,
 };
@@ -100,6 +101,25 @@ async fn nobody_waits_for_a_connection_that_is_opened_ahead() {
     // One is enough.
     backend.functions.warm().await;
     assert!(tokio::time::timeout(Duration::from_millis(300), mute.accept()).await.is_err());
+}
+
+/// A function that returns before its row was read does not wait for it. What it asks next, and what the next
+/// function asks, goes over connections that are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_nobody_waits_for_leaves_its_connection() {
+    let account = account().await;
+    let gate = Gate::before(account.emulator.tablestore());
+    let table = account.backend_through::<Chain>(&gate.url).table;
+    let key = RowKey::run(&RunId::derive("chain", "read"));
+    let rule = Rule::new(Service::Tablestore, Action::Delay { ms: 300 }).operation("GetRow");
+    account.emulator.fault(rule.times(1)).expect("one more fault can be");
+    let dropped = tokio::time::timeout(Duration::from_millis(100), table.get(&key)).await;
+    assert!(dropped.is_err(), "it is held up: {dropped:?}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    for _ in 0..3 {
+        assert_eq!(table.get(&key).await, Ok(None));
+    }
+    assert_eq!((gate.opened(), gate.closed()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
