@@ -172,10 +172,16 @@ impl AliyunAccount {
 
     /// What a program needs in its environment to reach this cloud.
     pub fn variables(&self) -> Vec<(String, String)> {
+        self.variables_with(&self.key)
+    }
+
+    /// The same with other credentials.
+    pub fn variables_with(&self, key: &AccessKey) -> Vec<(String, String)> {
         let Endpoints { tablestore, oss, function_compute } = self.endpoints();
         let pairs = [
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID", self.key.id.clone()),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", self.key.secret.clone()),
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", key.id.clone()),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.secret.clone()),
+            ("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.clone().unwrap_or_default()),
             ("ALIBABA_CLOUD_TABLESTORE_ENDPOINT", tablestore),
             ("ALIBABA_CLOUD_OSS_ENDPOINT", oss),
             ("ALIBABA_CLOUD_FC_ENDPOINT", function_compute),
@@ -208,7 +214,7 @@ impl AliyunAccount {
         for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aliyun)) {
             let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
             // Function Compute gives functions the credentials of their role.
-            environment.retain(|name, _| !name.starts_with("ALIBABA_CLOUD_ACCESS_KEY"));
+            environment.retain(|name, _| name.ends_with("_ENDPOINT"));
             let own = [
                 ("JOINTLAMBDA_FUNCTION", function.to_owned()),
                 ("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aliyun).to_owned()),

@@ -35,6 +35,8 @@ const PORTS: [&str; 2] = ["FC_CUSTOM_LISTEN_PORT", "FC_SERVER_PORT"];
 const DEFAULT_PORT: u16 = 9000;
 /// The largest body: an asynchronous event, or the record of one that was given up.
 const MAX_BODY: usize = 1024 * 1024;
+const NO_CREDENTIALS: &str = "there are no credentials: give the function a role, which may use the workflow's \
+                              table, bucket and functions";
 /// How long to wait when no connection can be taken, as when there are too many files.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,6 +51,7 @@ pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>)
         println!("{}", deployment::describe::<W>(Provider::Aliyun));
         return ExitCode::SUCCESS;
     }
+    client::come_with_events();
     let function = match Function::of_environment::<W>(receive) {
         Err(error) => {
             eprintln!("error: {error}");
@@ -107,8 +110,10 @@ async fn answer(function: &Function, request: Request<Incoming>) -> Response<Ful
     }
     let request = head.headers.get("x-fc-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     tracing::debug!(instance = instance(), request, "an event came");
-    if let Some(key) = of_request(&head.headers) {
-        client::renew(key);
+    match of_request(&head.headers) {
+        Some(key) => client::renew(key),
+        None if client::are_missing() => return told(Err(Unhandled(NO_CREDENTIALS.to_owned()))),
+        None => {}
     }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return told(Err(Unhandled(format!("an event is at most {MAX_BODY} bytes"))));

@@ -7,10 +7,11 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aliyun_emulator::{Options, fault::Service};
+use aliyun_wire::AccessKey;
 use jointlambda_cloud_tests::{
     AliyunAccount,
     artefacts::{Deployed, Plan, serverless_devs},
@@ -24,6 +25,8 @@ use tempfile::TempDir;
 const BESIDE: &str = env!("CARGO_BIN_EXE_steps-aliyun");
 /// Where the examples are.
 const REGION: &str = "ap-northeast-1";
+/// How long a command's credentials are good.
+const VALID: Duration = Duration::from_secs(900);
 /// Both of its clouds are one.
 const ONE_ACCOUNT: &str = "[clouds.AWS]\nsame_as = \"ALI\"\n";
 
@@ -96,15 +99,44 @@ impl<'a> Packaged<'a> {
         Plan::of(&self.out.join("aliyun"), &variables).expect("it can be planned")
     }
 
-    /// What one of the example's commands prints.
-    fn command(&self, args: &[&str]) -> String {
+    /// What one of the example's commands prints, with temporary credentials, and what to stderr.
+    fn commanded(&self, args: &[&str], key: &AccessKey) -> (Option<i32>, String, String) {
         let name = self.example.name;
         let command = program(folder_of(BESIDE), name, &format!("examples/{name}/src"));
-        let output = Command::new(command).args(args).envs(self.account.variables()).output();
+        let variables = self.account.variables_with(key);
+        let output = Command::new(command).args(args).envs(variables).env("RUST_LOG", "trace").output();
         let output = output.expect("it starts");
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{name} {args:?}: {out}{err}");
-        out.into_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        for part in [&key.secret, key.token.as_ref().expect("it is temporary")] {
+            assert!(!out.contains(part) && !err.contains(part), "{name} {args:?} shows a secret");
+        }
+        (output.status.code(), out, err)
+    }
+
+    /// The same of one that succeeds.
+    fn command(&self, args: &[&str]) -> String {
+        let key = self.account.emulator.credentials(VALID).key;
+        let (code, out, err) = self.commanded(args, &key);
+        assert_eq!(code, Some(0), "{} {args:?}: {out}{err}", self.example.name);
+        out
+    }
+
+    /// A command says in one line that its credentials have expired, and in another what to do.
+    fn says_that_credentials_have_expired(&self) {
+        let key = self.account.emulator.credentials(VALID).key;
+        self.account.emulator.clock().advance(2 * VALID);
+        let settings = self.out.join("jointlambda.toml");
+        let there = ["--target", "aliyun", "--settings", settings.to_str().expect("it is text")];
+        for command in [&["list", "--all"][..], &["status", "--id", "monday"], &["run", "--id", "friday"]] {
+            let (code, out, err) = self.commanded(&[command, &there[..]].concat(), &key);
+            assert!(code != Some(0) && out.is_empty(), "{command:?}: {out}{err}");
+            let lines: Vec<_> = err.lines().filter(|line| line.starts_with("error:")).collect();
+            assert!(
+                lines.len() == 1 && lines[0].contains("have expired: check ALIBABA_CLOUD_"),
+                "{command:?}: {err}"
+            );
+        }
     }
 
     /// Runs it there, and looks at the run in every way.
@@ -203,6 +235,7 @@ async fn all_examples_run_on_one_account_from_what_is_written_for_them() {
         packaged.by_terraform().await;
         if example.by_serverless_devs {
             packaged.by_serverless_devs().await;
+            packaged.says_that_credentials_have_expired();
         }
     }
     let seconds = began.elapsed().as_secs();

@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod contract;
+mod credentials;
 mod disorder;
 mod examples;
 mod faults;
