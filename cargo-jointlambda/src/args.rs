@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::platform::Image;
+
 /// `cargo jointlambda`, however it was called.
 #[derive(Debug, Parser)]
 #[command(
@@ -72,6 +74,9 @@ pub(crate) struct CompileArgs {
     /// Compile with `cargo zigbuild`, for a glibc as old as the platform's
     #[arg(long, help_heading = "Compilation")]
     pub(crate) zigbuild: bool,
+    /// What Function Compute runs programs in
+    #[arg(long, value_name = "IMAGE", default_value = "custom.debian11", help_heading = "Compilation")]
+    pub(crate) runtime: Image,
     /// The profile to compile with
     #[arg(long, value_name = "NAME", default_value = "release", help_heading = "Compilation")]
     pub(crate) profile: String,

@@ -13,7 +13,7 @@ use crate::{
     described::Described,
     output::{Change, Files},
     package::{self, sha256},
-    platform::Provider,
+    platform::{Image, Provider},
     program::{Program, Programs},
     project::Project,
     report,
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     for program in &programs.programs {
         let Some(described) = &program.described else { continue };
         described.check_backends(&program.bin)?;
+        let described = (described, args.compile.runtime);
         kept.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
     }
     let changes = files.changes(&out, args.overwrite)?;
@@ -131,7 +132,7 @@ fn add(
     files: &mut Files,
     out: &Path,
     program: &Program,
-    described: &Described,
+    (described, image): (&Described, Image),
     settings: &Settings,
     prune: bool,
 ) -> Result<Vec<String>, Trouble> {
@@ -153,6 +154,7 @@ fn add(
             region,
             zip: if regions.len() == 1 { ZIP_FILE } else { "../bootstrap.zip" },
             zip_sha256: &zip_sha256,
+            runtime: program.provider.platform_with(image).runtime,
             architecture: program.facts.as_ref().map_or("x86_64", |facts| facts.architecture),
         };
         let (module, store, functions) = match program.provider {

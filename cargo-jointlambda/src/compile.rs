@@ -175,7 +175,7 @@ fn target(args: &CompileArgs, provider: Provider) -> Option<String> {
         "aarch64" if provider == Provider::Aws => "aarch64",
         _ => "x86_64",
     };
-    Some(format!("{architecture}-unknown-linux-gnu.{}", provider.platform().glibc))
+    Some(format!("{architecture}-unknown-linux-gnu.{}", provider.platform_with(args.runtime).glibc))
 }
 
 /// A target without the version of glibc that `cargo zigbuild` takes with it.

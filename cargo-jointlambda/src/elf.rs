@@ -122,13 +122,18 @@ pub(crate) fn check(
         .hint(format!("build it with `{rebuild} --target {}`", target(platform.architectures[0].0))));
     };
     if let Some(needed) = needs.glibc.filter(|needed| needed > glibc) {
+        let newer = platform.newer.filter(|newer| needed <= newer.glibc);
+        let newer = newer.map(|Platform { runtime, glibc, .. }| {
+            format!("; or, where the region has it, run it with {glibc}: `{rebuild} --runtime {runtime}`")
+        });
         return Err(Trouble::new(format!(
             "`{bin}` needs glibc {needed}, and {name} ({runtime}) has {glibc}"
         ))
         .hint(format!(
             "link it against the older one: `{rebuild} --zigbuild --target {}.{glibc}` \
-             ({ZIGBUILD})",
-            target(needs.architecture)
+             ({ZIGBUILD}){}",
+            target(needs.architecture),
+            newer.unwrap_or_default()
         )));
     }
     Ok((needs, word))
@@ -176,6 +181,10 @@ mod tests {
         assert!(lines.contains("`test` needs glibc 2."), "{lines}");
         assert!(lines.contains(&format!("`{THIS} --zigbuild --target ")), "{lines}");
         assert!(lines.contains("-unknown-linux-gnu.2.1`"), "{lines}");
+        assert!(!lines.contains("--runtime"), "{lines}");
+        let newer: &Platform = Box::leak(Box::new(Platform { runtime: "new", ..platform() }));
+        let lines = check("test", needs(&own()), &Platform { newer: Some(newer), ..old }, THIS).unwrap_err();
+        assert!(lines.lines().contains(&format!("run it with 2.99: `{THIS} --runtime new`")), "{lines:?}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Files: what is to be written, what of that is there already, and what must not be overwritten.
 //!
 //! A record in the output directory lists every file that the tool has written, with its hash. A file
-//! that is not in the record, or is not as recorded, was written or changed by somebody else.
+//! that is not in the record, or is not as recorded, was written or changed by somebody else: it may be
+//! added to, and nothing else.
 
 use std::{
     collections::BTreeMap,
@@ -79,28 +80,28 @@ impl Files {
         let mut changes = Vec::new();
         for (path, content) in &self.wanted {
             let digest = hex(&sha256(content));
-            let action = match record.found(out, path)? {
-                Found::Nothing => Action::Create,
-                Found::Content(found) if found == digest => Action::Keep,
-                Found::Content(found) if overwrite || record.written.get(path) == Some(&found) => {
+            let action = match found(out, path)? {
+                None => Action::Create,
+                Some(found) if found == *content => Action::Keep,
+                Some(found) if overwrite || record.is_ours(path, &found) || content.starts_with(&found) => {
                     Action::Update
                 }
-                Found::Content(_) => return Err(foreign(out, path, record.written.contains_key(path))),
+                Some(_) => return Err(foreign(out, path, record.written.contains_key(path))),
             };
             changes.push(Change { path: path.clone(), action, bytes: content.len(), sha256: digest });
         }
         for path in &self.unwanted {
-            match record.found(out, path)? {
-                Found::Nothing => {}
-                Found::Content(found) if overwrite || record.written.get(path) == Some(&found) => {
+            match found(out, path)? {
+                None => {}
+                Some(found) if overwrite || record.is_ours(path, &found) => {
                     changes.push(Change {
                         path: path.clone(),
                         action: Action::Remove,
                         bytes: 0,
-                        sha256: found,
+                        sha256: hex(&sha256(&found)),
                     });
                 }
-                Found::Content(_) => return Err(foreign(out, path, record.written.contains_key(path))),
+                Some(_) => return Err(foreign(out, path, record.written.contains_key(path))),
             }
         }
         Ok(changes)
@@ -116,8 +117,12 @@ impl Files {
         }
         for change in changes.iter().filter(|change| change.action == Action::Update) {
             // Were the old content there after a crash, under the new record, it would look like a
-            // change by hand.
+            // change by hand; what is only added to would not.
             let path = out.join(&change.path);
+            let is_added_to = |found: Vec<u8>| self.wanted[&change.path].starts_with(&found);
+            if found(out, &change.path)?.is_some_and(is_added_to) {
+                continue;
+            }
             fs::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
         }
         record.write(out)?;
@@ -135,12 +140,6 @@ impl Files {
         }
         record.write(out)
     }
-}
-
-enum Found {
-    Nothing,
-    /// Its SHA-256.
-    Content(String),
 }
 
 impl Record {
@@ -162,13 +161,19 @@ impl Record {
         replace(&out.join(RECORD), &text)
     }
 
-    fn found(&self, out: &Path, path: &str) -> Result<Found, Trouble> {
-        let path = out.join(path);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Found::Content(hex(&sha256(&bytes)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(error) => Err(unwritable(&path, &error)),
-        }
+    /// Whether a file is as it was written.
+    fn is_ours(&self, path: &str, content: &[u8]) -> bool {
+        self.written.get(path).is_some_and(|written| *written == hex(&sha256(content)))
+    }
+}
+
+/// What a file has that is there.
+fn found(out: &Path, path: &str) -> Result<Option<Vec<u8>>, Trouble> {
+    let path = out.join(path);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unwritable(&path, &error)),
     }
 }
 
@@ -284,6 +289,18 @@ mod tests {
         assert!(removal.changes(out, false).is_err());
         let changes = files(&[("ours", "2")]).changes(out, true).unwrap();
         assert_eq!(actions(&changes), [("ours", Action::Update)]);
+    }
+
+    #[test]
+    fn what_others_wrote_is_added_to() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("theirs"), "theirs\n").unwrap();
+        let all = files(&[("theirs", "theirs\nours\n")]);
+        assert_eq!(write(dir.path(), &all), [("theirs".to_owned(), Action::Update)]);
+        fs::write(dir.path().join("theirs"), "thei").unwrap();
+        assert_eq!(write(dir.path(), &all), [("theirs".to_owned(), Action::Update)]);
+        fs::write(dir.path().join("theirs"), "their own\n").unwrap();
+        assert!(all.changes(dir.path(), false).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// A provider of functions, tables and objects.
@@ -38,6 +39,20 @@ pub(crate) struct Platform {
     pub(crate) timeout_s: u64,
     /// Whether functions can have a GPU.
     pub(crate) gpu: bool,
+    /// What has a newer C library, but not everywhere.
+    pub(crate) newer: Option<&'static Platform>,
+}
+
+/// Which image Function Compute runs programs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Image {
+    /// Debian 11, which every region has: glibc 2.31
+    #[default]
+    #[value(name = "custom.debian11")]
+    Debian11,
+    /// Debian 12, which some regions have: glibc 2.36
+    #[value(name = "custom.debian12")]
+    Debian12,
 }
 
 /// The libraries of glibc and of the compiler's runtime.
@@ -69,14 +84,23 @@ const LAMBDA: Platform = Platform {
     memory_mb: (128, 10_240, 1),
     timeout_s: 900,
     gpu: false,
+    newer: None,
 };
 
 /// Sources: limits of Function Compute 3.0, and its page on custom runtimes (Debian 11 has glibc
 /// 2.31).
 const FUNCTION_COMPUTE: Platform = Platform {
-    name: "Function Compute",
     runtime: "custom.debian11",
     glibc: Version(2, 31),
+    newer: Some(&FUNCTION_COMPUTE_ON_12),
+    ..FUNCTION_COMPUTE_ON_12
+};
+
+/// The same with its newest image, a public preview (Debian 12 has glibc 2.36).
+const FUNCTION_COMPUTE_ON_12: Platform = Platform {
+    name: "Function Compute",
+    runtime: "custom.debian12",
+    glibc: Version(2, 36),
     architectures: &[(Architecture::X86_64, "x86_64")],
     libraries: LIBRARIES,
     zip_bytes: 100 * MB,
@@ -85,6 +109,7 @@ const FUNCTION_COMPUTE: Platform = Platform {
     memory_mb: (128, 32_768, 64),
     timeout_s: 86_400,
     gpu: true,
+    newer: None,
 };
 
 impl Provider {
@@ -98,10 +123,17 @@ impl Provider {
         }
     }
 
+    /// What functions may be, whichever image they run in.
     pub(crate) const fn platform(self) -> &'static Platform {
-        match self {
-            Provider::Aws => &LAMBDA,
-            Provider::Aliyun => &FUNCTION_COMPUTE,
+        self.platform_with(Image::Debian11)
+    }
+
+    /// The same where Function Compute runs programs in `image`.
+    pub(crate) const fn platform_with(self, image: Image) -> &'static Platform {
+        match (self, image) {
+            (Provider::Aws, _) => &LAMBDA,
+            (Provider::Aliyun, Image::Debian11) => &FUNCTION_COMPUTE,
+            (Provider::Aliyun, Image::Debian12) => &FUNCTION_COMPUTE_ON_12,
         }
     }
 }

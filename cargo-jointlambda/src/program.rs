@@ -149,7 +149,7 @@ fn load(
         return Ok(Loaded::Program(Box::new(program)));
     }
     let content = fs::read(&path).map_err(|error| Trouble::of(format!("read {}", path.display()), &error))?;
-    let platform = provider.platform();
+    let platform = provider.platform_with(args.runtime);
     let asked = compilation.of_description(project, program, args);
     let asked_path = match (asked.path == path || asked.command_line() == command, compile) {
         (true, _) => path.clone(),

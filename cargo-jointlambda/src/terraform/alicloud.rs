@@ -19,7 +19,7 @@ pub(crate) const ROOT: Spec = Spec {
     provider: |_| json!({}),
     variables,
     store_variables: &["keep_data", "log_retention_days"],
-    function_variables: &["environment", "gpu_image", "policies"],
+    function_variables: &["environment", "gpu_image", "instance_concurrency", "policies"],
 };
 
 /// Where the program listens.
@@ -56,6 +56,12 @@ fn variables() -> Value {
             "type": "string",
             "description": "The image of functions with a GPU: it has the program as its entry.",
             "default": "",
+        },
+        "instance_concurrency": {
+            "type": "number",
+            "description": "How many events an instance of a function without a GPU takes at once, 1 to 200; \
+                            they share its memory and processors.",
+            "default": 1,
         },
         "keep_data": {
             "type": "bool",

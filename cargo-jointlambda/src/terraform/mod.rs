@@ -23,6 +23,8 @@ pub(crate) struct Place<'a> {
     /// The zip, as seen from the module.
     pub(crate) zip: &'a str,
     pub(crate) zip_sha256: &'a [u8],
+    /// The image that the program runs in.
+    pub(crate) runtime: &'a str,
     /// AWS's word for the processor.
     pub(crate) architecture: &'a str,
 }

@@ -177,6 +177,19 @@ fn settings_of_the_package_are_used_and_kept() {
     assert_eq!(report["stores"][0]["table"], "other-table");
 }
 
+#[test]
+fn settings_that_are_in_the_output_folder_are_added_to() {
+    let project = Project::new();
+    project.write(&format!("{OUT}/jointlambda.toml"), ONE_ACCOUNT);
+    let report = project.build(&[]);
+    let settings = fs::read_to_string(project.path(OUT).join("jointlambda.toml")).unwrap();
+    assert!(settings.starts_with(ONE_ACCOUNT) && settings.contains("[clouds.AWS]\n"), "{settings}");
+    assert!(report["notes"].to_string().contains("the cloud `ALI` is the same as `AWS`"), "{report}");
+    let all = project.build(&[]);
+    let kept = all["files"].as_array().unwrap().iter().all(|file| file["action"] == "keep");
+    assert!(kept, "nothing is left to do: {all}");
+}
+
 /// Only an account on AWS.
 const ONE_ACCOUNT: &str = "[clouds.ALI]\nsame_as = \"AWS\"\n";
 

@@ -142,6 +142,13 @@ fn a_program_that_only_one_platform_can_run() {
     assert!(error.contains("`two-seas-aliyun` needs glibc 2.3"), "{error}");
     assert!(error.contains("Function Compute (custom.debian11) has 2.31"), "{error}");
     assert!(error.contains("-unknown-linux-gnu.2.31`"), "{error}");
+    assert!(
+        error.contains("run it with 2.36: `cargo jointlambda build -p two-seas --runtime custom.debian12`")
+    );
+    project.build(&["--runtime", "custom.debian12"]);
+    let module = project.path("target/jointlambda/two-seas/aliyun/01234567/main.tf.json");
+    let module = fs::read_to_string(module).unwrap();
+    assert!(module.contains(r#""runtime": "custom.debian12""#) && !module.contains("debian11"), "{module}");
 }
 
 #[test]

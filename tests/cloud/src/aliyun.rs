@@ -7,27 +7,47 @@ use aliyun_wire::{
     AccessKey, acs3, digest, oss,
     tablestore::{
         message::{
-            CapacityUnit, CreateTableRequest, PrimaryKeySchema, PrimaryKeyType, ReservedThroughput,
-            TableMeta, TableOptions,
+            CapacityUnit, CreateTableRequest, Direction, GetRangeRequest, GetRangeResponse, PrimaryKeySchema,
+            PrimaryKeyType, ReservedThroughput, TableMeta, TableOptions,
         },
+        plain_buffer,
+        row::{Row, Value},
         sign::{API_VERSION, Signing},
     },
     time,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use jointlambda::{
     Workflow,
     backend::{
         Backend,
         aliyun::{Endpoints, backend_with},
     },
-    deployment::{CloudSettings, Names, SWEEPER, from_toml},
+    deployment::{CloudSettings, Names, SWEEPER, describe, from_toml},
     provider::Provider,
 };
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
 use crate::account::{archive, cloud_of, functions_on};
+
+/// How functions are deployed, beside what their workflow says.
+#[derive(Clone, Debug)]
+pub struct AliyunDeploy<'a> {
+    /// More of their environment.
+    pub extra: &'a [(String, String)],
+    /// Whether failed events are lost, instead of being delivered again and then given to the sweeper.
+    pub loses_events: bool,
+    /// More settings of each function, as CreateFunction has them.
+    pub settings: Json,
+}
+
+impl Default for AliyunDeploy<'_> {
+    fn default() -> Self {
+        AliyunDeploy { extra: &[], loses_events: false, settings: json!({}) }
+    }
+}
 
 /// The instance of TableStore.
 const INSTANCE: &str = "rows-test";
@@ -37,10 +57,10 @@ const TABLE: &str = "rows";
 const BUCKET: &str = "objects-test";
 /// How long rows stay after their last change: two days, as `cargo jointlambda build` would say more.
 const TIME_TO_LIVE_S: i32 = 2 * 24 * 3_600;
+/// The emulator's account.
+pub(crate) const ACCOUNT: &str = "1234567890123456";
 /// The interface of Function Compute.
 const VERSION: &str = "2023-03-30";
-/// How long a function may run. The largest that the tests need.
-const TIMEOUT_S: u64 = 30;
 
 /// An account on an emulator of its own.
 pub struct AliyunAccount {
@@ -61,7 +81,22 @@ impl AliyunAccount {
     }
 
     /// The same on an emulator that behaves as said.
-    pub async fn start_with(region: &str, mut options: Options) -> Self {
+    pub async fn start_with(region: &str, options: Options) -> Self {
+        let account = AliyunAccount::empty(region, options).await;
+        let keys = [("key", PrimaryKeyType::String)];
+        account.create_table((INSTANCE, TABLE), &keys, TIME_TO_LIVE_S).await;
+        let index = [
+            ("shard", PrimaryKeyType::String),
+            ("check_at", PrimaryKeyType::Integer),
+            ("key", PrimaryKeyType::String),
+        ];
+        account.create_table((INSTANCE, &format!("{TABLE}_due")), &index, TIME_TO_LIVE_S).await;
+        account.create_bucket(BUCKET).await;
+        account
+    }
+
+    /// An account with nothing in it.
+    pub async fn empty(region: &str, mut options: Options) -> Self {
         options.region = region.to_owned();
         let key = options.access_keys[0].clone();
         let emulator = Emulator::start(options).await.expect("loopback has free ports");
@@ -71,16 +106,29 @@ impl AliyunAccount {
             oss: format!("http://{}", emulator.oss()),
             function_compute: format!("http://{}", emulator.function_compute()),
         };
-        let account = AliyunAccount { emulator, region, key, http, endpoints };
-        account.create_table(TABLE, &[("key", PrimaryKeyType::String)]).await;
-        let index = [
-            ("shard", PrimaryKeyType::String),
-            ("check_at", PrimaryKeyType::Integer),
-            ("key", PrimaryKeyType::String),
-        ];
-        account.create_table(&format!("{TABLE}_due"), &index).await;
-        account.create_bucket().await;
-        account
+        AliyunAccount { emulator, region, key, http, endpoints }
+    }
+
+    /// Where it is.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Calls a function as its timer does; what it answers.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn fire(&self, function: &str) -> Result<String, String> {
+        let timer = json!({ "triggerTime": "2026-01-01T00:00:00Z", "triggerName": "sweep", "payload": "" });
+        self.ask("POST", "InvokeFunction", &format!("functions/{function}/invocations"), &timer).await
+    }
+
+    /// Takes a function away.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn delete(&self, function: &str) -> Result<String, String> {
+        self.ask("DELETE", "DeleteFunction", &format!("functions/{function}"), &Json::Null).await
     }
 
     /// Has functions invoked at another address, where something stands before Function Compute.
@@ -110,7 +158,14 @@ impl AliyunAccount {
 
     /// The backend of a workflow that is on this cloud alone.
     pub fn backend<W: Workflow>(&self) -> Backend {
-        self.backend_of(&self.settings::<W>(), Names::of_definition(W::definition()))
+        self.backend_with::<W>(&self.key)
+    }
+
+    /// The same with other credentials.
+    pub fn backend_with<W: Workflow>(&self, key: &AccessKey) -> Backend {
+        let names = Names::of_definition(W::definition());
+        let backend = backend_with(&self.settings::<W>(), names, key.clone(), self.endpoints.clone());
+        backend.expect("the table has an instance")
     }
 
     /// The settings of a workflow that is on this cloud alone.
@@ -137,10 +192,16 @@ impl AliyunAccount {
 
     /// What a program needs in its environment to reach this cloud.
     pub fn variables(&self) -> Vec<(String, String)> {
+        self.variables_with(&self.key)
+    }
+
+    /// The same with other credentials.
+    pub fn variables_with(&self, key: &AccessKey) -> Vec<(String, String)> {
         let Endpoints { tablestore, oss, function_compute } = self.endpoints.clone();
         let pairs = [
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID", self.key.id.clone()),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", self.key.secret.clone()),
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", key.id.clone()),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.secret.clone()),
+            ("ALIBABA_CLOUD_SECURITY_TOKEN", key.token.clone().unwrap_or_default()),
             ("ALIBABA_CLOUD_TABLESTORE_ENDPOINT", tablestore),
             ("ALIBABA_CLOUD_OSS_ENDPOINT", oss),
             ("ALIBABA_CLOUD_FC_ENDPOINT", function_compute),
@@ -157,12 +218,23 @@ impl AliyunAccount {
         extra: &[(String, String)],
         delivered_again: bool,
     ) {
+        let deploy = AliyunDeploy { extra, loses_events: !delivered_again, ..AliyunDeploy::default() };
+        self.deploy_as::<W>(program, &deploy).await;
+    }
+
+    /// The same, in any way. Memory and timeouts are what a program tells `cargo jointlambda` of them.
+    pub async fn deploy_as<W: Workflow>(&self, program: &Path, deploy: &AliyunDeploy<'_>) {
         let names = Names::of_definition(W::definition());
         let code = STANDARD.encode(archive(program, None));
+        let described: Json = serde_json::from_str(&describe::<W>(Provider::Aliyun)).expect("it is JSON");
+        let about = |function: &str| {
+            let mut functions = described["functions"].as_array().into_iter().flatten();
+            functions.find(|one| one["function"] == function).unwrap_or(&described["sweeper"]).clone()
+        };
         for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aliyun)) {
             let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
             // Function Compute gives functions the credentials of their role.
-            environment.retain(|name, _| !name.starts_with("ALIBABA_CLOUD_ACCESS_KEY"));
+            environment.retain(|name, _| name.ends_with("_ENDPOINT"));
             let own = [
                 ("JOINTLAMBDA_FUNCTION", function.to_owned()),
                 ("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aliyun).to_owned()),
@@ -170,27 +242,28 @@ impl AliyunAccount {
                 ("JOINTLAMBDA_BUCKET", BUCKET.to_owned()),
             ];
             environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-            environment.extend(extra.iter().cloned());
-            let name = names.of(function);
-            let made = json!({
+            environment.extend(deploy.extra.iter().cloned());
+            let (name, about) = (names.of(function), about(function));
+            let mut made = json!({
                 "functionName": name,
                 "runtime": "custom.debian12",
                 "handler": "none",
-                "timeout": TIMEOUT_S,
-                "memorySize": 512,
-                "role": "acs:ram::1234567890123456:role/jointlambda",
+                "timeout": about["timeout_s"],
+                "memorySize": about["memory_mb"],
+                "role": format!("acs:ram::{ACCOUNT}:role/jointlambda"),
                 "environmentVariables": environment,
                 "code": { "zipFile": code },
             });
+            for (key, value) in deploy.settings.as_object().into_iter().flatten() {
+                made[key] = value.clone();
+            }
             self.control("POST", "CreateFunction", "functions", &made).await;
             if function != SWEEPER {
-                let sweeper =
-                    format!("acs:fc:{}:1234567890123456:functions/{}", self.region, names.of(SWEEPER));
-                let mut asynchronous = json!({
-                    "maxAsyncRetryAttempts":
-                        if delivered_again { Provider::Aliyun.limits().redeliveries } else { 0 },
-                });
-                if delivered_again {
+                let sweeper = format!("acs:fc:{}:{ACCOUNT}:functions/{}", self.region, names.of(SWEEPER));
+                let redeliveries =
+                    if deploy.loses_events { 0 } else { Provider::Aliyun.limits().redeliveries };
+                let mut asynchronous = json!({ "maxAsyncRetryAttempts": redeliveries });
+                if !deploy.loses_events {
                     asynchronous["destinationConfig"] = json!({ "onFailure": { "destination": sweeper } });
                 }
                 let path = format!("functions/{name}/async-invoke-config");
@@ -212,9 +285,7 @@ impl AliyunAccount {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
-        let name = Names::of_definition(W::definition()).of(SWEEPER);
-        let timer = json!({ "triggerTime": "2026-01-01T00:00:00Z", "triggerName": "sweep", "payload": "" });
-        self.ask("POST", "InvokeFunction", &format!("functions/{name}/invocations"), &timer).await
+        self.fire(&Names::of_definition(W::definition()).of(SWEEPER)).await
     }
 
     async fn control(&self, method: &str, action: &str, path: &str, body: &Json) {
@@ -222,9 +293,20 @@ impl AliyunAccount {
     }
 
     /// A signed request to Function Compute; the body of the answer, and whether it is one.
-    async fn ask(&self, method: &str, action: &str, path: &str, body: &Json) -> Result<String, String> {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        action: &str,
+        path: &str,
+        body: &Json,
+    ) -> Result<String, String> {
         let (host, body) = (self.emulator.function_compute().to_string(), body.to_string());
         let path = format!("/{VERSION}/{path}");
+        let url = format!("http://{host}{path}");
+        let (path, query) = match path.split_once("?qualifier=") {
+            Some((path, qualifier)) => (path, vec![("qualifier".to_owned(), qualifier.to_owned())]),
+            None => (path.as_str(), Vec::new()),
+        };
         let body_sha256 = digest::sha256_hex(body.as_bytes());
         let nonce = format!("{:032x}", fastrand::u128(..));
         let date = time::seconds(Clock::of_day());
@@ -238,10 +320,10 @@ impl AliyunAccount {
             ("x-acs-version", VERSION),
         ];
         let request =
-            acs3::Request { method, path: &path, query: &[], headers: &headers, body_sha256: &body_sha256 };
+            acs3::Request { method, path, query: &query, headers: &headers, body_sha256: &body_sha256 };
         let authorization = request.authorize(&self.key);
         let method = method.parse().expect("it is a method");
-        let mut building = self.http.request(method, format!("http://{host}{path}")).body(body);
+        let mut building = self.http.request(method, url).body(body);
         for (name, value) in headers {
             building = building.header(name, value);
         }
@@ -255,7 +337,13 @@ impl AliyunAccount {
         Err(format!("{action}: {status} {failed:?} {text}"))
     }
 
-    async fn create_table(&self, name: &str, keys: &[(&str, PrimaryKeyType)]) {
+    /// Makes a table of an instance, whose rows stay for so long after their last change.
+    pub(crate) async fn create_table(
+        &self,
+        (instance, name): (&str, &str),
+        keys: &[(&str, PrimaryKeyType)],
+        time_to_live_s: i32,
+    ) {
         let schema = |(name, kind): &(&str, PrimaryKeyType)| PrimaryKeySchema {
             name: (*name).to_owned(),
             r#type: *kind as i32,
@@ -271,45 +359,81 @@ impl AliyunAccount {
                 capacity_unit: CapacityUnit { read: Some(0), write: Some(0) },
             },
             table_options: Some(TableOptions {
-                time_to_live: Some(TIME_TO_LIVE_S),
+                time_to_live: Some(time_to_live_s),
                 max_versions: Some(1),
                 ..TableOptions::default()
             }),
         };
-        let (body, at) = (request.encode_to_vec(), Clock::of_day());
+        self.table(instance, "CreateTable", request.encode_to_vec()).await;
+    }
+
+    /// How many rows the table has.
+    pub async fn rows(&self) -> usize {
+        let (mut rows, mut from) = (0, Some(bound(Value::InfMin)));
+        while let Some(start) = from.take() {
+            let request = GetRangeRequest {
+                table_name: TABLE.to_owned(),
+                direction: Direction::Forward as i32,
+                max_versions: Some(1),
+                inclusive_start_primary_key: start,
+                exclusive_end_primary_key: bound(Value::InfMax),
+                ..GetRangeRequest::default()
+            };
+            let answer = self.table(INSTANCE, "GetRange", request.encode_to_vec()).await;
+            let answer = GetRangeResponse::decode(answer).expect("it is an answer");
+            if !answer.rows.is_empty() {
+                rows += plain_buffer::decode(&answer.rows).expect("they are rows").len();
+            }
+            from = answer.next_start_primary_key.filter(|next| !next.is_empty());
+        }
+        rows
+    }
+
+    /// A signed request to TableStore that is done; its answer.
+    async fn table(&self, instance: &str, operation: &str, body: Vec<u8>) -> Bytes {
+        let at = Clock::of_day();
         let mut headers = vec![
             ("x-ots-accesskeyid", self.key.id.clone()),
             ("x-ots-apiversion", API_VERSION.to_owned()),
             ("x-ots-contentmd5", digest::md5_base64(&body)),
             ("x-ots-date", time::milliseconds(at)),
-            ("x-ots-instancename", INSTANCE.to_owned()),
+            ("x-ots-instancename", instance.to_owned()),
             ("x-ots-signdate", time::date(at)),
             ("x-ots-signregion", self.region.clone()),
         ];
         let signing = Signing::v4(&self.key, &time::date(at), &self.region);
         let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let signature = signing.request("CreateTable", &signed);
+        let signature = signing.request(operation, &signed);
         headers.push((signing.header(), signature));
-        let url = format!("http://{}/CreateTable", self.emulator.tablestore());
+        let url = format!("http://{}/{operation}", self.emulator.tablestore());
         let mut building = self.http.post(url).body(body);
         for (name, value) in headers {
             building = building.header(name, value);
         }
         let answer = building.send().await.expect("it answers");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        let status = answer.status();
+        let body = answer.bytes().await.expect("it answers whole");
+        assert!(status.is_success(), "{operation}: {}", String::from_utf8_lossy(&body));
+        body
     }
 
-    async fn create_bucket(&self) {
+    /// Makes a bucket.
+    pub(crate) async fn create_bucket(&self, name: &str) {
         let (host, date) = (self.emulator.oss().to_string(), time::compact(Clock::of_day()));
         let headers = [("host", &*host), ("x-oss-content-sha256", oss::UNSIGNED), ("x-oss-date", &*date)];
         let request =
-            oss::Request { method: "PUT", bucket: Some(BUCKET), key: "", query: &[], headers: &headers };
+            oss::Request { method: "PUT", bucket: Some(name), key: "", query: &[], headers: &headers };
         let authorization = request.authorize(&self.key, &self.region).expect("it has a date");
-        let mut building = self.http.put(format!("http://{host}/{BUCKET}/"));
+        let mut building = self.http.put(format!("http://{host}/{name}/"));
         for (name, value) in headers {
             building = building.header(name, value);
         }
         let answer = building.header("authorization", authorization).send().await.expect("it answers");
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
     }
+}
+
+/// An end of a range of rows.
+fn bound(value: Value) -> Vec<u8> {
+    plain_buffer::encode(&[Row::of_key(vec![("key".to_owned(), value)])])
 }

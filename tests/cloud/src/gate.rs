@@ -30,6 +30,8 @@ struct Shared {
     is_open: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
     passed: AtomicU64,
+    opened: AtomicU64,
+    closed: AtomicU64,
 }
 
 impl Gate {
@@ -50,6 +52,8 @@ impl Gate {
             is_open: AtomicBool::new(true),
             connections: Mutex::default(),
             passed: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
         });
         let gate = Gate { url: format!("http://{address}"), shared };
         gate.accept(listener);
@@ -59,6 +63,16 @@ impl Gate {
     /// How many bytes have passed, in both directions.
     pub fn passed(&self) -> u64 {
         self.shared.passed.load(SeqCst)
+    }
+
+    /// How many connections there have been.
+    pub fn opened(&self) -> u64 {
+        self.shared.opened.load(SeqCst)
+    }
+
+    /// How many of them clients have closed.
+    pub fn closed(&self) -> u64 {
+        self.shared.closed.load(SeqCst)
     }
 
     /// Cuts all connections and refuses others.
@@ -104,11 +118,15 @@ impl Gate {
         let service = TcpStream::connect(self.shared.service).ok()?;
         client.set_nodelay(true).ok()?;
         service.set_nodelay(true).ok()?;
-        for (from, to) in [(&client, &service), (&service, &client)] {
+        for (from, to, is_clients) in [(&client, &service, true), (&service, &client, false)] {
             let (from, to, gate) = (from.try_clone().ok()?, to.try_clone().ok()?, self.clone());
-            thread::spawn(move || gate.copy(from, to));
+            thread::spawn(move || {
+                gate.copy(from, to);
+                gate.shared.closed.fetch_add(u64::from(is_clients), SeqCst);
+            });
         }
         self.connections().extend([client, service]);
+        self.shared.opened.fetch_add(1, SeqCst);
         Some(())
     }
 

@@ -3,13 +3,17 @@
 
 mod account;
 mod aliyun;
+pub mod artefacts;
 pub mod damage;
+pub mod disorder;
 pub mod exchange;
 pub mod executions;
 pub mod failover;
 pub mod gate;
 pub mod given_up;
+pub mod instance;
 pub mod kills;
+pub mod meeting;
 pub mod named;
 pub mod package;
 pub mod pair;
@@ -39,7 +43,7 @@ use std::{
 use tempfile::TempDir;
 
 pub use account::{Account, BUCKET, Deploy};
-pub use aliyun::AliyunAccount;
+pub use aliyun::{AliyunAccount, AliyunDeploy};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,8 @@ use std::{
 };
 
 /// How to have what is missing.
-const HOW: &str = "run ./test, or `cargo build --workspace --bins --features` with the `aws` of each example";
+const HOW: &str =
+    "run ./test, or `cargo build --workspace --bins --features` with `aws` and `aliyun` of each example";
 
 /// The folder with what cargo has compiled; `program` is one of the programs.
 pub fn folder_of(program: &str) -> &Path {
@@ -53,17 +54,17 @@ fn newest(folder: &Path) -> Option<(SystemTime, PathBuf)> {
     times.max()
 }
 
-/// Packages the program for Lambda `name-aws` of `package`, which is in the folder `own`, into `out`,
-/// with these settings. It goes without its symbols, which are most of a program that is compiled for
-/// tests.
+/// Packages the program `name` of `package`, which is in the folder `own`, into `out`, with these settings.
+/// It goes without its symbols, which are most of a program that is compiled for tests.
 pub fn build(compiled: &Path, (package, own): (&str, &str), name: &str, out: &Path, settings: &str) {
-    let name = format!("{name}-aws");
-    let source = program(compiled, &name, &format!("{own}/src"));
+    let source = program(compiled, name, &format!("{own}/src"));
     let target = out.join("compiled");
     let folder = target.join("debug");
     fs::create_dir_all(&folder).expect("a folder can be made");
+    // Function Compute's other image has an older C library than machines that tests run on.
+    let runtime = ["--runtime", "custom.debian12"];
     fs::write(out.join("jointlambda.toml"), settings).expect("it can be written to");
-    let stripped = Command::new("strip").arg("-o").arg(folder.join(&name)).arg(&source).status();
+    let stripped = Command::new("strip").arg("-o").arg(folder.join(name)).arg(&source).status();
     assert!(stripped.is_ok_and(|status| status.success()), "`strip` of binutils is needed");
 
     let mut command = Command::new(made_of(compiled, "cargo-jointlambda", &["cargo-jointlambda/src"]));
@@ -74,7 +75,7 @@ pub fn build(compiled: &Path, (package, own): (&str, &str), name: &str, out: &Pa
     }
     command.current_dir(workspace()).env("CARGO_TARGET_DIR", &target);
     command.args(["jointlambda", "build", "--profile", "dev", "--compiled", "--json", "-p", package]);
-    command.args(["--bin", &name, "--out"]).arg(out);
+    command.args(["--bin", name]).args(runtime).arg("--out").arg(out);
     let output = command.output().expect("it starts");
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{package}: {said}{errors}");

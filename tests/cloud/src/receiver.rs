@@ -48,7 +48,7 @@ pub mod workflow {
                 #[function(on = HOME)]
                 async fn echo(x: u64) -> u64 { x }
 
-                #[function(on = HOME)]
+                #[function(on = HOME, timeout = "7s")]
                 async fn fails(x: u64) -> u64 { x }
             }
         };

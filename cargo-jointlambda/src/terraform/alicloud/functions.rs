@@ -43,6 +43,9 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
                 "type": "map(string)", "description": "More environment variables.", "sensitive": true,
             },
             "gpu_image": { "type": "string", "description": "The image of functions with a GPU." },
+            "instance_concurrency": {
+                "type": "number", "description": "How many events an instance takes at once.",
+            },
             "log_project": { "type": "string", "description": "Where logs go." },
             "log_store": { "type": "string", "description": "The part of the project that logs go to." },
             "policies": { "type": "list(string)", "description": "What the functions' own code needs." },
@@ -102,13 +105,13 @@ fn resource(described: &Described, settings: &Settings, place: &Place<'_>, funct
             &hex(place.zip_sha256)[..16],
         ),
         "role": "${alicloud_ram_role.function.arn}",
-        "runtime": described.provider.platform().runtime,
+        "runtime": place.runtime,
         "handler": HANDLER,
         "cpu": cpu(function.memory_mb, function.cpu_milli),
         "memory_size": function.memory_mb,
         "disk_size": DISK_MB,
         "timeout": function.timeout_s,
-        "instance_concurrency": 1,
+        "instance_concurrency": "${var.instance_concurrency}",
         "internet_access": true,
         "environment_variables": format!("${{merge(var.environment, local.environment[\"{label}\"])}}"),
         "log_config": [{
@@ -119,6 +122,8 @@ fn resource(described: &Described, settings: &Settings, place: &Place<'_>, funct
         "depends_on": ["alicloud_ram_role_policy_attachment.function"],
     });
     if function.gpu_gb > 0 {
+        // Events would share the card.
+        resource["instance_concurrency"] = 1.into();
         resource["runtime"] = "custom-container".into();
         resource["custom_container_config"] = json!([{ "image": "${var.gpu_image}", "port": PORT }]);
         let card = settings.gpu_type(place.cloud);
@@ -206,6 +211,7 @@ mod tests {
             region: "cn-hongkong",
             zip: "bootstrap.zip",
             zip_sha256: &[0; 32],
+            runtime: "custom.debian11",
             architecture: "x86_64",
         };
         module(described, &settings, &place)
@@ -217,11 +223,13 @@ mod tests {
         let plain = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
         assert_eq!(plain["runtime"], "custom.debian11");
         assert_eq!(plain["cpu"], 0.5);
+        assert_eq!(plain["instance_concurrency"], "${var.instance_concurrency}");
         described.functions[0].gpu_gb = 8;
         let with_gpu = &module_of(&described)["resource"]["alicloud_fcv3_function"]["cut"];
         assert_eq!(with_gpu["runtime"], "custom-container");
         let expected = json!([{ "gpu_memory_size": 8192, "gpu_type": "fc.gpu.tesla.1" }]);
         assert_eq!(with_gpu["gpu_config"], expected);
+        assert_eq!(with_gpu["instance_concurrency"], 1);
         assert!(with_gpu.get("code").is_none());
     }
 

@@ -46,7 +46,7 @@ fn props(described: &Described, settings: &Settings, place: &Place<'_>, function
         "region": "${vars.region}",
         "functionName": function.name,
         "description": format!("{} of {} {}", function.function, described.workflow(), described.short_hash()),
-        "runtime": described.provider.platform().runtime,
+        "runtime": place.runtime,
         "handler": HANDLER,
         "cpu": cpu(function.memory_mb, function.cpu_milli),
         "memorySize": function.memory_mb,

@@ -193,7 +193,7 @@ impl Functions<'_> {
             "package_type": "Zip",
             "filename": format!("${{path.module}}/{}", place.zip),
             "source_code_hash": base64(place.zip_sha256),
-            "runtime": described.provider.platform().runtime,
+            "runtime": place.runtime,
             "handler": ENTRY,
             "architectures": [place.architecture],
             "memory_size": of.memory_mb,
@@ -300,6 +300,7 @@ mod tests {
             region: "ap-northeast-1",
             zip: "bootstrap.zip",
             zip_sha256: &[0; 32],
+            runtime: "provided.al2023",
             architecture: "x86_64",
         };
         module(described, &settings, &place)

@@ -4,7 +4,10 @@ use std::{
     env,
     error::Error as _,
     fmt, io,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -220,6 +223,19 @@ impl Key {
     }
 }
 
+/// Whether this process is a function, whose events bring credentials.
+static IN_FUNCTION: AtomicBool = AtomicBool::new(false);
+
+/// From now on the environment need not have credentials: events bring them.
+pub(super) fn come_with_events() {
+    IN_FUNCTION.store(true, Ordering::Relaxed);
+}
+
+/// Whether there are no credentials: the environment has none, and no event has brought any.
+pub(super) fn are_missing() -> bool {
+    variable(ID).is_none() && RENEWED.read().unwrap_or_else(PoisonError::into_inner).is_none()
+}
+
 /// Has all requests of this process that go by its environment signed with `key` from now on.
 pub(super) fn renew(key: AccessKey) {
     let known = RENEWED.read().unwrap_or_else(PoisonError::into_inner);
@@ -229,23 +245,53 @@ pub(super) fn renew(key: AccessKey) {
     }
 }
 
+const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The credentials of the environment: those that Function Compute gives a function, or the SDKs'.
 pub(super) fn access_key(cloud: &str) -> Result<AccessKey, SettingsError> {
-    const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
-    const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-    let get = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    match (get(ID), get(SECRET)) {
+    match (variable(ID), variable(SECRET)) {
         (Some(id), Some(secret)) => {
             let key = AccessKey::new(id, secret);
-            Ok(match get("ALIBABA_CLOUD_SECURITY_TOKEN") {
+            Ok(match variable("ALIBABA_CLOUD_SECURITY_TOKEN") {
                 Some(token) => key.with_token(token),
                 None => key,
             })
         }
+        // Nothing is signed with it: whoever handles an event looks first.
+        (None, _) if IN_FUNCTION.load(Ordering::Relaxed) => Ok(AccessKey::new("", "")),
         (id, _) => Err(SettingsError::NoCredentials {
             cloud: cloud.to_owned(),
             missing: if id.is_none() { ID } else { SECRET },
             hint: "use the access key of a RAM user or role, with ALIBABA_CLOUD_SECURITY_TOKEN if it has one",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_function_is_told_last_signs_what_goes_by_the_environment() {
+        let of_environment = Key::Ambient(Arc::new(AccessKey::new("environment", "old")));
+        let given = Key::Given(Arc::new(AccessKey::new("given", "for good")));
+        assert_eq!(of_environment.get().id, "environment");
+        for number in ["first", "second", "second"] {
+            let told = AccessKey::new(number, "secret").with_token(number);
+            renew(told.clone());
+            assert_eq!((&*of_environment.get(), &*of_environment.clone().get()), (&told, &told));
+            assert_eq!(given.get().id, "given");
+        }
+        let before = of_environment.get();
+        renew((*before).clone());
+        assert!(Arc::ptr_eq(&before, &of_environment.get()), "the same is not stored again");
+        // The token alone makes a difference.
+        renew(AccessKey::new("second", "secret").with_token("third"));
+        assert_eq!(of_environment.get().token.as_deref(), Some("third"));
     }
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderMap},
+    header::{ALLOW, CONTENT_TYPE, HeaderMap},
     server::conn::http1,
     service::service_fn,
 };
@@ -35,6 +35,8 @@ const PORTS: [&str; 2] = ["FC_CUSTOM_LISTEN_PORT", "FC_SERVER_PORT"];
 const DEFAULT_PORT: u16 = 9000;
 /// The largest body: an asynchronous event, or the record of one that was given up.
 const MAX_BODY: usize = 1024 * 1024;
+const NO_CREDENTIALS: &str = "there are no credentials: give the function a role, which may use the workflow's \
+                              table, bucket and functions";
 /// How long to wait when no connection can be taken, as when there are too many files.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,6 +51,7 @@ pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>)
         println!("{}", deployment::describe::<W>(Provider::Aliyun));
         return ExitCode::SUCCESS;
     }
+    client::come_with_events();
     let function = match Function::of_environment::<W>(receive) {
         Err(error) => {
             eprintln!("error: {error}");
@@ -91,13 +94,26 @@ async fn answer(function: &Function, request: Request<Incoming>) -> Response<Ful
     let (head, body) = request.into_parts();
     match (head.method, head.uri.path()) {
         (Method::POST, "/invoke") => {}
-        // Nothing is to be made before the first event, and nothing is lost with the process; `/` and
-        // `/health` are what a health check asks for.
-        (_, "/" | "/health" | "/initialize" | "/pre-stop") => return plain(StatusCode::OK, ""),
+        (_, "/invoke") => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "events are posted");
+            response.headers_mut().insert(ALLOW, POST);
+            return response;
+        }
+        // What a health check asks for.
+        (_, "/" | "/health") => return plain(StatusCode::OK, ""),
+        // Nothing is to be made before the first event, and nothing is lost with the process.
+        (_, path @ ("/initialize" | "/pre-stop")) => {
+            tracing::debug!(instance = instance(), path, "asked by the platform");
+            return plain(StatusCode::OK, "");
+        }
         (_, path) => return plain(StatusCode::NOT_FOUND, &format!("there is no {path} here")),
     }
-    if let Some(key) = of_request(&head.headers) {
-        client::renew(key);
+    let request = head.headers.get("x-fc-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::debug!(instance = instance(), request, "an event came");
+    match of_request(&head.headers) {
+        Some(key) => client::renew(key),
+        None if client::are_missing() => return told(Err(Unhandled(NO_CREDENTIALS.to_owned()))),
+        None => {}
     }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return told(Err(Unhandled(format!("an event is at most {MAX_BODY} bytes"))));
@@ -125,6 +141,12 @@ fn told(handled: Result<Done, Unhandled>) -> Response<Full<Bytes>> {
     }
 }
 
+/// What the platform calls this process.
+fn instance() -> String {
+    env::var("FC_INSTANCE_ID").unwrap_or_default()
+}
+
+const POST: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("POST");
 const JSON: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("application/json");
 const FAILED: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("404");
 

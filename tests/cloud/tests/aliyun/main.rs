@@ -4,8 +4,13 @@
 mod abandoned;
 mod codes;
 mod contract;
+mod credentials;
 mod damage;
+mod disorder;
+mod examples;
 mod faults;
+mod instances;
 mod refusals;
 mod runs;
+mod serve;
 mod wire;

@@ -69,7 +69,8 @@ impl<'s> Packaged<'s> {
         if let Some(alias) = alias.filter(|_| by_terraform) {
             settings.push_str(&format!("qualifier = \"{alias}\"\n"));
         }
-        build(folder_of(BESIDE), (name, &format!("examples/{name}")), name, &out, &settings);
+        let program = format!("{name}-aws");
+        build(folder_of(BESIDE), (name, &format!("examples/{name}")), &program, &out, &settings);
         assert!(!out.join("aliyun").exists(), "nothing is deployed on another cloud");
         Packaged { example, standin, out }
     }

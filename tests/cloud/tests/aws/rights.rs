@@ -84,7 +84,7 @@ async fn the_role_is_enough_and_one_right_less_is_named() {
     let began = Instant::now();
     let standin = Standin::ministack_with(&[("AUTH", "true"), ("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")]);
     let out = standin.folder().join("deploy");
-    build(folder_of(PROGRAM), ("jointlambda-cloud-tests", "tests/cloud"), "rights", &out, SETTINGS);
+    build(folder_of(PROGRAM), ("jointlambda-cloud-tests", "tests/cloud"), "rights-aws", &out, SETTINGS);
     let hash = &format!("{:016x}", Rights::definition().hash)[..8];
     let module = fs::read_to_string(out.join("aws").join(hash).join("main.tf.json")).expect("it was written");
     let statements = statements(&serde_json::from_str(&module).expect("it is JSON"));
