@@ -43,6 +43,11 @@ impl Fields {
     }
 
     /// A block, which Terraform's JSON has as a list; here of one.
+    /// Whether a field is there that need not be.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.contains_key(name)
+    }
+
     pub(super) fn block(&mut self, name: &str) -> Result<Fields, String> {
         let whose = format!("{}.{name}", self.whose);
         match self.take(name)? {

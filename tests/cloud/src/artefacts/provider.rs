@@ -10,7 +10,7 @@ use super::{Deployed, Resource, fields::Fields};
 use crate::aliyun::{ACCOUNT, AliyunAccount};
 
 /// In this order whatever is referred to is there.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 13] = [
     "alicloud_ram_role",
     "alicloud_ram_policy",
     "alicloud_ram_role_policy_attachment",
@@ -21,7 +21,6 @@ const KINDS: [&str; 14] = [
     "alicloud_oss_bucket",
     "alicloud_oss_bucket_acl",
     "alicloud_oss_bucket_public_access_block",
-    "alicloud_message_service_queue",
     "alicloud_fcv3_function",
     "alicloud_fcv3_async_invoke_config",
     "alicloud_fcv3_trigger",
@@ -66,7 +65,7 @@ impl Made<'_> {
         if is_there { Ok(()) } else { Err(format!("there is no {kind} `{name}`")) }
     }
 
-    /// Roles, logs and queues, of which the emulator has none.
+    /// Roles and logs, of which the emulator has none.
     fn around(&mut self, kind: &str, fields: &mut Fields) -> Result<(), String> {
         match kind {
             "alicloud_ram_role" => {
@@ -109,17 +108,12 @@ impl Made<'_> {
                 let name = fields.text("project_name")?;
                 self.add("log project", &name);
             }
-            "alicloud_log_store" => {
+            _ => {
                 let project = fields.text("project_name")?;
                 self.has("log project", &project)?;
                 let store = format!("{project}/{}", fields.text("logstore_name")?);
                 fields.number("retention_period")?;
                 self.add("log store", &store);
-            }
-            _ => {
-                let name = fields.text("queue_name")?;
-                fields.number("message_retention_period")?;
-                self.add("queue", &name);
             }
         }
         Ok(())
@@ -234,14 +228,16 @@ impl Made<'_> {
                         ("max_async_event_age_in_seconds", "maxAsyncEventAgeInSeconds"),
                     ],
                 )?;
-                let mut destinations = fields.block("destination_config")?;
-                let mut failure = destinations.block("on_failure")?;
-                let destination = failure.text("destination")?;
-                self.is_there(&destination)?;
-                failure.end()?;
-                destinations.end()?;
-                let failure = json!({ "onFailure": { "destination": destination } });
-                body.insert("destinationConfig".to_owned(), failure);
+                if fields.has("destination_config") {
+                    let mut destinations = fields.block("destination_config")?;
+                    let mut failure = destinations.block("on_failure")?;
+                    let destination = failure.text("destination")?;
+                    self.is_there(&destination)?;
+                    failure.end()?;
+                    destinations.end()?;
+                    let failure = json!({ "onFailure": { "destination": destination } });
+                    body.insert("destinationConfig".to_owned(), failure);
+                }
                 put_async(self.account, &name, &qualifier, &body.into()).await?;
             }
             _ => {
@@ -258,13 +254,9 @@ impl Made<'_> {
 
     /// Whether what a destination names is there.
     fn is_there(&self, destination: &str) -> Result<(), String> {
-        let region = self.account.region();
-        if let Some(name) = destination.strip_prefix(&format!("acs:fc:{region}:{ACCOUNT}:functions/")) {
-            return self.has("function", name);
-        }
-        let queue = destination.strip_prefix(&format!("acs:mns:{region}:{ACCOUNT}:/queues/"));
-        let name = queue.and_then(|rest| rest.strip_suffix("/messages"));
-        self.has("queue", name.ok_or_else(|| format!("`{destination}` is no destination"))?)
+        let functions = format!("acs:fc:{}:{ACCOUNT}:functions/", self.account.region());
+        let name = destination.strip_prefix(&functions);
+        self.has("function", name.ok_or_else(|| format!("`{destination}` is no destination"))?)
     }
 }
 

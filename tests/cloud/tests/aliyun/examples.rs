@@ -258,7 +258,7 @@ async fn a_document_with_something_else_in_it_is_refused() {
         (2, "/resource/alicloud_fcv3_function/sweeper/role", json!("acs:ram::1:role/x"), "there is no role"),
         (2, "/resource/alicloud_fcv3_alias", json!({ "a": {} }), "no resource of the kind"),
         (2, "/resource/alicloud_fcv3_trigger/sweep/function_name", json!("x"), "there is no function `x`"),
-        (2, "/variable/gpu_type", Value::Null, "is given `gpu_type`"),
+        (2, "/variable/gpu_image", Value::Null, "is given `gpu_image`"),
         (2, "/locals/environment/sweeper/A", json!("${local.nothing}"), "there is no locals.nothing"),
         (2, "/output/functions/value", json!("${var.nothing}"), "there is no variable.nothing"),
         (1, "/resource/alicloud_ots_table/rows/primary_key/0/type", json!("Binary"), "a key of the type"),
