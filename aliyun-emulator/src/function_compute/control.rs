@@ -73,19 +73,11 @@ impl FunctionCompute {
             }
             "GetFunction" => Ok(ok(self.describe(&*self.function(name)?))),
             "ListFunctions" => {
-                let query = request.query().map_err(|error| invalid(error.to_string()))?;
-                let value = |name: &str| {
-                    query.iter().find(|(has, _)| has == name).and_then(|(_, value)| value.clone())
-                };
-                let (prefix, after) =
-                    (value("prefix").unwrap_or_default(), value("nextToken").unwrap_or_default());
-                let limit = value("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).clamp(1, 100);
+                let query = Query::of(request)?;
                 let functions = lock(&self.functions);
-                let named = functions.iter().filter(|(name, _)| name.starts_with(&prefix) && **name > after);
-                let page: Vec<_> = named.take(limit + 1).collect();
-                let next = page.get(limit).map(|_| page[limit - 1].0.clone());
-                let page: Vec<_> =
-                    page.iter().take(limit).map(|(_, function)| self.describe(function)).collect();
+                let named = functions.iter().map(|(name, function)| (name.as_str(), function));
+                let (page, next) = query.page(named);
+                let page: Vec<_> = page.into_iter().map(|function| self.describe(function)).collect();
                 Ok(ok(json!({ "functions": page, "nextToken": next })))
             }
             "DeleteFunction" => {
@@ -114,7 +106,13 @@ impl FunctionCompute {
             }
             "ListAsyncTasks" => {
                 self.function(name)?;
-                Ok(ok(json!({ "tasks": self.queue.tasks(name) })))
+                let query = Query::of(request)?;
+                let tasks = self.queue.tasks(name);
+                let wanted = query.value("status");
+                let named =
+                    tasks.iter().filter(|(_, task)| wanted.is_none_or(|status| task["status"] == status));
+                let (page, next) = query.page(named.map(|(id, task)| (id.as_str(), task)));
+                Ok(ok(json!({ "tasks": page, "nextToken": next })))
             }
             "GetAsyncTask" => self.queue.task(name, task).map(ok).ok_or_else(|| no_task(task)),
             "StopAsyncTask" if self.queue.stop(name, task) => Ok(Response::new(204, "")),
@@ -202,6 +200,32 @@ impl FunctionCompute {
         about["createdTime"] = function.modified.clone().into();
         about["lastModifiedTime"] = function.modified.clone().into();
         about
+    }
+}
+
+/// What a listing asks for.
+struct Query(Vec<(String, Option<String>)>);
+
+impl Query {
+    fn of(request: &Request) -> Result<Self, Refusal> {
+        request.query().map(Query).map_err(|error| invalid(error.to_string()))
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(has, _)| has == name).and_then(|(_, value)| value.as_deref())
+    }
+
+    /// Those whose names have the prefix, after the last of the page before; and where the next page goes on.
+    fn page<'a, T>(&self, named: impl Iterator<Item = (&'a str, T)>) -> (Vec<T>, Option<String>) {
+        let (prefix, after) =
+            (self.value("prefix").unwrap_or_default(), self.value("nextToken").unwrap_or_default());
+        let limit = self.value("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).clamp(1, 100);
+        let mut found: Vec<_> =
+            named.filter(|(name, _)| name.starts_with(prefix) && *name > after).take(limit + 1).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(name, _)| (*name).to_owned());
+        (found.into_iter().map(|(_, one)| one).collect(), next)
     }
 }
 

@@ -60,9 +60,11 @@ struct Task {
 }
 
 impl Queue {
-    pub(super) fn tasks(&self, function: &str) -> Vec<Json> {
+    /// The tasks of a function, by their ids.
+    pub(super) fn tasks(&self, function: &str) -> Vec<(String, Json)> {
         let tasks = lock(&self.tasks);
-        tasks.get(function).into_iter().flatten().map(|(id, task)| task.describe(function, id)).collect()
+        let tasks = tasks.get(function).into_iter().flatten();
+        tasks.map(|(id, task)| (id.clone(), task.describe(function, id))).collect()
     }
 
     pub(super) fn task(&self, function: &str, id: &str) -> Option<Json> {

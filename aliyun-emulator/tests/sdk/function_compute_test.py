@@ -14,6 +14,7 @@ from alibabacloud_fc20230330.client import Client
 from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
 import check
+import oss2
 from check import at_once, refused
 
 ENDPOINT = os.environ["FUNCTION_COMPUTE"]
@@ -24,12 +25,16 @@ def client(secret="testAccessKeySecret", key="testAccessKeyId", token=None):
     return Client(Config(access_key_id=key, access_key_secret=secret, security_token=token, endpoint=ENDPOINT, protocol="HTTP", region_id=os.environ["REGION"]))
 
 
-def package():
+def package(start=None, name="bootstrap"):
+    """A zip of the test's function, and of what starts it where that is not itself."""
+    source = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")).read()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        archive.writestr(entry, open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")).read())
+        for path, text in ((name, source), ("bootstrap", start)):
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = 0o755 << 16
+            if text:
+                archive.writestr(entry, text)
     return base64.b64encode(packed.getvalue()).decode()
 
 
@@ -54,8 +59,9 @@ CODE = package()
 
 def create(name, **settings):
     settings = dict(runtime="custom.debian12", handler="index.handler", timeout=30, memory_size=512, cpu=0.35, disk_size=512, instance_concurrency=1) | settings
+    settings = dict(code=models.InputCodeLocation(zip_file=CODE)) | settings
     settings["environment_variables"] = {"LOG": LOG.name, "MINE": "yes"}
-    body = models.CreateFunctionInput(function_name=name, code=models.InputCodeLocation(zip_file=CODE), **settings)
+    body = models.CreateFunctionInput(function_name=name, **settings)
     return fc.create_function(models.CreateFunctionRequest(body=body)).body
 
 
@@ -88,6 +94,35 @@ names = [function.function_name for function in fc.list_functions(models.ListFun
 assert names == ["worker", "worker2"], names
 fc.delete_function("worker2")
 fails(lambda: invoke("worker2", {}), "FunctionNotFound", 404)
+
+# Code from OSS, with its checksum; another zip; pages.
+bucket = oss2.Bucket(oss2.AuthV4("testAccessKeyId", "testAccessKeySecret"), os.environ["OSS"], "jl-code", region=os.environ["REGION"])
+bucket.create_bucket()
+stored = bucket.put_object("code/worker.zip", base64.b64decode(CODE))
+
+
+def from_oss(name, key, checksum=None):
+    code = models.InputCodeLocation(oss_bucket_name="jl-code", oss_object_name=key, checksum=checksum)
+    body = models.CreateFunctionInput(function_name=name, runtime="custom.debian12", handler="x", code=code, environment_variables={"LOG": LOG.name})
+    return fc.create_function(models.CreateFunctionRequest(body=body)).body
+
+
+assert from_oss("stored", "code/worker.zip", str(stored.crc)).code_checksum == str(stored.crc)
+assert json.loads(invoke("stored", {"mark": "stored"})[2])["event"] == {"mark": "stored"}
+fails(lambda: from_oss("other", "code/worker.zip", "1"), "InvalidArgument", 400)
+fails(lambda: from_oss("other", "code/none.zip"), "InvalidArgument", 400)
+fails(lambda: create("bad", code=models.InputCodeLocation(zip_file=base64.b64encode(b"no zip").decode())), "InvalidArgument", 400)
+update = models.UpdateFunctionInput(code=models.InputCodeLocation(zip_file=package("#!/bin/sh\nexec python3 $FC_FUNC_CODE_PATH/main.py\n", "main.py")))
+fc.update_function("stored", models.UpdateFunctionRequest(body=update))
+assert json.loads(invoke("stored", {"mark": "updated"})[2])["event"] == {"mark": "updated"}
+for index in range(3):
+    create(f"page{index}")
+listed, token = [], None
+while token is not None or not listed:
+    page = fc.list_functions(models.ListFunctionsRequest(prefix="page", limit=2, next_token=token)).body
+    listed.append([function.function_name for function in page.functions])
+    token = page.next_token
+assert listed == [["page0", "page1"], ["page2"]], listed
 
 # Synchronous invocations: what a function is told, and what it can say.
 status, headers, body = invoke("worker", {"do": "environment"})
@@ -172,6 +207,9 @@ assert task.status == "Failed", task
 invoke("worker", {"mark": "works"}, "Async", "task_3")
 until(lambda: json.dumps({"mark": "works"}) in endings())
 assert fc.get_async_task("worker", "task_3", models.GetAsyncTaskRequest()).body.status == "Succeeded"
+tasks = lambda **asked: [task.task_id for task in fc.list_async_tasks("worker", models.ListAsyncTasksRequest(**asked)).body.tasks]
+assert tasks() == ["task_2", "task_3"] and tasks(status="Failed") == ["task_2"] and tasks(prefix="task_3") == ["task_3"]
+fails(lambda: fc.get_async_task("worker", "none", models.GetAsyncTaskRequest()), "AsyncTaskNotFound", 404)
 
 # A race for a task id.
 def submit(_):
@@ -234,6 +272,10 @@ assert len(seen("cut")) == 1
 emulator("clock", {"skew_ms": 20 * 60 * 1000})
 fails(lambda: invoke("told", {"mark": "skewed"}, "Async"), "AccessDenied", 403)
 emulator("clock", {"skew_ms": 0})
+
+configure("told", max_async_retry_attempts=1)
+fc.delete_async_invoke_config("told", models.DeleteAsyncInvokeConfigRequest())
+fails(lambda: fc.delete_async_invoke_config("told", models.DeleteAsyncInvokeConfigRequest()), "AsyncConfigNotExists", 404)
 
 # Keys: of nobody, with another secret, of a role.
 fails(lambda: invoke("worker", {}, sdk=client("wrong")), "SignatureNotMatch", 403)

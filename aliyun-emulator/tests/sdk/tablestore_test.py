@@ -12,6 +12,7 @@ logging.disable(logging.CRITICAL)
 from tablestore import (
     INF_MAX,
     INF_MIN,
+    PK_AUTO_INCR,
     BatchGetRowRequest,
     BatchWriteRowRequest,
     CapacityUnit,
@@ -405,6 +406,40 @@ def damage(ots, table):
     assert read() == {"n": 5}
 
 
+def versions(ots, table):
+    """Versions of a column, by number and by time; columns from one to another; keys that the table chooses."""
+    create(ots, table, versions=3)
+    key, now = [("pk", "a")], emulator("clock")["now_ms"]
+    for age in range(5):
+        ots.update_row(table, Row(key, {"PUT": [("n", age, now - age)]}), ANY)
+    ots.update_row(table, Row(key, {"PUT": [("a", 1), ("m", 2), ("z", 3)]}), ANY)
+
+    def read(**view):
+        _, row, _ = ots.get_row(table, key, **view)
+        return [(name, value) for name, value, _ in row.attribute_columns]
+
+    assert read(columns_to_get=["n"], max_version=9) == [("n", 0), ("n", 1), ("n", 2)], "the newest three are kept"
+    assert read(columns_to_get=["n"], max_version=1) == [("n", 0)]
+    assert read(columns_to_get=["n"], max_version=9, time_range=(now - 2, now)) == [("n", 1), ("n", 2)]
+    assert read(columns_to_get=["n"], time_range=now - 1) == [("n", 1)]
+    assert [name for name, _ in read(max_version=1, start_column="m", end_column="z")] == ["m", "n"]
+    ots.update_row(table, Row(key, {"DELETE": [("n", None, now)]}), ANY)
+    assert read(columns_to_get=["n"], max_version=1) == [("n", 1)]
+    ots.update_row(table, Row(key, {"DELETE_ALL": ["n"]}), ANY)
+    assert "n" not in [name for name, _ in read(max_version=1)]
+    far = now - 2 * 86_400_000
+    refused(lambda: ots.update_row(table, Row(key, {"PUT": [("n", 1, far)]}), ANY), OTSServiceError, get_error_code="OTSParameterInvalid")
+
+    create(ots, f"{table}_chosen", [("pk", "STRING"), ("id", "INTEGER", PK_AUTO_INCR)])
+
+    def add(condition=ANY):
+        return ots.put_row(f"{table}_chosen", Row([("pk", "a"), ("id", PK_AUTO_INCR)], []), condition, ReturnType.RT_PK)[1].primary_key
+
+    chosen = [key[1][1] for key in at_once(16, lambda _: add())]
+    assert len(set(chosen)) == 16, chosen
+    refused(lambda: add(ABSENT), OTSServiceError, get_error_code="OTSParameterInvalid")
+
+
 def tokens(options):
     denied = lambda action: refused(action, OTSServiceError, get_http_status=403, get_error_code="OTSAuthFailed")
     connect = lambda key, secret, token: client(secret, key, sts_token=token, **options)
@@ -457,7 +492,7 @@ def expiry(ots, table):
 
 for version, options in (("v2", {}), ("v4", {"region": REGION})):
     ots = client(**options)
-    for part in (tables, rows, conditions, races, batches, slots, index, rows_of_batches, faults, refusals, damage, expiry):
+    for part in (tables, rows, conditions, races, batches, slots, index, rows_of_batches, versions, faults, refusals, damage, expiry):
         part(ots, f"{part.__name__}_{version}")
     signatures(options)
     tokens(options)

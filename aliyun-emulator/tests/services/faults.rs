@@ -12,8 +12,9 @@ use aliyun_wire::{
     digest,
     tablestore::{
         message::{
-            CapacityUnit, Condition, CreateTableRequest, GetRowRequest, GetRowResponse, PrimaryKeySchema,
-            PrimaryKeyType, PutRowRequest, ReservedThroughput, RowExistence, TableMeta, TableOptions,
+            BatchGetRowRequest, BatchGetRowResponse, CapacityUnit, Condition, CreateTableRequest,
+            GetRowRequest, GetRowResponse, PrimaryKeySchema, PrimaryKeyType, PutRowRequest,
+            ReservedThroughput, RowExistence, TableInBatchGetRowRequest, TableMeta, TableOptions,
         },
         plain_buffer,
         row::{Cell, Row, Value},
@@ -72,6 +73,22 @@ async fn read(client: &Client) -> std::io::Result<Answer> {
     client.rows("GetRow", &get).await
 }
 
+/// Reads the row three times in one request; how many of them were read.
+async fn read_batch(client: &Client) -> std::io::Result<usize> {
+    let key = plain_buffer::encode(&[Row::of_key(key())]);
+    let get = BatchGetRowRequest {
+        tables: vec![TableInBatchGetRowRequest {
+            table_name: "rows".to_owned(),
+            primary_key: vec![key; 3],
+            max_versions: Some(1),
+            ..TableInBatchGetRowRequest::default()
+        }],
+    };
+    let answer = client.rows("BatchGetRow", &get).await?;
+    let answer = BatchGetRowResponse::decode(&*answer.body).unwrap();
+    Ok(answer.tables[0].rows.iter().filter(|row| row.is_ok).count())
+}
+
 /// Whether an answer is signed, has the digest of its body, and its row the checksums of what it says.
 fn holds(client: &Client, answer: &Answer) -> [bool; 3] {
     let authorization = answer.header("authorization").unwrap();
@@ -114,6 +131,22 @@ async fn rows_come_damaged_in_each_way_once() {
     damaged(&emulator, Service::Tablestore, "GetRow", Damage::Cut { at: None });
     assert!(read(&client).await.is_err(), "the connection is closed within the answer");
     assert!(read(&client).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_batch_fail_by_themselves_where_a_rule_names_them() {
+    let (emulator, client) = with_a_row().await;
+    let busy = Refused { status: 503, code: "OTSServerBusy".to_owned(), message: String::new() };
+    let rule = Rule::new(Service::Tablestore, Action::Error(busy)).operation("RowOfBatch").target("rows");
+    emulator.fault(Rule { skip: 1, ..rule.times(2) }).unwrap();
+    assert_eq!(read_batch(&client).await.unwrap(), 1);
+    assert_eq!(read_batch(&client).await.unwrap(), 3);
+    // A rule for any operation counts requests.
+    emulator.fault(Rule { skip: 2, ..Rule::new(Service::Tablestore, Action::DropBefore).times(1) }).unwrap();
+    for _ in 0..2 {
+        assert_eq!(read_batch(&client).await.unwrap(), 3);
+    }
+    assert!(read_batch(&client).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
