@@ -230,7 +230,12 @@ impl backend::Table for Table {
             .table_name(&self.name)
             .key("key", AttributeValue::S(key.as_str().to_owned()))
             .consistent_read(true);
-        let answer = request.send().await.map_err(|error| self.error(&error, "GetItem", 0))?;
+        // To its end also when nobody waits for it any more, such as for the row of an instance whose function
+        // has returned: a connection that is waited on would be closed with it, and the commit had to open
+        // another.
+        let answer = tokio::spawn(request.send()).await;
+        let answer = answer.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        let answer = answer.map_err(|error| self.error(&error, "GetItem", 0))?;
         answer.item.map(row_of).transpose()
     }
 
