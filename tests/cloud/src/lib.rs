@@ -31,11 +31,14 @@ pub mod two_clouds;
 pub mod workflow;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -47,6 +50,11 @@ pub use aliyun::{AliyunAccount, AliyunDeploy};
 
 /// How long a stand-in may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ports that the system gives nobody by itself, and that gates do not take.
+const PORTS: Range<u16> = 10_000..20_000;
+/// How many of them are tried.
+const PORT_TRIES: usize = 1_000;
 
 /// A service that runs until this is dropped.
 pub struct Standin {
@@ -161,10 +169,18 @@ pub fn installed() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")).join("cloud")
 }
 
-/// A port that nobody listens on just now.
+/// A port that nobody listens on just now, and that is given to nobody else in this process.
+///
+/// # Panics
+/// When there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("it is bound").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_free =
+        |port: &u16| !given.contains(port) && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = (0..PORT_TRIES).map(|_| fastrand::u16(PORTS)).find(is_free).expect("loopback has free ports");
+    given.insert(port);
+    port
 }
 
 /// Whether something speaks HTTP there.
