@@ -53,6 +53,24 @@ def faulty(objects):
     objects.delete_bucket()
 
 
+def limits(objects):
+    """The most that is taken, and one more."""
+    for name in ("ab", "a" * 64, "Upper", "-a-b", "a-b-"):
+        # The SDK has the same rule, and would not send it.
+        refused(lambda: bucket(name).create_bucket(), (oss2.exceptions.ClientError, oss2.exceptions.ServerError))
+    objects.create_bucket()
+    objects.create_bucket()
+    objects.put_object("k" * 1023, b"x")
+    refused(lambda: objects.put_object("k" * 1024, b"x"), oss2.exceptions.ServerError, status=400, code="InvalidObjectName")
+    refused(lambda: objects.list_objects_v2(max_keys=1001), oss2.exceptions.ServerError, status=400, code="InvalidArgument")
+    refused(lambda: objects.put_object("x", b"x", headers={"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}), oss2.exceptions.ServerError, status=400, code="InvalidDigest")
+    objects.batch_delete_objects([f"none{index}" for index in range(1000)])
+    refused(lambda: objects.batch_delete_objects([f"none{index}" for index in range(1001)]), oss2.exceptions.ServerError, status=400, code="MalformedXML")
+    assert objects.get_object("k" * 1023, byte_range=(0, 99)).read() == b"x"
+    objects.delete_object("k" * 1023)
+    objects.delete_bucket()
+
+
 def tokens(version):
     def connect(key, secret, token):
         auth = oss2.StsAuth(key, secret, token, auth_version=version) if token else {"v4": oss2.AuthV4, "v1": oss2.Auth}[version](key, secret)
@@ -134,6 +152,7 @@ def everything(objects):
 
 everything(bucket())
 faulty(bucket())
+limits(bucket())
 tokens("v4")
 
 # The bucket in the name of the host, as the service itself has it.

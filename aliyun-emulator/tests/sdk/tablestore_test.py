@@ -46,8 +46,8 @@ ANY = Condition(RowExistenceExpectation.IGNORE)
 FAILED = dict(get_http_status=403, get_error_code="OTSConditionCheckFail")
 
 
-def client(secret="testAccessKeySecret", key="testAccessKeyId", **options):
-    return OTSClient(ENDPOINT, key, secret, "jlinst", **options)
+def client(secret="testAccessKeySecret", key="testAccessKeyId", instance="jlinst", **options):
+    return OTSClient(ENDPOINT, key, secret, instance, **options)
 
 
 emulator = functools.partial(check.emulator, ENDPOINT)
@@ -440,6 +440,52 @@ def versions(ots, table):
     refused(lambda: add(ABSENT), OTSServiceError, get_error_code="OTSParameterInvalid")
 
 
+def limits(ots, table):
+    """The most that is taken, and one more."""
+    create(ots, table)
+    key = [("pk", "a")]
+    invalid = dict(get_http_status=400, get_error_code="OTSParameterInvalid")
+
+    def put(columns, key=key):
+        ots.put_row(table, Row(key, columns), ANY)
+
+    put([(f"c{index:04}", index) for index in range(1024)])
+    refused(lambda: put([(f"c{index:04}", index) for index in range(1025)]), OTSServiceError, get_error_code="OTSOutOfColumnCountLimit")
+    put([("t", "x" * (2 << 20))])
+    refused(lambda: put([("t", "x" * ((2 << 20) + 1))]), OTSServiceError, **invalid)
+    large = [("t", "x" * (2 << 20)), ("u", "x" * (2 << 20))]
+    refused(lambda: put(large), OTSServiceError, get_error_code="OTSOutOfRowSizeLimit")
+    put([], [("pk", "k" * 1024)])
+    refused(lambda: put([], [("pk", "k" * 1025)]), OTSServiceError, **invalid)
+    put([("n" * 255, 1)])
+    refused(lambda: put([("n" * 256, 1)]), OTSServiceError, **invalid)
+    wanted = [f"c{index}" for index in range(129)]
+    ots.get_row(table, key, wanted[:128], max_version=1)
+    refused(lambda: ots.get_row(table, key, wanted, max_version=1), OTSServiceError, **invalid)
+    tests = [single("n", index) for index in range(11)]
+    ots.update_row(table, Row(key, {"PUT": [("seen", 1)]}), on(every(*tests[:10])))
+    refused(lambda: ots.update_row(table, Row(key, {"PUT": [("seen", 1)]}), on(every(*tests))), OTSServiceError, **invalid)
+    refused(lambda: create(ots, f"{table}_keys", [(f"k{index}", "STRING") for index in range(5)]), OTSServiceError, **invalid)
+    create(ots, f"{table}_keys", [(f"k{index}", "STRING") for index in range(4)])
+    refused(lambda: create(ots, "1st"), OTSServiceError, **invalid)
+    refused(lambda: create(ots, f"{table}_none", versions=0), OTSServiceError, **invalid)
+    refused(lambda: client(instance="x").list_table(), OTSServiceError, **invalid)
+    others = client(instance=f"limits-{table[-2:]}")
+    for index in range(64):
+        create(others, f"t{index}")
+    refused(lambda: create(others, "one_more"), OTSServiceError, get_http_status=403, get_error_code="OTSQuotaExhausted")
+    assert "t0" not in ots.list_table()
+
+    # A page of a range ends at 5000 rows.
+    for first in range(0, 5001, 200):
+        batch = BatchWriteRowRequest()
+        items = [PutRowItem(Row([("pk", f"r{index:05}")], []), ANY) for index in range(first, min(first + 200, 5001))]
+        batch.add(TableInBatchWriteRowItem(table, items))
+        assert ots.batch_write_row(batch).is_all_succeed()
+    _, following, rows, _ = ots.get_range(table, Direction.FORWARD, [("pk", "r")], [("pk", "s")], max_version=1)
+    assert len(rows) == 5000 and following == [("pk", "r05000")], (len(rows), following)
+
+
 def tokens(options):
     denied = lambda action: refused(action, OTSServiceError, get_http_status=403, get_error_code="OTSAuthFailed")
     connect = lambda key, secret, token: client(secret, key, sts_token=token, **options)
@@ -492,7 +538,7 @@ def expiry(ots, table):
 
 for version, options in (("v2", {}), ("v4", {"region": REGION})):
     ots = client(**options)
-    for part in (tables, rows, conditions, races, batches, slots, index, rows_of_batches, versions, faults, refusals, damage, expiry):
+    for part in (tables, rows, conditions, races, batches, slots, index, rows_of_batches, versions, limits, faults, refusals, damage, expiry):
         part(ots, f"{part.__name__}_{version}")
     signatures(options)
     tokens(options)
