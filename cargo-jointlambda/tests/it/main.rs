@@ -6,3 +6,6 @@ mod harness;
 mod mistakes;
 mod schema;
 mod terraform;
+// Also what the tests of clouds read such documents with.
+#[path = "../../../tests/cloud/src/artefacts/yaml.rs"]
+mod yaml;

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Map, Value, json};
 
-use crate::harness::Project;
+use crate::{harness::Project, yaml};
 
 const SCHEMA: &str = include_str!("schema.json");
 
@@ -194,7 +194,7 @@ fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     assert_eq!(functions["sweeper"]["runtime"], "custom.debian11");
 
     let yaml = std::fs::read_to_string(out.join("aliyun/01234567/s.yaml")).unwrap();
-    let document = yaml_value(&yaml);
+    let document = yaml::parse(&yaml).unwrap();
     assert_eq!(complaints(&document, "s.yaml"), Vec::<String>::new());
     let props = &document["resources"]["cut"]["props"];
     assert_eq!(props["gpuConfig"], json!({ "gpuMemorySize": 8192, "gpuType": "fc.gpu.tesla.1" }));
@@ -216,39 +216,6 @@ fn documents_for_alibaba_cloud_are_as_the_schema_says() {
     assert_eq!(cut["gpu_config"][0]["gpu_type"], "fc.gpu.ada.1");
     let yaml = std::fs::read_to_string(out.join("aliyun/01234567/s.yaml")).unwrap();
     assert!(yaml.contains("fc.gpu.ada.1") && !yaml.contains("fc.gpu.tesla.1"), "{yaml}");
-}
-
-/// The part of YAML that is generated: mappings and lists by indentation, scalars as in JSON.
-fn yaml_value(text: &str) -> Value {
-    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let (value, used) = yaml_block(&lines, 0);
-    assert_eq!(used, lines.len(), "all is understood: {:?}", lines.get(used));
-    value
-}
-
-fn yaml_block(lines: &[&str], depth: usize) -> (Value, usize) {
-    let (mut map, mut list, mut at) = (Map::new(), Vec::new(), 0);
-    let indent_of = |line: &str| line.len() - line.trim_start().len();
-    while let Some(line) = lines.get(at).filter(|line| indent_of(line) == depth) {
-        let item = line.trim_start();
-        let (key, inline) = match item.strip_prefix('-') {
-            Some(inline) => (None, inline),
-            None => item.split_once(':').map(|(key, inline)| (Some(key), inline)).expect("a key"),
-        };
-        at += 1;
-        let value = if inline.is_empty() {
-            let (value, used) = yaml_block(&lines[at..], depth + 2);
-            at += used;
-            value
-        } else {
-            serde_json::from_str(inline).unwrap_or_else(|error| panic!("{error} in {line}"))
-        };
-        match key {
-            Some(key) => drop(map.insert(key.to_owned(), value)),
-            None => list.push(value),
-        }
-    }
-    (if list.is_empty() { Value::Object(map) } else { Value::Array(list) }, at)
 }
 
 #[test]

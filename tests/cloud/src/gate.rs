@@ -30,7 +30,6 @@ struct Shared {
     is_open: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
     passed: AtomicU64,
-    opened: AtomicU64,
     closed: AtomicU64,
 }
 
@@ -52,7 +51,6 @@ impl Gate {
             is_open: AtomicBool::new(true),
             connections: Mutex::default(),
             passed: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
             closed: AtomicU64::new(0),
         });
         let gate = Gate { url: format!("http://{address}"), shared };
@@ -65,12 +63,7 @@ impl Gate {
         self.shared.passed.load(SeqCst)
     }
 
-    /// How many connections there have been.
-    pub fn opened(&self) -> u64 {
-        self.shared.opened.load(SeqCst)
-    }
-
-    /// How many of them clients have closed.
+    /// How many connections there were that clients have closed.
     pub fn closed(&self) -> u64 {
         self.shared.closed.load(SeqCst)
     }
@@ -126,7 +119,6 @@ impl Gate {
             });
         }
         self.connections().extend([client, service]);
-        self.shared.opened.fetch_add(1, SeqCst);
         Some(())
     }
 
