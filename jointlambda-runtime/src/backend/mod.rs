@@ -13,6 +13,8 @@ pub mod aws;
 pub mod conformance;
 #[cfg(feature = "local")]
 pub mod fault;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod invocation;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(any(feature = "aws", feature = "aliyun"))]

@@ -24,10 +24,6 @@ use crate::{
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take. Whoever asked then asks again, or goes elsewhere.
 pub(super) const REQUEST: Duration = Duration::from_secs(5);
-/// How long an invocation's request may take. A service that accepts does so within tens of milliseconds, and a
-/// process waits for one that stands still once, with a user's run behind it. One that is accepted later
-/// after all was sent elsewhere meanwhile: a call begins once more, and nothing follows from it.
-pub(super) const INVOCATION: Duration = Duration::from_secs(2);
 /// How long a request for an object may take, with one of some 100 MB.
 pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// The longest answer, in bytes: the services give rows in parts of 4 MB, and a row is no larger than its

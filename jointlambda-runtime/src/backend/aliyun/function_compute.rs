@@ -12,11 +12,11 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::{
-    client::{Answer, Client, IDLE, INVOCATION, NoAnswer, Request, host, now},
+    client::{Answer, Client, IDLE, NoAnswer, Request, host, now},
     error::{OfFunction, Said, of_function},
 };
 use crate::{
-    backend::{self, Invoked},
+    backend::{self, Invoked, invocation},
     deployed::to_text,
     deployment::Names,
     provider::Provider,
@@ -81,8 +81,8 @@ impl Functions {
             acs3::Request { method: "POST", path: &path, query: &[], headers: &signed, body_sha256: &sha256 };
         let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
-        let (url, body) = (format!("{endpoint}{path}"), event.into_bytes());
-        Request { method: Method::POST, url, headers, body, timeout: INVOCATION, longest: ANSWER }
+        let (url, timeout) = (format!("{endpoint}{path}"), invocation::timeout(event.len()));
+        Request { method: Method::POST, url, headers, body: event.into_bytes(), timeout, longest: ANSWER }
     }
 }
 

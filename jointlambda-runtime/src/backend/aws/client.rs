@@ -22,10 +22,6 @@ use crate::deployment::CloudSettings;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take. Whoever asked then asks again, or goes elsewhere.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How long an invocation's request may take. A service that accepts does so within tens of milliseconds, and a
-/// process waits for one that stands still once, with a user's run behind it. One that is accepted later
-/// after all was sent elsewhere meanwhile: a call begins once more, and nothing follows from it.
-const INVOCATION: Duration = Duration::from_secs(2);
 /// How long a request for an object may take, with one of some 100 MB. Whoever asked then asks again.
 pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// A connection that was not in use for so long may have been closed by the other side, or be gone without
@@ -76,7 +72,7 @@ impl Clients {
                 .credentials_provider(self.credentials.clone())
                 .http_client(self.http())
                 .retry_config(RetryConfig::disabled())
-                .timeout_config(timeouts(REQUEST));
+                .timeout_config(timeouts(Some(REQUEST)));
             config.set_endpoint_url(self.endpoint("DYNAMODB"));
             aws_sdk_dynamodb::Client::from_conf(config.build())
         })
@@ -90,7 +86,7 @@ impl Clients {
                 .credentials_provider(self.credentials.clone())
                 .http_client(self.http())
                 .retry_config(RetryConfig::disabled())
-                .timeout_config(timeouts(INVOCATION));
+                .timeout_config(timeouts(None));
             config.set_endpoint_url(self.endpoint("LAMBDA"));
             aws_sdk_lambda::Client::from_conf(config.build())
         })
@@ -111,7 +107,8 @@ impl Clients {
         // A request that runs nothing; whatever comes of it, the connection is there.
         let own = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "nothing".to_owned());
         let request = self.lambda().invoke().function_name(own).set_qualifier(qualifier);
-        let _ = request.invocation_type(InvocationType::DryRun).send().await;
+        let request = request.invocation_type(InvocationType::DryRun).send();
+        let _ = tokio::time::timeout(REQUEST, request).await;
     }
 
     /// A connection to Lambda is in use.
@@ -162,6 +159,9 @@ pub fn http() -> SharedHttpClient {
     Builder::new().pool_idle_timeout(IDLE).tls_provider(tls).build_https()
 }
 
-fn timeouts(attempt: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt).build()
+/// Without one for requests where whoever makes them knows better.
+fn timeouts(request: Option<Duration>) -> TimeoutConfig {
+    let mut timeouts = TimeoutConfig::builder().connect_timeout(CONNECT);
+    timeouts.set_operation_attempt_timeout(request);
+    timeouts.build()
 }

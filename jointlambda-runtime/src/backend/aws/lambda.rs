@@ -11,7 +11,7 @@ use super::{
     error::{Wrong, advice, is_throttle, wrong},
 };
 use crate::{
-    backend::{self, Invoked},
+    backend::{self, Invoked, invocation},
     deployed::to_text,
     deployment::Names,
     provider::Provider,
@@ -40,6 +40,8 @@ impl backend::Functions for Functions {
             ));
         }
         let (region, name) = (&self.clients.region, self.names.of(function));
+        let event = format!("\"{}\"", to_text(&envelope));
+        let timeout = invocation::timeout(event.len());
         let request = self
             .clients
             .lambda()
@@ -47,13 +49,16 @@ impl backend::Functions for Functions {
             .function_name(&name)
             .set_qualifier(self.qualifier.clone())
             .invocation_type(InvocationType::Event)
-            .payload(Blob::new(format!("\"{}\"", to_text(&envelope))));
-        let error = match request.send().await {
-            Ok(_) => {
+            .payload(Blob::new(event));
+        let error = match tokio::time::timeout(timeout, request.send()).await {
+            Ok(Ok(_)) => {
                 self.clients.note_lambda();
                 return Invoked::Accepted;
             }
-            Err(error) => error,
+            Ok(Err(error)) => error,
+            Err(_) => {
+                return Invoked::Unknown(format!("Lambda took longer than {:.1} s", timeout.as_secs_f64()));
+            }
         };
         match wrong(&error) {
             Wrong::Unreachable(why) => Invoked::Unavailable(why),
