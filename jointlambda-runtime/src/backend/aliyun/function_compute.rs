@@ -92,15 +92,17 @@ fn taken(answer: &Answer) -> Invoked {
     // Function Compute names every request.
     let is_its_own = ["x-fc-request-id", "x-acs-request-id"].iter().any(|name| answer.header(name).is_some());
     match (status, answer.header("x-fc-error-type")) {
-        _ if !is_its_own => {
-            Invoked::Unknown(format!("what answers with status {status} is not Function Compute"))
-        }
         // It was run at once, and failed: nobody delivers it again.
         (_, Some(kind)) => {
             Invoked::Unknown(format!("Function Compute ran the function, which failed: {kind}"))
         }
-        // 202 is what it answers; with 200 it has run already.
-        (200 | 202, None) => Invoked::Accepted,
+        // No page of a proxy says so.
+        (202, None) => Invoked::Accepted,
+        _ if !is_its_own => {
+            Invoked::Unknown(format!("what answers with status {status} is not Function Compute"))
+        }
+        // It has run already.
+        (200, None) => Invoked::Accepted,
         _ => Invoked::Unknown(format!("Function Compute answers with status {status}")),
     }
 }
