@@ -50,7 +50,10 @@ impl Endpoints {
     /// `ALIBABA_CLOUD_OSS_ENDPOINT` and `ALIBABA_CLOUD_FC_ENDPOINT` say otherwise. Functions are invoked
     /// at the account's own endpoint where `FC_ACCOUNT_ID` or `ALIBABA_CLOUD_ACCOUNT_ID` names it.
     pub fn of_environment(settings: &CloudSettings) -> Self {
-        let get = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        Endpoints::of(settings, variable)
+    }
+
+    fn of(settings: &CloudSettings, get: impl Fn(&str) -> Option<String>) -> Self {
         let region = &settings.region;
         let instance = settings.table.split('/').next().unwrap_or_default();
         let account = get("FC_ACCOUNT_ID").or_else(|| get("ALIBABA_CLOUD_ACCOUNT_ID"));
@@ -160,7 +163,10 @@ async fn whole(response: &mut reqwest::Response, longest: usize) -> Result<bytes
     }
     let Some(first) = response.chunk().await.map_err(lost)? else { return Ok(bytes::Bytes::new()) };
     let Some(second) = response.chunk().await.map_err(lost)? else { return Ok(first) };
-    let mut body = [first, second].concat();
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(length.max(first.len() + second.len()));
+    body.extend_from_slice(&first);
+    body.extend_from_slice(&second);
     while let Some(part) = response.chunk().await.map_err(lost)? {
         if body.len() + part.len() > longest {
             return Err(too_long());
@@ -271,6 +277,42 @@ pub(super) fn access_key(cloud: &str) -> Result<AccessKey, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Provider;
+
+    #[test]
+    fn services_are_where_alibaba_cloud_has_them_unless_the_environment_says_otherwise() {
+        let settings = CloudSettings {
+            name: "ALI".to_owned(),
+            provider: Provider::Aliyun,
+            region: "cn-hongkong".to_owned(),
+            table: "instance/rows".to_owned(),
+            bucket: "objects".to_owned(),
+            endpoint: None,
+            qualifier: None,
+        };
+        let of = |variables: &[(&str, &str)]| {
+            let get = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let Endpoints { tablestore, oss, function_compute } = Endpoints::of(&settings, get);
+            [tablestore, oss, function_compute]
+        };
+        let [tablestore, oss, functions] = of(&[]);
+        assert_eq!(tablestore, "https://instance.cn-hongkong.ots.aliyuncs.com");
+        assert_eq!(oss, "https://oss-cn-hongkong.aliyuncs.com");
+        assert_eq!(functions, "https://fcv3.cn-hongkong.aliyuncs.com");
+        for account in ["FC_ACCOUNT_ID", "ALIBABA_CLOUD_ACCOUNT_ID"] {
+            assert_eq!(of(&[(account, "123")])[2], "https://123.cn-hongkong.fc.aliyuncs.com");
+        }
+        let given = of(&[
+            ("FC_ACCOUNT_ID", "123"),
+            ("ALIBABA_CLOUD_TABLESTORE_ENDPOINT", "http://a"),
+            ("ALIBABA_CLOUD_OSS_ENDPOINT", "http://b"),
+            ("ALIBABA_CLOUD_FC_ENDPOINT", "http://c"),
+        ]);
+        assert_eq!(given, ["http://a", "http://b", "http://c"]);
+    }
 
     #[test]
     fn what_a_function_is_told_last_signs_what_goes_by_the_environment() {

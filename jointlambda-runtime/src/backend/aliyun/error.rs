@@ -42,10 +42,11 @@ impl Said<'_> {
         }
     }
 
+    /// The code alone: a message about a signature may repeat what was signed, such as the token.
     fn credentials(&self, region: &str) -> String {
         format!(
             "the credentials are not known in {region}, or have expired: check ALIBABA_CLOUD_ACCESS_KEY_ID, its secret and token, and the region ({})",
-            self.line()
+            self.code
         )
     }
 }
@@ -130,6 +131,10 @@ pub(super) fn of_objects(said: Said<'_>, asked: OfObjects<'_>) -> StoreError {
         _ if said.status == 429 => StoreError::Throttled,
         code if said.status == 503 && (delays || code.ends_with("LimitExceeded")) => StoreError::Throttled,
         _ if said.status >= 500 => StoreError::Unknown(said.unclear(SERVICE)),
+        // What was sent did not come in time, came damaged, or met another request.
+        "RequestTimeout" | "InvalidDigest" | "OperationConflict" => {
+            StoreError::Unknown(said.unclear(SERVICE))
+        }
         "NoSuchBucket" => StoreError::Denied(format!(
             "there is no bucket `{bucket}` in {region}: deploy the workflow's store, or correct `bucket`"
         )),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::{
     client::{Answer, Client, IDLE, NoAnswer, Request, host, now},
@@ -39,9 +40,18 @@ pub(super) struct Functions {
 #[serde(default)]
 struct Refusal {
     #[serde(alias = "Code", alias = "errorCode")]
-    code: String,
+    code: Json,
     #[serde(alias = "Message", alias = "errorMessage")]
-    message: String,
+    message: Json,
+}
+
+/// As text, whatever it is.
+fn text(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 impl Functions {
@@ -132,7 +142,7 @@ impl backend::Functions for Functions {
         let status = answer.status.as_u16();
         let delays = answer.header("x-acs-retry-after").is_some();
         let asked = OfFunction { name: &name, region: &self.client.region, bytes, delays };
-        of_function(Said { status, code: &said.code, message: &said.message }, asked)
+        of_function(Said { status, code: &text(&said.code), message: &text(&said.message) }, asked)
     }
 
     async fn warm(&self) {

@@ -31,7 +31,7 @@ pub(super) struct Objects {
     bucket: String,
 }
 
-type Query<'q> = Vec<(String, Option<String>)>;
+type Query = Vec<(String, Option<String>)>;
 
 impl Objects {
     pub(super) fn new(client: Arc<Client>, bucket: &str) -> Self {
@@ -42,19 +42,11 @@ impl Objects {
         &self,
         method: Method,
         key: &str,
-        query: Query<'_>,
+        query: Query,
         more: Vec<(&'static str, String)>,
         body: &[u8],
     ) -> Result<Answer, StoreError> {
-        let endpoint = &self.client.endpoints.oss;
-        let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
-        // The live service takes the bucket in the host only; addresses cannot have one there.
-        let is_address = rest.starts_with(|c: char| c.is_ascii_digit()) || rest.starts_with('[');
-        let (base, host) = if is_address {
-            (format!("{endpoint}/{}", self.bucket), host(endpoint).to_owned())
-        } else {
-            (format!("{scheme}://{}.{rest}", self.bucket), format!("{}.{}", self.bucket, host(endpoint)))
-        };
+        let (base, host) = place(&self.client.endpoints.oss, &self.bucket);
         let mut headers = vec![
             ("host", host),
             ("x-oss-content-sha256", oss::UNSIGNED.to_owned()),
@@ -122,6 +114,18 @@ impl Objects {
     }
 }
 
+/// Where a bucket's objects are, and the host of it.
+fn place(endpoint: &str, bucket: &str) -> (String, String) {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
+    // The live service takes the bucket in the host only; addresses cannot have one there.
+    let is_address = rest.starts_with(|c: char| c.is_ascii_digit()) || rest.starts_with('[');
+    if is_address {
+        (format!("{endpoint}/{bucket}"), host(endpoint).to_owned())
+    } else {
+        (format!("{scheme}://{bucket}.{rest}"), format!("{bucket}.{}", host(endpoint)))
+    }
+}
+
 /// Whether what OSS has, or sends, is what is here: its checksum says so, if it is there.
 fn is_whole(answer: &Answer, bytes: &[u8]) -> bool {
     let Some(sent) = answer.header("x-oss-hash-crc64ecma") else { return true };
@@ -131,7 +135,9 @@ fn is_whole(answer: &Answer, bytes: &[u8]) -> bool {
 #[async_trait]
 impl backend::Objects for Objects {
     async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
-        let more = vec![("x-oss-forbid-overwrite", "true".to_owned())];
+        // OSS takes nothing else than what was sent.
+        let more =
+            vec![("content-md5", digest::md5_base64(&bytes)), ("x-oss-forbid-overwrite", "true".to_owned())];
         let answer = self.ask(Method::PUT, key.as_str(), Query::new(), more, &bytes).await?;
         match answer.status.as_u16() {
             200 if is_whole(&answer, &bytes) => Ok(()),
@@ -216,5 +222,21 @@ mod tests {
         for cut in 0..xml.len() {
             let _ = elements(&xml[..cut], "Key").count();
         }
+    }
+
+    #[test]
+    fn a_bucket_is_in_the_host_but_of_an_address() {
+        let at = |endpoint: &str| place(endpoint, "objects");
+        let both = |url: &str, host: &str| (url.to_owned(), host.to_owned());
+        assert_eq!(
+            at("https://oss-cn-hongkong.aliyuncs.com"),
+            both("https://objects.oss-cn-hongkong.aliyuncs.com", "objects.oss-cn-hongkong.aliyuncs.com")
+        );
+        assert_eq!(
+            at("http://localhost:8802"),
+            both("http://objects.localhost:8802", "objects.localhost:8802")
+        );
+        assert_eq!(at("http://127.0.0.1:8802"), both("http://127.0.0.1:8802/objects", "127.0.0.1:8802"));
+        assert_eq!(at("http://[::1]:8802"), both("http://[::1]:8802/objects", "[::1]:8802"));
     }
 }

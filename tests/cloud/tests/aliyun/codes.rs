@@ -156,7 +156,9 @@ async fn each_code_of_oss_is_asked_again_or_not() {
         (404, "NoSuchBucket", Means::Refused),
         (400, "InvalidArgument", Means::Refused),
         (400, "EntityTooLarge", Means::TooLarge),
-        (409, "OperationConflict", Means::Refused),
+        (409, "OperationConflict", Means::Unclear),
+        (400, "RequestTimeout", Means::Unclear),
+        (400, "InvalidDigest", Means::Unclear),
     ];
     for (status, code, means) in codes {
         fails(&account, Service::Oss, status, code, "");

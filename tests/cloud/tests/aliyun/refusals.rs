@@ -114,7 +114,9 @@ async fn credentials_that_are_not_known_are_said_with_what_to_do() {
             Service::Oss => of_objects(&backend).await.to_string(),
             _ => format!("{:?}", of_function(&backend).await),
         };
-        assert!(line.contains(why) && line.contains(&format!("({code}: {message})")), "{line}");
+        assert!(line.contains(why) && line.contains(&format!("({code})")), "{line}");
+        // It may repeat what was signed.
+        assert!(!line.contains(message), "{line}");
     }
 }
 

@@ -13,6 +13,9 @@ use jointlambda_cloud_tests::{
 
 use crate::{ON_ALI, ON_AWS, pair, programs, run};
 
+/// How long a copy may take that comes second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn fails_over(how: Down) {
     let clouds = pair().await;
     let seconds = Duration::from_secs;
@@ -79,13 +82,24 @@ async fn an_invocation_that_was_accepted_unheard_does_not_fork_the_run() {
 
 /// Every call of a run has begun, and `doubled` of them twice.
 async fn forks_nothing(clouds: &TwoClouds, run: &str, calls: u64, doubled: u64) {
+    let counts = || {
+        let mut counts = clouds.executions.counts();
+        counts.retain(|call, _| call.starts_with(&format!("{run} ")));
+        counts
+    };
     // The copy that came second may be a moment behind.
+    let all = async {
+        while counts().values().sum::<u64>() < calls + doubled {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, all).await;
+    // What should not begin would do so by now.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut counts = clouds.executions.counts();
-    counts.retain(|call, _| call.starts_with(&format!("{run} ")));
-    let sum: u64 = counts.values().sum();
+    let counts = counts();
     assert_eq!(counts.len() as u64, calls, "{counts:?}");
-    assert!(counts.values().all(|count| *count <= 2) && sum <= calls + doubled, "{counts:?}");
+    assert!(counts.values().all(|count| *count <= 2), "{counts:?}");
+    assert_eq!(counts.values().sum::<u64>(), calls + doubled, "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

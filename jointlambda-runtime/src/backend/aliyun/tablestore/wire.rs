@@ -173,8 +173,10 @@ impl Table {
         let url = format!("{}/{operation}", self.client.endpoints.tablestore);
         let request = Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER };
         let client = self.client.clone();
-        let answer = aside::to_its_end(async move { client.send(request).await });
-        let answer = answer.await.map_err(|none| {
+        let answer = async move { client.send(request).await };
+        // Only a read may be given up.
+        let answer = if operation == "GetRow" { aside::to_its_end(answer).await } else { answer.await };
+        let answer = answer.map_err(|none| {
             Refused::Error(match none {
                 NoAnswer::Unreachable(why) => StoreError::Unavailable(why),
                 NoAnswer::Lost(why) => StoreError::Unknown(why),
@@ -193,8 +195,8 @@ impl Table {
         let is_condition = said.code == "OTSConditionCheckFail";
         match proof {
             Proof::Signed if is_condition => return Err(Refused::Condition),
-            // The SDKs believe it. Here the row is asked.
-            Proof::Unsigned if is_condition => return Err(Refused::ConditionUnsigned),
+            // The SDKs believe it where it is not signed at all. Here the row is asked.
+            _ if is_condition => return Err(Refused::ConditionUnsigned),
             Proof::Signed | Proof::Unsigned => {}
             // Of the wrong secret TableStore's signature differs, too.
             Proof::Wrong if said.code == "OTSAuthFailed" => {}
