@@ -13,14 +13,14 @@ pub mod aws;
 pub mod conformance;
 #[cfg(feature = "local")]
 pub mod fault;
-#[cfg(any(feature = "aws", feature = "aliyun"))]
-mod invocation;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
 mod looks;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
 mod many;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod patience;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

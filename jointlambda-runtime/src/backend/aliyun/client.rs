@@ -15,24 +15,19 @@ use aliyun_wire::AccessKey;
 use reqwest::{Method, StatusCode};
 
 use crate::{
-    backend::Timestamp,
+    backend::{
+        Timestamp,
+        patience::{CONNECT, IDLE},
+    },
     deployment::{CloudSettings, SettingsError},
     error::chain,
 };
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(2);
-/// How long a request may take. Whoever asked then asks again, or goes elsewhere.
-pub(super) const REQUEST: Duration = Duration::from_secs(5);
-/// How long a request for an object may take, with one of some 100 MB.
-pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
 /// The longest answer, in bytes: the services give rows in parts of 4 MB, and a row is no larger than its
 /// fan-in of a level.
 pub(super) const ANSWER: usize = 64 * 1024 * 1024;
 /// The longest answer with an object, in bytes: the largest that one request can put.
 pub(super) const OBJECT_ANSWER: usize = 5 * 1024 * 1024 * 1024;
-/// How long a connection is kept that is not in use: less than the services keep it.
-pub(super) const IDLE: Duration = Duration::from_secs(15);
 
 /// Where the services are.
 #[derive(Clone, Debug)]

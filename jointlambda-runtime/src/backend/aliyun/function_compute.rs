@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    client::{Answer, Client, IDLE, NoAnswer, Request, host, now},
+    client::{Answer, Client, NoAnswer, Request, host, now},
     error::{OfFunction, Said, of_function},
 };
 use crate::{
-    backend::{self, Invoked, invocation},
+    backend::{self, Invoked, patience},
     deployed::to_text,
     deployment::Names,
     provider::Provider,
@@ -62,7 +62,7 @@ impl Functions {
     /// A connection is in use; says whether one was in use just now.
     fn note(&self) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.replace(Instant::now()).is_some_and(|at| at.elapsed() < IDLE)
+        used.replace(Instant::now()).is_some_and(|at| at.elapsed() < patience::IDLE)
     }
 
     /// A signed request to invoke `name`.
@@ -91,7 +91,7 @@ impl Functions {
             acs3::Request { method: "POST", path: &path, query: &[], headers: &signed, body_sha256: &sha256 };
         let authorization = request.authorize(&key);
         headers.push(("authorization", authorization));
-        let (url, timeout) = (format!("{endpoint}{path}"), invocation::timeout(event.len()));
+        let (url, timeout) = (format!("{endpoint}{path}"), patience::invocation(event.len()));
         Request { method: Method::POST, url, headers, body: event.into_bytes(), timeout, longest: ANSWER }
     }
 }

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::{
-    client::{ANSWER, Answer, Client, NoAnswer, OBJECT_ANSWER, OBJECT_REQUEST, Request, host, now},
+    client::{ANSWER, Answer, Client, NoAnswer, OBJECT_ANSWER, Request, host, now},
     error::{OfObjects, Said, of_objects},
 };
 use crate::{
-    backend::{self, StoreError},
+    backend::{self, StoreError, patience::OBJECT_REQUEST},
     id::{ObjectKey, ObjectsOf, RunId},
 };
 

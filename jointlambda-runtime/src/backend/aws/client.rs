@@ -16,17 +16,10 @@ use aws_smithy_http_client::{
 };
 use opendal::{Operator, layers::TimeoutLayer, services::S3};
 
-use crate::deployment::CloudSettings;
-
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(2);
-/// How long a request may take. Whoever asked then asks again, or goes elsewhere.
-const REQUEST: Duration = Duration::from_secs(5);
-/// How long a request for an object may take, with one of some 100 MB. Whoever asked then asks again.
-pub(super) const OBJECT_REQUEST: Duration = Duration::from_secs(60);
-/// A connection that was not in use for so long may have been closed by the other side, or be gone without
-/// a word while the function was frozen: none of these is taken.
-const IDLE: Duration = Duration::from_secs(15);
+use crate::{
+    backend::patience::{CONNECT, IDLE, OBJECT_REQUEST, REQUEST},
+    deployment::CloudSettings,
+};
 
 /// What the clients are made of.
 pub(super) struct Clients {

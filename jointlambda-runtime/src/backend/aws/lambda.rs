@@ -11,7 +11,7 @@ use super::{
     error::{Wrong, advice, is_throttle, wrong},
 };
 use crate::{
-    backend::{self, Invoked, invocation},
+    backend::{self, Invoked, patience},
     deployed::to_text,
     deployment::Names,
     provider::Provider,
@@ -41,7 +41,7 @@ impl backend::Functions for Functions {
         }
         let (region, name) = (&self.clients.region, self.names.of(function));
         let event = format!("\"{}\"", to_text(&envelope));
-        let timeout = invocation::timeout(event.len());
+        let timeout = patience::invocation(event.len());
         let request = self
             .clients
             .lambda()

@@ -7,12 +7,9 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::{Error, ErrorKind, Operator};
 
-use super::{
-    client::{Clients, OBJECT_REQUEST},
-    error::advice,
-};
+use super::{client::Clients, error::advice};
 use crate::{
-    backend::{self, StoreError},
+    backend::{self, StoreError, patience::OBJECT_REQUEST},
     deployment::CloudSettings,
     id::{ObjectKey, ObjectsOf, RunId},
 };

@@ -20,10 +20,11 @@ use super::Table;
 use crate::backend::{
     StoreError,
     aliyun::{
-        client::{ANSWER, Answer, NoAnswer, REQUEST, Request, now},
+        client::{ANSWER, Answer, NoAnswer, Request, now},
         error::{OfTable, Said, of_table},
     },
     aside,
+    patience::REQUEST,
 };
 
 /// What no column of ours holds: a test for a column that is not there compares with it.
