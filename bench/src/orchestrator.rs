@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jointlambda::{
-    Fault,
+    Fault, GivenUp,
     backend::{Arrival, Backend, Delivery, Handler, Invoked, NewRow, StoreError},
-    id::{RowKey, RunId},
+    id::{Incarnation, RowKey, RunId},
     timing::TARGET,
 };
 
@@ -135,7 +135,7 @@ impl Central {
         let write_down = async || {
             point("committing");
             let row = NewRow { body: event.encode(), expires_at, ..NewRow::default() };
-            table.create(&RowKey::instance(&run, 0, &[event.step]), row).await
+            table.create(&RowKey::instance(&Incarnation::of(&run, 0), 0, &[event.step]), row).await
         };
         let last = self.clouds.len() - 1;
         match event.plan {
@@ -160,7 +160,7 @@ impl Central {
                         .await;
                 }
                 step if step < branches + 2 => {
-                    let key = RowKey::join(&run, 0, &[], 0, 0);
+                    let key = RowKey::join(&Incarnation::of(&run, 0), 0, &[], 0, 0);
                     let arrival =
                         Arrival { value: event.encode(), ..Arrival::at(step - 2, branches, expires_at) };
                     point("committing");
@@ -198,7 +198,7 @@ impl Handler for Central {
         Ok(())
     }
 
-    async fn abandon(&self, function: &str, _: Bytes, _: u32, cause: String) -> Result<(), Fault> {
-        panic!("gave up on {function}: {cause}")
+    async fn abandon(&self, function: &str, _: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        panic!("gave up on {function}: {}", given_up.why)
     }
 }

@@ -17,13 +17,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jointlambda::{
-    Fault, Options,
+    Fault, GivenUp, Options,
     backend::{
         Arrival, Arrived, Backend, Delivery, Handler, Invoked, NewRow, StoreError,
         local::{CloudConfig, Config, DEFAULT_CONCURRENCY, LocalClouds, Observer, Profile, virtual_time},
     },
     embedded::Embedded,
-    id::{RowKey, RunId},
+    id::{Incarnation, RowKey, RunId},
     provider::Provider,
 };
 use tokio::{
@@ -236,7 +236,7 @@ impl PlainMap {
         loop {
             let row = index / self.width;
             let slots = self.width.min(of - row * self.width);
-            let key = RowKey::join(&self.run, 0, &[], level, row);
+            let key = RowKey::join(&Incarnation::of(&self.run, 0), 0, &[], level, row);
             let arrival = Arrival { value: value.into(), ..Arrival::at(index % self.width, slots, 0) };
             let filled = self.write(&key, arrival).await?.filled;
             if level == 0 {
@@ -251,7 +251,8 @@ impl PlainMap {
             (level, index, of, value) = (level + 1, row, of.div_ceil(self.width), &[]);
         }
         if level > 0 {
-            let rows = (0..self.n.div_ceil(self.width)).map(|row| RowKey::join(&self.run, 0, &[], 0, row));
+            let of = Incarnation::of(&self.run, 0);
+            let rows = (0..self.n.div_ceil(self.width)).map(|row| RowKey::join(&of, 0, &[], 0, row));
             self.cloud.table.get_many(&rows.collect::<Vec<_>>()).await?;
         }
         invoke(&self.cloud, LAST, 0..0).await;
@@ -279,7 +280,8 @@ impl PlainMap {
     async fn handle(&self, function: &str, branches: Range<u32>) -> Result<(), StoreError> {
         match function {
             PARENT => {
-                self.cloud.table.create(&RowKey::instance(&self.run, 0, &[]), NewRow::default()).await?;
+                let row = RowKey::instance(&Incarnation::of(&self.run, 0), 0, &[]);
+                self.cloud.table.create(&row, NewRow::default()).await?;
                 self.spread(branches).await;
                 Ok(())
             }
@@ -307,8 +309,8 @@ impl Handler for PlainMap {
         Ok(())
     }
 
-    async fn abandon(&self, function: &str, _: Bytes, _: u32, cause: String) -> Result<(), Fault> {
-        panic!("gave up on {function}: {cause}")
+    async fn abandon(&self, function: &str, _: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        panic!("gave up on {function}: {}", given_up.why)
     }
 }
 

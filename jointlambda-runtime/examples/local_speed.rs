@@ -12,12 +12,12 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda_runtime::{
-    Fault,
+    Fault, GivenUp,
     backend::{
         Arrival, Backend, Delivery, Handler, NewRow,
         local::{CloudConfig, Config, FunctionConfig, LocalClouds, Profile, Storage},
     },
-    id::{RowKey, RunId},
+    id::{Incarnation, RowKey, RunId},
 };
 
 const ROWS: usize = 200_000;
@@ -43,7 +43,7 @@ impl Handler for Receiver {
         Ok(())
     }
 
-    async fn abandon(&self, _: &str, _: Bytes, _: u32, _: String) -> Result<(), Fault> {
+    async fn abandon(&self, _: &str, _: Bytes, _: GivenUp) -> Result<(), Fault> {
         Ok(())
     }
 }
@@ -62,7 +62,7 @@ impl Handler for Relay {
         Ok(())
     }
 
-    async fn abandon(&self, _: &str, _: Bytes, _: u32, _: String) -> Result<(), Fault> {
+    async fn abandon(&self, _: &str, _: Bytes, _: GivenUp) -> Result<(), Fault> {
         Ok(())
     }
 }
@@ -72,12 +72,12 @@ fn open(cloud: CloudConfig, storage: Storage) -> LocalClouds {
 }
 
 fn keys(rows: usize) -> Vec<RowKey> {
-    let run = RunId::derive("speed", "run");
+    let run = Incarnation::of(&RunId::derive("speed", "run"), 0);
     (0..rows).map(|i| RowKey::instance(&run, (i >> 16) as u16, &[(i & 0xffff) as u32])).collect()
 }
 
 fn row() -> NewRow {
-    NewRow { body: Bytes::from_static(BODY), check_at: None, expires_at: u64::MAX }
+    NewRow { body: Bytes::from_static(BODY), expires_at: u64::MAX, ..NewRow::default() }
 }
 
 fn arrival(slot: u32) -> Arrival {
@@ -111,7 +111,7 @@ async fn table_in_memory() {
     }
     report("memory: get", ROWS, started.elapsed());
 
-    let run = RunId::derive("speed", "joins");
+    let run = Incarnation::of(&RunId::derive("speed", "joins"), 0);
     let joins: Vec<_> = (0..ROWS as u32 / SLOTS).map(|i| RowKey::join(&run, 1, &[i], 0, 0)).collect();
     let started = Instant::now();
     for key in &joins {
@@ -171,7 +171,7 @@ async fn table_on_disk(callers: u32) {
     let directory = std::env::temp_dir().join(format!("local_speed-{}", std::process::id()));
     let clouds = open(CloudConfig::aws("AWS"), Storage::Disk(directory.clone()));
     let table = clouds.backends()[0].table.clone();
-    let run = RunId::derive("speed", &callers.to_string());
+    let run = Incarnation::of(&RunId::derive("speed", &callers.to_string()), 0);
     let writes = WRITES / if callers == 1 { 10 } else { 1 };
     let started = Instant::now();
     let tasks: Vec<_> = (0..callers)

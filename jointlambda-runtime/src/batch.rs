@@ -20,7 +20,7 @@ use crate::{
     dispatch::{Outgoing, Way},
     envelope::{Batch, Envelope, EventId, Place, Task, Value, instance_key},
     error::Fault,
-    id::{Digest, RowKey, RunId},
+    id::{Digest, Incarnation, RowKey},
     payload::fits_batch,
     retry,
     runtime::Runtime,
@@ -35,7 +35,7 @@ const ROWS_PER_READ: u32 = 16;
 #[derive(Debug, Serialize, Deserialize)]
 struct Slot {
     /// Whose value the envelope is, when it is stored elsewhere.
-    of: Option<RunId>,
+    of: Option<Incarnation>,
     /// The envelope of the member's call.
     envelope: Value,
 }
@@ -162,26 +162,26 @@ impl Runtime {
         let Task::Call(call) = &envelope.task else {
             return Err(Fault::Poison("only calls gather in batches".to_owned()));
         };
-        let name = instance_key(&envelope.run, &envelope.frames, call.node, &call.turns);
+        let name = instance_key(&envelope.incarnation(), &envelope.frames, call.node, &call.turns);
         let wire = envelope.encode();
         let slot = if fits_batch(self.prices(def.on), wire.len(), gathers.size as usize) {
             Slot { of: None, envelope: Value::Inline(wire) }
         } else {
             let actor = Actor::passing(envelope.run.clone(), envelope.term);
-            Slot { of: Some(envelope.run), envelope: self.store(&actor, wire, def.on, Place::Row).await? }
+            Slot { of: Some(actor.of), envelope: self.store(&actor, wire, def.on, Place::Row).await? }
         };
-        Ok((Digest::of(name.as_str().as_bytes()).short(), codec::pack(&slot)))
+        Ok((Digest::of(name.as_str().as_bytes()).short(), codec::pack_row(&slot)))
     }
 
     fn batch_key(&self, batch: &Batch) -> RowKey {
-        RowKey::batch(self.definition, batch.function, batch.epoch, batch.index)
+        RowKey::batch(self.deployment, batch.function, batch.epoch, batch.index)
     }
 }
 
 /// The envelope in a slot of a batch row, or where it is; for a watch on what is sent.
 #[cfg(feature = "local")]
 pub(crate) fn peek(slot: &[u8]) -> Option<Result<Bytes, RowKey>> {
-    let Slot { of, envelope } = codec::unpack(slot, "a slot").ok()?;
+    let Slot { of, envelope } = codec::unpack_row(slot, "a slot").ok()?;
     match envelope {
         Value::Inline(wire) => Some(Ok(wire)),
         Value::Stored(stored) => Some(Err(RowKey::value(&of?, &stored.digest))),

@@ -11,12 +11,12 @@ use thiserror::Error;
 
 pub use self::list::{MAX_LISTED, RunList, RunSummary, Which};
 use crate::{
-    backend::{Arrival, Backend, Created, NewRow, Row, Table, Timestamp},
+    backend::{Arrival, Backend, Check, Created, Look, NewRow, NewRun, Row, Table, Timestamp},
     codec,
-    commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Settled},
+    commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Ran, Settled},
     envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
     error::Fault,
-    id::{Digest, ObjectsOf, RowKey, RunId},
+    id::{DeploymentId, Digest, Incarnation, ObjectsOf, RowKey, RunId},
     machine::{Input, Machine, Workflow},
     payload::row_bound,
     retry,
@@ -43,7 +43,8 @@ pub struct Client<W> {
 /// The body of a run row.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunRecord {
-    pub(crate) definition: u64,
+    /// First, so that each version can read of each whose it is.
+    pub(crate) deployment: DeploymentId,
     key: String,
     input: Digest,
     pub(crate) term: Term,
@@ -67,17 +68,17 @@ pub enum StartError {
         /// The key.
         key: String,
     },
-    /// The key names a run of another version of the workflow.
+    /// The key names a run of another deployment of the workflow: another version, or other tables.
     #[error(
-        "the key `{key}` names a run that was started by another version of the workflow ({theirs:016x}, this is {ours:016x}): use another key"
+        "the key `{key}` names a run of another deployment of the workflow ({theirs}, this one is {ours}): use another key"
     )]
-    OtherDefinition {
+    OtherDeployment {
         /// The key.
         key: String,
-        /// The definition's hash that the run was started with.
-        theirs: u64,
-        /// The hash of this build.
-        ours: u64,
+        /// The deployment that the run is of.
+        theirs: DeploymentId,
+        /// This one.
+        ours: DeploymentId,
     },
     /// The key is empty or too long.
     #[error("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, not {bytes}")]
@@ -90,17 +91,15 @@ pub enum StartError {
     Fault(#[from] Fault),
 }
 
-/// A run that another version of the workflow started: its rows are not for this one to read.
+/// A run of another deployment of the workflow, which this one must not judge.
 #[derive(Debug, Error)]
-#[error(
-    "the run was started by another version of the workflow ({theirs:016x}, this is {ours:016x}): use that version"
-)]
+#[error("the run is of another deployment of the workflow ({theirs}, this one is {ours}): use that one")]
 #[non_exhaustive]
-pub struct OtherDefinition {
-    /// The definition's hash that the run was started with.
-    pub theirs: u64,
-    /// The hash of this build.
-    pub ours: u64,
+pub struct OtherDeployment {
+    /// The deployment that the run is of.
+    pub theirs: DeploymentId,
+    /// This one.
+    pub ours: DeploymentId,
 }
 
 /// Why a run has no result.
@@ -118,7 +117,7 @@ pub enum RunError {
     NoSuchRun(RunId),
     /// Asked for more than its result, and it is another version's.
     #[error(transparent)]
-    OtherDefinition(#[from] OtherDefinition),
+    OtherDeployment(#[from] OtherDeployment),
     /// The stores failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -133,7 +132,7 @@ pub enum RedriveError {
     NotFailed(Status),
     /// It is another version's.
     #[error(transparent)]
-    OtherDefinition(#[from] OtherDefinition),
+    OtherDeployment(#[from] OtherDeployment),
     /// The rows that its key leads to go soon, and then nobody could tell that it was redriven.
     #[error("the run was started too long ago, its rows go soon: start another with a new key")]
     TooLate,
@@ -232,9 +231,13 @@ impl<W: Workflow> Client<W> {
         // What is large is stored before the row is created: look first whether it is there.
         if codec::pack(&first).len() > row_bound(runtime.prices(runtime.definition.home)) {
             let row = retry::store(|| home.table.get(&row_key)).await.map_err(Fault::from)?;
-            if let Some(row) = row {
+            if let Some(row) = row.filter(|row| row.expires_at >= self.runtime.replaced_before()) {
                 return self.resume(key, run, digest, row).await;
             }
+        }
+        // When a run was started counts for as long as it lives: the table says so, not this machine.
+        if home.table.heard().is_none() {
+            retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
         }
         let actor = Actor::passing(run.clone(), runtime.term_from(home.table.now()));
         let kept_until = runtime.expires_at(&*home.table, &actor.term);
@@ -262,7 +265,7 @@ impl<W: Workflow> Client<W> {
             objects |= 1 << runtime.definition.home;
         }
         let record = RunRecord {
-            definition: runtime.definition.hash,
+            deployment: runtime.deployment,
             key: key.to_owned(),
             input,
             term: actor.term,
@@ -272,16 +275,23 @@ impl<W: Workflow> Client<W> {
             first: stored.unwrap_or(Value::Inline(inline)),
         };
         let row = NewRow {
-            body: codec::pack(&record),
-            check_at: Some(actor.term.started_at + runtime.pause(0)),
+            body: codec::pack_row(&record),
+            check: Some(runtime.next_check(&actor.term, actor.term.started_at)),
             expires_at: runtime.expires_at(&*home.table, &actor.term),
+            run: Some(NewRun { inc: actor.term.started_at, expired_before: runtime.replaced_before() }),
         };
         let row_key = RowKey::run(&actor.run);
         match retry::store(|| home.table.create(&row_key, row.clone())).await? {
-            Created::Exists(row) => Ok(Some(row)),
+            Created::Exists(row) => {
+                // Another start was first. What was stored for this one is of no use to it.
+                if row.inc != Some(actor.term.started_at) {
+                    runtime.delete_objects(&actor.of, ObjectsOf::Run, objects).await?;
+                }
+                Ok(Some(row))
+            }
             Created::New => {
-                let (frames, turns) = (Vec::new(), Vec::new());
-                let root = Instance { actor: actor.clone(), frames, node: 0, turns, objects };
+                let (frames, turns, ran) = (Vec::new(), Vec::new(), Ran::default());
+                let root = Instance { actor: actor.clone(), frames, node: 0, turns, objects, ran };
                 let stamp = Stamp { at_ms: 0, ..runtime.stamp(actor) };
                 let next = Next { continuation: first, objects, stamp };
                 runtime.go_on(root, Settled::Next(next)).await?;
@@ -297,16 +307,16 @@ impl<W: Workflow> Client<W> {
         if record.input != input {
             return Err(StartError::OtherInput { key: key.to_owned() });
         }
+        let actor = Actor::passing(run.clone(), record.term);
         if is_over {
-            // Whoever ended it may have died before what it stored was gone.
-            self.runtime.is_over(&run, 0).await?;
+            // The process that ended it may have died before what it stored was gone.
+            self.runtime.is_over(&actor, 0).await?;
             return Ok(run);
         }
-        let ours = self.runtime.definition.hash;
-        if record.definition != ours {
-            return Err(StartError::OtherDefinition { key: key.to_owned(), theirs: record.definition, ours });
+        let ours = self.runtime.deployment;
+        if record.deployment != ours {
+            return Err(StartError::OtherDeployment { key: key.to_owned(), theirs: record.deployment, ours });
         }
-        let actor = Actor::passing(run.clone(), record.term);
         self.runtime.resume(&actor, &record, None).await?;
         Ok(run)
     }
@@ -324,7 +334,8 @@ impl<W: Workflow> Client<W> {
             let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
             match ended(&row)?.map(|end| end.ended) {
                 Some(Ended::Returned(value) | Ended::Err(value)) => {
-                    let bytes = self.runtime.fetch(&run, &value).await?;
+                    let of = Incarnation::of(&run, row.inc.unwrap_or_default());
+                    let bytes = self.runtime.fetch(&of, &value).await?;
                     return Ok(codec::decode(&bytes, "the result")?);
                 }
                 Some(Ended::Failed(failure)) => return Err(RunError::Failed(failure)),
@@ -347,8 +358,8 @@ impl<W: Workflow> Client<W> {
     /// instance.
     ///
     /// # Errors
-    /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::OtherDefinition`]
-    /// for a run of another version of the workflow.
+    /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::OtherDeployment`]
+    /// for a run of another deployment of the workflow.
     pub async fn report(&self, run: &RunId) -> Result<RunReport, RunError> {
         let mut instances = Vec::new();
         let mut truncated = false;
@@ -356,7 +367,7 @@ impl<W: Workflow> Client<W> {
         let mut redrives = 0;
         loop {
             let row = self.row(&run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
-            let record = self.of_this_version(record_of(&row)?)?;
+            let record = self.of_this_deployment(record_of(&row)?)?;
             let actor = Actor::passing(run.clone(), record.term);
             let room = MAX_REPORTED.saturating_sub(instances.len()).max(1);
             let returned = status_of(&row)? == Status::Returned;
@@ -374,7 +385,8 @@ impl<W: Workflow> Client<W> {
             match next {
                 Some(next) if redrives < MAX_REDRIVES => (run, redrives) = (next, redrives + 1),
                 _ => {
-                    let ended_at = ended(&row)?.map(|end| record.term.started_at + end.stamp.at_ms);
+                    let ended_at =
+                        ended(&row)?.map(|end| record.term.started_at.saturating_add(end.stamp.at_ms));
                     return Ok(RunReport {
                         key: record.key,
                         status: status_of(&row)?,
@@ -406,16 +418,22 @@ impl<W: Workflow> Client<W> {
         let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
         if row.slots.contains_key(&END) {
             // Whoever cancelled it may have died before what it stored was gone.
-            self.runtime.clear_ended(&run, &row).await?;
+            let actor = Actor::passing(run.clone(), record_of(&row)?.term);
+            self.runtime.clear_ended(&actor, &row).await?;
             return Ok(status_of(&row)?);
         }
-        let record = self.of_this_version(record_of(&row)?)?;
+        let record = self.of_this_deployment(record_of(&row)?)?;
         let actor = Actor::passing(run.clone(), record.term);
-        self.mark(&actor, CANCEL, bytes::Bytes::new()).await?;
+        if !self.mark(&actor, CANCEL, bytes::Bytes::new()).await? {
+            return Err(RunError::NoSuchRun(run));
+        }
         let (table, key) = (self.table()?, RowKey::run(&run));
         // From now on any sweep finishes it.
         let soon = table.now();
-        retry::store(|| table.postpone(&key, soon)).await.map_err(Fault::from)?;
+        let part = self.runtime.part_of(soon.saturating_sub(record.term.started_at));
+        let looked_at = row.looked_at.unwrap_or(record.term.started_at);
+        let look = Look { next: Check { part, at: soon }, looked_at };
+        retry::store(|| table.postpone(&key, look)).await.map_err(Fault::from)?;
         self.runtime.stop(&actor, &record).await?;
         self.status(&run).await
     }
@@ -446,7 +464,7 @@ impl<W: Workflow> Client<W> {
         if redrives >= MAX_REDRIVES {
             return Err(RedriveError::TooOften);
         }
-        let record = self.of_this_version(record_of(&row)?)?;
+        let record = self.of_this_deployment(record_of(&row)?)?;
         let now = self.table()?.now();
         let term = self.runtime.term_within(now, record.kept_until).ok_or(RedriveError::TooLate)?;
         let failed = Actor::passing(run.clone(), record.term);
@@ -458,16 +476,18 @@ impl<W: Workflow> Client<W> {
             }
             Err(fault) => return Err(fault.into()),
         };
-        let again = Actor::passing(run.redriven(), term);
+        let again = Actor::passing(failed.of.redriven(), term);
         // The link comes first: no run goes on that its key does not lead to.
-        self.mark(&failed, REDRIVEN, codec::pack(&again.run)).await?;
+        if !self.mark(&failed, REDRIVEN, codec::pack_row(&again.run)).await? {
+            return Err(RedriveError::NoSuchRun(run));
+        }
         if let Some(row) = self.create(&again, &record.key, record.input, left, record.kept_until).await? {
             let record = record_of(&row)?;
             let again = Actor::passing(again.run.clone(), record.term);
             self.runtime.resume(&again, &record, None).await?;
         }
         // What it stored has been taken over.
-        self.runtime.delete_objects(&run, ObjectsOf::Work, CloudSet::MAX).await?;
+        self.runtime.delete_objects(&failed.of, ObjectsOf::Work, CloudSet::MAX).await?;
         Ok(again.run)
     }
 
@@ -498,19 +518,17 @@ impl<W: Workflow> Client<W> {
         Ok(Some((run, row, redrives)))
     }
 
-    /// Fills a slot of a run row that is not the run's end: the run stays in the run index.
-    async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<(), Fault> {
-        let (table, key) = (self.table()?, RowKey::run(&actor.run));
-        let expires_at = self.runtime.expires_at(&**table, &actor.term);
-        let arrival = Arrival { value, ..Arrival::at(slot, u32::MAX, expires_at) };
-        retry::store(|| table.arrive(&key, arrival.clone())).await?;
-        Ok(())
+    /// Fills a slot of a run row that is not the run's end: the run stays in the run index. Says
+    /// whether the run is there.
+    async fn mark(&self, actor: &Actor, slot: u32, value: bytes::Bytes) -> Result<bool, Fault> {
+        let arrival = Arrival { value, ..self.runtime.at_run_row(actor, slot, u32::MAX)? };
+        Ok(!self.runtime.arrive_at_run_row(actor, arrival).await?.gone)
     }
 
-    /// The record of a run, unless it is another version's.
-    fn of_this_version(&self, record: RunRecord) -> Result<RunRecord, OtherDefinition> {
-        let (theirs, ours) = (record.definition, self.runtime.definition.hash);
-        if theirs == ours { Ok(record) } else { Err(OtherDefinition { theirs, ours }) }
+    /// The record of a run, unless it is another deployment's.
+    fn of_this_deployment(&self, record: RunRecord) -> Result<RunRecord, OtherDeployment> {
+        let (theirs, ours) = (record.deployment, self.runtime.deployment);
+        if theirs == ours { Ok(record) } else { Err(OtherDeployment { theirs, ours }) }
     }
 
     fn table(&self) -> Result<&std::sync::Arc<dyn Table>, Fault> {
@@ -530,15 +548,15 @@ impl<W> fmt::Debug for Client<W> {
 }
 
 fn record_of(row: &Row) -> Result<RunRecord, Fault> {
-    codec::unpack(row.body.as_deref().unwrap_or_default(), "a run row")
+    codec::unpack_row(row.body.as_deref().unwrap_or_default(), "a run row")
 }
 
 fn ended(row: &Row) -> Result<Option<Arrived>, Fault> {
-    row.slots.get(&END).map(|bytes| codec::unpack(bytes, "the end of a run")).transpose()
+    row.slots.get(&END).map(|bytes| codec::unpack_row(bytes, "the end of a run")).transpose()
 }
 
 fn redriven_as(row: &Row) -> Result<Option<RunId>, Fault> {
-    row.slots.get(&REDRIVEN).map(|bytes| codec::unpack(bytes, "the link to a redriven run")).transpose()
+    row.slots.get(&REDRIVEN).map(|bytes| codec::unpack_row(bytes, "the link to a redriven run")).transpose()
 }
 
 fn status_of(row: &Row) -> Result<Status, Fault> {

@@ -35,6 +35,31 @@ pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
     rmp_serde::from_slice(bytes).map_err(|error| fault("decode", what, &error))
 }
 
+/// The version of what rows and their slots hold. It is the first byte of each, so that a release
+/// that meets a row of a later one knows that it cannot judge it.
+const ROW_VERSION: u8 = 2;
+
+/// Encodes the content of a row or slot.
+pub(crate) fn pack_row<T: Serialize>(value: &T) -> Bytes {
+    let mut bytes = vec![ROW_VERSION];
+    rmp_serde::encode::write(&mut bytes, value).expect("the protocol's own structures can be encoded");
+    Bytes::from(bytes)
+}
+
+/// Decodes the content of a row or slot.
+///
+/// # Errors
+/// [`Fault::Foreign`] where another release wrote it.
+pub(crate) fn unpack_row<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Fault> {
+    match bytes.split_first() {
+        Some((&ROW_VERSION, body)) => unpack(body, what),
+        Some((other, _)) => {
+            Err(Fault::Foreign(format!("{what} has format {other}, and this build reads {ROW_VERSION}")))
+        }
+        None => Err(fault("decode", what, &"it is empty")),
+    }
+}
+
 fn fault(action: &'static str, what: &str, cause: &dyn std::fmt::Display) -> Fault {
     Fault::Value { action, what: what.to_owned(), cause: cause.to_string() }
 }
@@ -84,6 +109,17 @@ mod tests {
         assert_eq!(decode::<Wide>(&bytes, "wide").unwrap(), wide);
         let nan = decode::<f64>(&encode(&f64::NAN, "nan").unwrap(), "nan").unwrap();
         assert!(nan.is_nan());
+    }
+
+    #[test]
+    fn a_row_of_a_later_release_is_told_from_a_damaged_one() {
+        let mut row = pack_row(&(1, "x")).to_vec();
+        assert_eq!(unpack_row::<(u8, String)>(&row, "a row").unwrap(), (1, "x".to_owned()));
+        row[0] += 1;
+        assert!(matches!(unpack_row::<(u8, String)>(&row, "a row"), Err(Fault::Foreign(_))));
+        for damaged in [&[][..], &[ROW_VERSION], &[ROW_VERSION, 0xc1]] {
+            assert!(matches!(unpack_row::<(u8, String)>(damaged, "a row"), Err(Fault::Value { .. })));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     backend::{Delivery, Handler},
     deployment::{self, Names, SWEEPER, SettingsError},
-    error::{Fault, chain},
+    error::{Cause, Fault, GivenUp, chain},
     machine::Workflow,
     runtime::{Options, Runtime},
 };
@@ -21,8 +21,6 @@ const MARGIN: Duration = Duration::from_millis(200);
 /// What is left of it to answer the platform: whatever is still tried again then is broken off, as by a
 /// crash, and the process stays.
 const ANSWER: Duration = Duration::from_millis(50);
-/// Runs that one sweep looks at.
-const MAX_RUNS: usize = 100;
 /// The longest reason that is told to a platform, in bytes: it keeps the event and the reason together,
 /// see [`Limits::async_payload_bytes`](crate::provider::Limits).
 const LONGEST_REASON: usize = 2_048;
@@ -52,26 +50,50 @@ pub(crate) struct Function {
     name: String,
 }
 
-/// Why an event was not handled: the platform is to deliver it again.
+/// Why an event was not handled: the platform is to deliver it again. If it does so no more, the sweeper
+/// learns from it whose fault that is.
 #[derive(Debug)]
-pub(crate) struct Unhandled(pub(crate) String);
+pub(crate) struct Unhandled {
+    pub(crate) cause: Cause,
+    pub(crate) why: String,
+}
+
+impl Unhandled {
+    /// The event was not even begun.
+    pub(crate) fn unbegun(why: impl Into<String>) -> Self {
+        Unhandled { cause: Cause::Surroundings, why: why.into() }
+    }
+
+    /// The `errorType` of the answer.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self.cause {
+            Cause::Call => OF_THE_CALL,
+            Cause::Surroundings => OF_THE_SURROUNDINGS,
+        }
+    }
+}
+
+const OF_THE_CALL: &str = "jointlambda.call";
+const OF_THE_SURROUNDINGS: &str = "jointlambda.surroundings";
 
 impl From<Fault> for Unhandled {
     fn from(fault: Fault) -> Self {
         let mut why = chain(&fault);
         why.truncate(why.floor_char_boundary(LONGEST_REASON));
-        Unhandled(why)
+        Unhandled { cause: fault.cause(), why }
     }
 }
 
 /// What a platform has given up, for its destination on failure. Anything else that a sweeper is sent is
 /// a call by the clock.
 #[derive(Deserialize)]
-struct GivenUp<'m> {
+struct Record<'m> {
     #[serde(rename = "requestContext", borrow)]
     context: Context<'m>,
     #[serde(rename = "requestPayload", borrow)]
     payload: &'m RawValue,
+    #[serde(rename = "responseContext", borrow, default)]
+    answer: Option<Answer<'m>>,
     #[serde(rename = "responsePayload", borrow)]
     response: Option<&'m RawValue>,
 }
@@ -84,6 +106,12 @@ struct Context<'m> {
     condition: Cow<'m, str>,
     #[serde(rename = "approximateInvokeCount")]
     attempts: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+struct Answer<'m> {
+    #[serde(rename = "functionError", borrow, default)]
+    error: Option<Cow<'m, str>>,
 }
 
 /// What came of an event.
@@ -118,8 +146,8 @@ impl Function {
             return self.sweep(event).await;
         }
         let Some(envelope) = from_text(event) else {
-            return Err(Unhandled(
-                "the event is no envelope: only functions of the workflow invoke this one".to_owned(),
+            return Err(Unhandled::unbegun(
+                "the event is no envelope: only functions of the workflow invoke this one",
             ));
         };
         let time = time.unwrap_or_else(|| deployment::timeout(self.runtime.definition, &self.name));
@@ -129,9 +157,11 @@ impl Function {
         match within(&self.name, time, handled).await {
             Ok(()) => Ok(Done::default()),
             // Another delivery cannot help, so it need not be waited for.
-            Err(fault) if !fault.is_transient() => {
-                tracing::error!(function = self.name, cause = chain(&fault), "given up");
-                self.receiver.abandon(&self.name, envelope, 1, chain(&fault)).await?;
+            Err(fault) if !fault.is_transient() && fault.cause() == Cause::Call => {
+                let why = chain(&fault);
+                tracing::error!(function = self.name, why, "given up");
+                let given_up = GivenUp { cause: Cause::Call, why, attempts: 1 };
+                self.receiver.abandon(&self.name, envelope, given_up).await?;
                 Ok(Done::default())
             }
             Err(fault) => {
@@ -142,22 +172,21 @@ impl Function {
     }
 
     async fn sweep(&self, event: &[u8]) -> Result<Done, Unhandled> {
-        let Ok(GivenUp { context, payload, response }) = serde_json::from_slice(event) else {
-            let swept = self.runtime.sweep(MAX_RUNS).await?;
+        let Ok(record) = serde_json::from_slice::<Record<'_>>(event) else {
+            let time = deployment::timeout(self.runtime.definition, SWEEPER);
+            let swept = self.runtime.sweep_for(time).await?;
             return Ok(Done { swept: Some(swept.runs) });
         };
-        let function = self.function_of(&context.function);
-        let (Some(function), Some(envelope)) = (function, from_text(payload.get().as_bytes())) else {
+        let function = self.function_of(&record.context.function);
+        let (Some(function), Some(envelope)) = (function, from_text(record.payload.get().as_bytes())) else {
             tracing::error!(
-                function = &*context.function,
+                function = &*record.context.function,
                 "dropped an event that no function of this workflow was sent"
             );
             return Ok(Done::default());
         };
-        let cause = response.and_then(said).unwrap_or_else(|| {
-            format!("{} gave up: {}", self.runtime.here().provider.function_service(), context.condition)
-        });
-        self.receiver.abandon(function, envelope, context.attempts.unwrap_or(1), cause).await?;
+        let service = self.runtime.here().provider.function_service();
+        self.receiver.abandon(function, envelope, given_up(&record, service, shares_processes())).await?;
         Ok(Done::default())
     }
 
@@ -175,9 +204,54 @@ async fn within(
     time: Duration,
     handled: impl Future<Output = Result<(), Fault>>,
 ) -> Result<(), Fault> {
-    let time = time.saturating_sub(ANSWER);
-    let timeout = || Fault::Timeout { function: function.to_owned(), timeout_ms: time.as_millis() as u64 };
-    tokio::time::timeout(time, handled).await.map_err(|_| timeout())?
+    let given = time.saturating_sub(ANSWER);
+    let overrun = || Fault::OutOfTime { function: function.to_owned(), given_ms: time.as_millis() as u64 };
+    tokio::time::timeout(given, handled).await.map_err(|_| overrun())?
+}
+
+/// Whether one process may handle several events at once, so that the end of one says nothing of a single
+/// event. By default it does not.
+fn shares_processes() -> bool {
+    let at_once = std::env::var(deployment::AT_ONCE).ok().and_then(|number| number.parse::<u32>().ok());
+    at_once.is_some_and(|number| number > 1)
+}
+
+/// What a platform's record of failure says. `shares_processes` is whether events may share a process.
+fn given_up(record: &Record<'_>, service: &str, shares_processes: bool) -> GivenUp {
+    let said = record.response.and_then(said);
+    let error = record.answer.as_ref().and_then(|answer| answer.error.as_deref());
+    let error_type = said.as_ref().and_then(|said| said.error_type.as_deref());
+    let condition = &*record.context.condition;
+    let cause = match (condition, error, error_type) {
+        // It was too old, or was never taken by a function.
+        (condition, ..) if condition != RETRIES_EXHAUSTED => Cause::Surroundings,
+        (_, _, Some(OF_THE_CALL)) => Cause::Call,
+        (_, _, Some(OF_THE_SURROUNDINGS)) => Cause::Surroundings,
+        // The process ended without a word, or was ended by the platform.
+        (_, Some(error), error_type) if is_an_end(error, error_type) && !shares_processes => Cause::Call,
+        _ => Cause::Surroundings,
+    };
+    let why = said.map(|said| said.message).unwrap_or_else(|| match error {
+        Some(error) => format!("{service} gave up: {condition}, {error}"),
+        None => format!("{service} gave up: {condition}"),
+    });
+    GivenUp { cause, why, attempts: record.context.attempts.unwrap_or(1) }
+}
+
+/// Why a platform gives up on an event that a function has taken.
+const RETRIES_EXHAUSTED: &str = "RetriesExhausted";
+
+/// Whether an execution began, and its process ended before it answered: `error` is the platform's word
+/// for an error of a function, `error_type` what Lambda says of it.
+///
+/// Sources: "Lambda runtime API" and "Monitoring asynchronous invocation" of AWS, for `Unhandled`;
+/// "Error handling" of Function Compute, for the others. Errors of the start are no such end.
+fn is_an_end(error: &str, error_type: Option<&str>) -> bool {
+    match error {
+        "Unhandled" => matches!(error_type, None | Some("Runtime.ExitError" | "Sandbox.Timedout")),
+        "UnhandledInvocationError" | "FunctionTimeoutError" | "FunctionOOMError" => true,
+        _ => false,
+    }
 }
 
 /// What a function is called, by its ARN: `arn:aws:lambda:REGION:ACCOUNT:function:NAME` or
@@ -187,18 +261,22 @@ fn deployed_name(arn: &str) -> Option<&str> {
     name.split([':', '/']).next()
 }
 
+/// What a function said last.
+#[derive(Debug, Deserialize)]
+struct Said {
+    #[serde(rename = "errorMessage")]
+    message: String,
+    #[serde(rename = "errorType", default)]
+    error_type: Option<String>,
+}
+
 /// What a function said last, when it said something: an object, or, on Function Compute, its text.
-fn said(response: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Said {
-        #[serde(rename = "errorMessage")]
-        message: String,
-    }
+fn said(response: &RawValue) -> Option<Said> {
     let text: Cow<'_, str> = match serde_json::from_str::<String>(response.get()) {
         Ok(text) => text.into(),
         Err(_) => response.get().into(),
     };
-    serde_json::from_str::<Said>(&text).ok().map(|said| said.message)
+    serde_json::from_str::<Said>(&text).ok()
 }
 
 #[cfg(test)]
@@ -220,24 +298,52 @@ mod tests {
     fn a_record_of_failure_is_told_from_the_clock() {
         let lambda = (
             "arn:aws:lambda:us-east-1:1:function:w-1-f:$LATEST",
-            r#"{"errorType": "jointlambda", "errorMessage": "f panicked: no"}"#,
+            r#"{"errorType": "jointlambda.call", "errorMessage": "f panicked: no"}"#,
         );
         let function_compute = (
             "acs:fc:cn-hongkong:1:functions/w-1-f",
-            r#""{\"errorType\": \"jointlambda\", \"errorMessage\": \"f panicked: no\"}""#,
+            r#""{\"errorType\": \"jointlambda.call\", \"errorMessage\": \"f panicked: no\"}""#,
         );
         for (arn, response) in [lambda, function_compute] {
-            let record = record(arn, r#""AQI=""#, response);
-            let GivenUp { context, payload, response } = serde_json::from_str(&record).expect("it is one");
-            assert_eq!((context.attempts, deployed_name(&context.function)), (Some(3), Some("w-1-f")));
-            assert_eq!(from_text(payload.get().as_bytes()).as_deref(), Some(&[1, 2][..]));
-            assert_eq!(response.and_then(said).as_deref(), Some("f panicked: no"));
+            let text = record(arn, r#""AQI=""#, response);
+            let record: Record<'_> = serde_json::from_str(&text).expect("it is one");
+            assert_eq!(deployed_name(&record.context.function), Some("w-1-f"));
+            assert_eq!(from_text(record.payload.get().as_bytes()).as_deref(), Some(&[1, 2][..]));
+            let why = "f panicked: no".to_owned();
+            assert_eq!(given_up(&record, "Lambda", true), GivenUp { cause: Cause::Call, why, attempts: 3 });
         }
         for clock in
             [r#"{"source": "aws.events", "detail": {}}"#, r#"{"triggerName": "sweep", "payload": ""}"#]
         {
-            assert!(serde_json::from_str::<GivenUp<'_>>(clock).is_err());
+            assert!(serde_json::from_str::<Record<'_>>(clock).is_err());
         }
+    }
+
+    #[test]
+    fn only_the_call_itself_is_to_blame_for_a_failure() {
+        let arn = "arn:aws:lambda:us-east-1:1:function:w-1-f:$LATEST";
+        let said = |error_type: &str| format!(r#"{{"errorType": "{error_type}", "errorMessage": "x"}}"#);
+        let told = |condition: &str, error: &str, response: &str, shares| {
+            let text = record(arn, r#""AQI=""#, response)
+                .replace("RetriesExhausted", condition)
+                .replace(r#""Unhandled""#, error);
+            let record: Record<'_> = serde_json::from_str(&text).expect("it is one");
+            given_up(&record, "Lambda", shares).cause
+        };
+        let (exhausted, unhandled) = ("RetriesExhausted", r#""Unhandled""#);
+        for error_type in ["jointlambda.call", "Runtime.ExitError", "Sandbox.Timedout"] {
+            assert_eq!(told(exhausted, unhandled, &said(error_type), false), Cause::Call, "{error_type}");
+            assert_eq!(told("EventAgeExceeded", unhandled, &said(error_type), false), Cause::Surroundings);
+        }
+        for error_type in ["jointlambda.surroundings", "Runtime.InvalidEntrypoint", "Extension.Crash"] {
+            let cause = told(exhausted, unhandled, &said(error_type), false);
+            assert_eq!(cause, Cause::Surroundings, "{error_type}");
+        }
+        // Without a word of the function's.
+        assert_eq!(told(exhausted, r#""UnhandledInvocationError""#, "\"killed\"", false), Cause::Call);
+        assert_eq!(told(exhausted, r#""UnhandledInvocationError""#, "\"\"", true), Cause::Surroundings);
+        assert_eq!(told(exhausted, r#""InitializationError""#, "\"\"", false), Cause::Surroundings);
+        assert_eq!(told(exhausted, "null", "null", false), Cause::Surroundings);
     }
 
     #[tokio::test(start_paused = true)]
@@ -245,7 +351,7 @@ mod tests {
         let began = tokio::time::Instant::now();
         let retries = crate::retry::store(|| async { Err(crate::backend::StoreError::Throttled) });
         let fault = within("f", Duration::from_secs(2), async { Ok(retries.await?) }).await.unwrap_err();
-        assert!(fault.is_transient() && matches!(fault, Fault::Timeout { .. }), "{fault}");
+        assert!(fault.is_transient() && fault.cause() == Cause::Surroundings, "{fault}");
         assert!(began.elapsed() < Duration::from_secs(2));
     }
 
@@ -253,7 +359,7 @@ mod tests {
     fn a_response_that_is_no_error_says_nothing() {
         for response in ["null", "[]", "\"\"", "{}", "\"killed\""] {
             let raw: Box<RawValue> = serde_json::from_str(response).expect("it is JSON");
-            assert_eq!(said(&raw), None, "{response}");
+            assert!(said(&raw).is_none(), "{response}");
         }
     }
 

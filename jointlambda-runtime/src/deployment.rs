@@ -27,6 +27,9 @@ pub const SWEEPER: &str = "sweeper";
 pub const DESCRIBE: &str = "--describe";
 /// The variable that tells a program which function it is.
 pub const FUNCTION: &str = "JOINTLAMBDA_FUNCTION";
+/// The variable that tells a sweeper how many events a process of the functions handles at once, where
+/// that was raised above one (on Function Compute, `instance_concurrency`).
+pub const AT_ONCE: &str = "JOINTLAMBDA_INSTANCE_CONCURRENCY";
 /// Memory and timeout of a sweeper.
 const SWEEPER_MEMORY_MB: u32 = 256;
 const SWEEPER_TIMEOUT_S: u64 = 300;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     backend::{Invoked, Timestamp},
     codec,
-    commit::{Actor, Instance, Next, Settled},
+    commit::{Actor, Instance, Next, Ran, Settled},
     definition::FunctionDef,
     envelope::{
         Arrived, Call, CloudSet, Continuation, Ended, Envelope, Failure, Fork, Frame, Place, Relay, Stamp,
@@ -157,7 +157,7 @@ impl Runtime {
     ) -> Result<(), Stuck> {
         match settled {
             Settled::Next(Next { continuation, objects, stamp }) => {
-                let since = actor.term.started_at + stamp.at_ms;
+                let since = actor.term.started_at.saturating_add(stamp.at_ms);
                 pending.push(Pending { frames, continuation, objects, since });
             }
             Settled::Ended(arrived @ Arrived { ended: Ended::Failed(_), .. }) => {
@@ -169,7 +169,7 @@ impl Runtime {
                 arrivals.push((frames, arrived));
             }
             // Whoever cancels the run ends it, when everything else has been stopped too.
-            Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) => {}
+            Settled::Ended(Arrived { ended: Ended::Cancelled, .. }) | Settled::Gone => {}
             Settled::Ended(arrived) => arrivals.push((frames, arrived)),
         }
         Ok(())
@@ -177,8 +177,8 @@ impl Runtime {
 
     /// Starts a part of a wide fan-out.
     pub(crate) async fn relay(&self, actor: &Actor, envelope: Envelope, relay: Relay) -> Result<(), Fault> {
-        let Envelope { run, objects, frames, .. } = envelope;
-        let bytes = self.fetch(&run, &relay.branches).await?;
+        let Envelope { objects, frames, .. } = envelope;
+        let bytes = self.fetch(&actor.of, &relay.branches).await?;
         let branches: Vec<Continuation> = codec::unpack(&bytes, "a part of a fan-out")?;
         let room = (relay.frame.of - relay.frame.index) as usize;
         if branches.len() > room {
@@ -230,9 +230,10 @@ impl Runtime {
                     let frame = Frame { join, turns, index: 0, of: branches.len() as u32, vars, first };
                     if branches.is_empty() {
                         let turns = frame.turns.clone();
-                        let join = Instance { actor: actor.clone(), frames, node: join, turns, objects };
+                        let (acts, ran) = (actor.clone(), Ran::default());
+                        let join = Instance { actor: acts, frames, node: join, turns, objects, ran };
                         let at_ms = since.saturating_sub(actor.term.started_at);
-                        let stamp = Stamp { at_ms, ..self.stamp(actor) };
+                        let stamp = Stamp { at_ms, ..self.stamp(&join.actor) };
                         full.push(self.full_at_once(join, frame, stamp));
                     } else {
                         let pending = &mut pending;
@@ -381,7 +382,9 @@ impl Runtime {
                 _ => Way::Again,
             };
             let envelope = self.envelope(actor, frames, objects, Task::Call(call));
-            Ok(Outgoing { function, envelope, way })
+            // A batch reads before it begins anyway, and holds what was sent, whoever sent it.
+            let again = !matches!(way, Way::Gather { .. });
+            Ok(Outgoing { function, envelope: Envelope { again, ..envelope }, way })
         });
         Ok(self.send_all(outgoing.collect::<Result<_, Fault>>()?).await?)
     }
@@ -403,7 +406,7 @@ impl Runtime {
         let all = self.placements(one.function);
         let count = all.len();
         for round in 1..=ROUNDS {
-            let mut refused = 0;
+            let (mut refused, mut denied) = (0, 0);
             let first = usize::from(matches!(one.way, Way::Again));
             let mut placements: Vec<_> = all.iter().copied().cycle().skip(first).take(count).collect();
             self.health.sort(&mut placements);
@@ -433,11 +436,19 @@ impl Runtime {
                         cause = format!("{} refuses: {why}", cloud.name);
                         refused += 1;
                     }
+                    Invoked::Denied(why) => {
+                        cause = format!("{} refuses: {why}", cloud.name);
+                        denied += 1;
+                    }
                 }
                 tracing::warn!(function = one.function.name, cloud = %cloud.name, cause, "not invoked");
             }
             if refused == count {
                 return Err(Fault::Bound(format!("failed to invoke {}: {cause}", one.function.name)));
+            }
+            // What is denied may be deployed or allowed in a minute, not in a moment.
+            if refused + denied == count {
+                break;
             }
             if round < ROUNDS {
                 tokio::time::sleep(retry::backoff(std::time::Duration::from_millis(50), round, 50)).await;
@@ -455,7 +466,8 @@ impl Runtime {
     ) -> Envelope {
         Envelope {
             event: fastrand::u32(..),
-            definition: self.definition.hash,
+            deployment: self.deployment,
+            again: false,
             run: actor.run.clone(),
             term: actor.term,
             objects,
@@ -481,6 +493,7 @@ impl Call {
             node: self.node,
             turns: self.turns.clone(),
             objects: envelope.objects,
+            ran: Ran::default(),
         }
     }
 

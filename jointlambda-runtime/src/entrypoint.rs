@@ -15,12 +15,12 @@ use futures_util::{
 
 use crate::{
     backend::{Delivery, Handler},
-    commit::{Actor, Instance, Settled},
+    commit::{Actor, Instance, Ran, Settled},
     definition::{FunctionDef, NodeDef, NodeKind},
     dispatch::Stuck,
     envelope::{Call, CloudSet, Continuation, Ended, Envelope, Failure, Frame, MAX_DEPTH, Task, Value, Vars},
-    error::Fault,
-    id::RunId,
+    error::{Cause, Fault, GivenUp},
+    id::Incarnation,
     machine::{Input, Machine, Outcome, Start, Started},
     retry,
     runtime::Runtime,
@@ -31,7 +31,7 @@ use crate::{
 impl Handler for Runtime {
     async fn handle(&self, function: &str, wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         timing::point!("entered");
-        let envelope = Envelope::decode(&wire, self.definition)?;
+        let envelope = Envelope::decode(&wire, self.definition, self.deployment)?;
         self.check_address(&envelope, function)?;
         timing::point!("decoded", event = envelope.event, function = function);
         let (actor, may_be_late) = (Actor::copy(&envelope, delivery.attempt), envelope.may_be_late());
@@ -40,7 +40,10 @@ impl Handler for Runtime {
             Task::Batch(batch) => return self.flush(&actor, batch, delivery).await,
             // Rows outlive the deadline, events need not: a sweep fails the run.
             _ if self.is_past(&envelope.term) => return Ok(()),
-            Task::Call(call) => self.call(call.instance(&actor, &envelope), &call, delivery).await,
+            Task::Call(call) => {
+                let order = if envelope.again { Order::ReadFirst } else { Order::Beside };
+                self.call(call.instance(&actor, &envelope), &call, order, delivery).await
+            }
             Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
         let done = self.unless_ended(&actor, may_be_late, done).await;
@@ -48,35 +51,37 @@ impl Handler for Runtime {
         done
     }
 
-    async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
-        let decoded = Envelope::decode(&wire, self.definition);
+    async fn abandon(&self, function: &str, wire: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        let decoded = Envelope::decode(&wire, self.definition, self.deployment);
         match decoded.and_then(|envelope| self.check_address(&envelope, function).map(|()| envelope)) {
             Ok(envelope) => {
-                let actor = Actor::copy(&envelope, attempts);
+                let actor = Actor::copy(&envelope, given_up.attempts);
                 let done = match &envelope.task {
-                    Task::Batch(batch) => return self.disband(&actor, *batch, attempts).await,
+                    Task::Batch(batch) => return self.disband(&actor, *batch, given_up.attempts).await,
                     _ if self.is_past(&envelope.term) => return Ok(()),
-                    Task::Call(call) => {
-                        self.fail(call.instance(&actor, &envelope), call, attempts, cause).await
-                    }
+                    Task::Call(call) => self.fail(call.instance(&actor, &envelope), call, given_up).await,
+                    // A sweep sends the branches that it was to start.
                     Task::Relay(_) => {
-                        let failure = Failure::new(function, Vec::new(), cause, attempts);
-                        self.fail_around(&actor, envelope.frames.clone(), failure, envelope.objects).await
+                        tracing::warn!(function, why = given_up.why, "a part of a fan-out was given up");
+                        return Ok(());
                     }
                 };
                 self.unless_ended(&actor, envelope.may_be_late(), done).await
             }
-            Err(_) => match Envelope::refused(&wire, self.definition) {
+            Err(_) => match Envelope::refused(&wire, self.definition, self.deployment) {
                 // The sweeps of its members' runs find them.
                 Some(Envelope { task: Task::Batch(_), .. }) => Ok(()),
                 Some(envelope) if self.is_past(&envelope.term) => Ok(()),
-                // Another copy may have reached a build that understands it.
-                Some(envelope) if self.went_on(&envelope).await? => Ok(()),
-                Some(envelope) => {
-                    self.fail_run(&Actor::copy(&envelope, attempts), function, attempts, cause).await
+                Some(envelope) if given_up.cause == Cause::Call => {
+                    let failure = Failure::new(function, Vec::new(), given_up.why, given_up.attempts);
+                    let actor = Actor::copy(&envelope, given_up.attempts);
+                    self.end(&actor, Ended::Failed(failure), 0).await
                 }
+                Some(_) => Ok(()),
+                // What another version sent is not for this one to judge.
                 None => {
-                    tracing::error!(function, cause, "dropped an envelope that names no run");
+                    let why = given_up.why;
+                    tracing::error!(function, why, "dropped an envelope that is not of this deployment");
                     Ok(())
                 }
             },
@@ -86,9 +91,16 @@ impl Handler for Runtime {
 
 impl Runtime {
     /// Runs an instance: at most one outcome is committed, and that one is dispatched.
-    async fn call(&self, mut instance: Instance, call: &Call, delivery: Delivery) -> Result<(), Fault> {
+    async fn call(
+        &self,
+        mut instance: Instance,
+        call: &Call,
+        order: Order,
+        delivery: Delivery,
+    ) -> Result<(), Fault> {
         let (node, function) = self.callee(call)?;
-        let settled = match self.run_unless_settled(&instance, node, function, call, delivery).await? {
+        let settled = match self.run_unless_settled(&instance, node, function, call, order, delivery).await? {
+            Found::Past => None,
             // An earlier delivery of this event may have died after its commit: then we go on.
             Found::Settled(settled) => self.goes_on(&instance, &settled).await?.then_some(settled),
             Found::Fresh(outcome, loaded) => self.decide(&mut instance, node, outcome, loaded).await?,
@@ -108,6 +120,7 @@ impl Runtime {
         outcome: Outcome,
         (frames, vars): Loaded,
     ) -> Result<Option<Settled>, Fault> {
+        instance.ran = Ran { times: outcome.times, is_err: outcome.is_err };
         let input = Input::One(outcome.value);
         let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(
             &frames,
@@ -130,8 +143,8 @@ impl Runtime {
     ) -> Result<(), Fault> {
         let stored = if may_be_late { actor.stored() } else { 0 };
         match done {
-            Err(_) if matches!(self.is_over(&actor.run, stored).await, Ok(true)) => Ok(()),
-            Ok(()) if stored != 0 => self.is_over(&actor.run, stored).await.map(|_| ()),
+            Err(_) if matches!(self.is_over(actor, stored).await, Ok(true)) => Ok(()),
+            Ok(()) if stored != 0 => self.is_over(actor, stored).await.map(|_| ()),
             done => done,
         }
     }
@@ -161,6 +174,7 @@ impl Runtime {
         node: &NodeDef,
         function: &'static FunctionDef,
         call: &Call,
+        order: Order,
         delivery: Delivery,
     ) -> Result<Found, Fault> {
         let event = instance.actor.event;
@@ -170,7 +184,7 @@ impl Runtime {
             settled
         };
         let run = async {
-            let args = self.fetch(&instance.actor.run, &call.args).await?;
+            let args = self.fetch(&instance.actor.of, &call.args).await?;
             let user = async {
                 timing::point!("begun", event = event);
                 let outcome = self.execute(node, function, &args, delivery).await;
@@ -179,23 +193,34 @@ impl Runtime {
             };
             let (outcome, loaded, _) = futures_util::join!(
                 user,
-                self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()),
+                self.load(&instance.actor.of, node.resume, &instance.frames, call.vars.clone()),
                 self.warm(node, &instance.frames),
             );
             let loaded = loaded?;
             Ok(Found::Fresh(outcome?, loaded))
         };
-        if function.dedupe_before {
+        let is_past = || self.is_past(&instance.actor.term);
+        if function.dedupe_before || order == Order::ReadFirst {
             return match read.await? {
                 Some(settled) => Ok(Found::Settled(settled)),
+                None if is_past() => Ok(Found::Past),
                 None => run.await,
             };
         }
+        let knows_time = self.earliest().is_some();
         futures_util::pin_mut!(read, run);
         match select(read, run).await {
             Either::Left((Ok(Some(settled)), _)) => Ok(Found::Settled(settled)),
+            // It is the first answer of a table, and tells the time.
+            Either::Left((Ok(None), _)) if !knows_time && is_past() => Ok(Found::Past),
             // Without a row, or without an answer: the commit will decide.
             Either::Left((_, run)) => run.await,
+            // Nothing is decided by the clock of this process alone.
+            Either::Right((found, read)) if !knows_time => match read.await? {
+                Some(settled) => Ok(Found::Settled(settled)),
+                None if is_past() => Ok(Found::Past),
+                None => found,
+            },
             Either::Right((found, _)) => found,
         }
     }
@@ -224,7 +249,7 @@ impl Runtime {
             loop {
                 let outcome = once(function, || start(args)).await?;
                 if !outcome.is_err || attempt >= function.retry.attempts {
-                    return Ok(outcome);
+                    return Ok(Outcome { times: attempt, ..outcome });
                 }
                 tokio::time::sleep(retry::wait(&function.retry, attempt)).await;
                 attempt += 1;
@@ -236,7 +261,7 @@ impl Runtime {
     /// Fetches the stored variables that the glue will read.
     pub(crate) async fn load(
         &self,
-        run: &RunId,
+        of: &Incarnation,
         state: u16,
         frames: &[Frame],
         mut vars: Vars,
@@ -246,7 +271,7 @@ impl Runtime {
         let all = frames.iter_mut().flat_map(|frame| frame.vars.iter_mut()).chain(vars.iter_mut());
         let stored = all.filter(|(index, value)| matches!(value, Value::Stored(_)) && reads.contains(index));
         try_join_all(stored.map(async |(_, value)| {
-            *value = Value::Inline(self.fetch(run, value).await?);
+            *value = Value::Inline(self.fetch(of, value).await?);
             Ok::<_, Fault>(())
         }))
         .await?;
@@ -283,12 +308,25 @@ impl Runtime {
             .map_err(|panic| panicked(&format!("the code after {at}"), &*panic))?
     }
 
-    /// The platform gave up on an instance: unless it has an outcome, failure is its outcome, and
-    /// the run's.
-    async fn fail(&self, instance: Instance, call: &Call, attempts: u32, cause: String) -> Result<(), Fault> {
+    /// The platform gave up on an instance. If it has no outcome, and the call itself is to blame,
+    /// failure is its outcome, and the run's. If a store or cloud is, it stays open: a sweep sends it
+    /// again. An outage then fails no run, however short or long.
+    async fn fail(&self, instance: Instance, call: &Call, given_up: GivenUp) -> Result<(), Fault> {
         let (node, _) = self.callee(call)?;
-        let failure = instance.failure(node, cause, attempts);
-        let settled = self.commit_end(&instance, node, Ended::Failed(failure)).await?;
+        let attempts = given_up.attempts;
+        let settled = match given_up.cause {
+            Cause::Call => {
+                let failure = instance.failure(node, given_up.why, attempts);
+                self.commit_end(&instance, node, Ended::Failed(failure)).await?
+            }
+            Cause::Surroundings => match self.settled(&instance, node).await? {
+                Some(settled) => settled,
+                None => {
+                    tracing::warn!(node = node.name, why = given_up.why, "left open for a sweep");
+                    return Ok(());
+                }
+            },
+        };
         self.go_on_at_last(instance, node, settled, attempts).await
     }
 
@@ -333,11 +371,6 @@ impl Runtime {
         self.end(actor, Ended::Failed(failure), objects).await
     }
 
-    async fn fail_run(&self, actor: &Actor, at: &str, attempts: u32, cause: String) -> Result<(), Fault> {
-        let failure = Failure::new(at, Vec::new(), cause, attempts);
-        self.end(actor, Ended::Failed(failure), 0).await
-    }
-
     pub(crate) fn callee(&self, call: &Call) -> Result<(&'static NodeDef, &'static FunctionDef), Fault> {
         let node = self.definition.node(call.node);
         node.and_then(|node| Some((node, self.definition.function_of(node)?)))
@@ -351,6 +384,17 @@ pub(crate) type Loaded = (Vec<Frame>, Vars);
 enum Found {
     Settled(Settled),
     Fresh(Outcome, Loaded),
+    /// The run is past its deadline.
+    Past,
+}
+
+/// When the home row is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Beside the user function.
+    Beside,
+    /// Before it: the call was sent before, and is likely to be done.
+    ReadFirst,
 }
 
 /// Runs a user function once.

@@ -18,12 +18,12 @@ use crate::{
     codec,
     definition::{CloudIndex, Definition, FunctionIndex, NodeIndex},
     error::Fault,
-    id::{Digest, ObjectsOf, RowKey, RunId},
+    id::{DeploymentId, Digest, Incarnation, ObjectsOf, RowKey, RunId},
     sketch::Sketch,
 };
 
 /// The version of the wire format; a function refuses any other.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// How deep fan-outs may be nested in an envelope.
 pub const MAX_DEPTH: usize = 32;
@@ -58,6 +58,12 @@ pub struct Stamp {
     pub on: CloudIndex,
     /// Which delivery of the event, from 1.
     pub attempt: u32,
+    /// For how many milliseconds the copy had run by then.
+    pub took_ms: u64,
+    /// How often it ran the user function; 0 where none was run.
+    pub ran: u32,
+    /// Whether the user function returned an `Err`.
+    pub is_err: bool,
 }
 
 /// A message to a function.
@@ -66,8 +72,11 @@ pub struct Envelope {
     /// The event that brings it; in the header, so that it can be changed without encoding again.
     #[serde(skip)]
     pub event: EventId,
-    /// The hash of the definition that the sender was built with.
-    pub definition: u64,
+    /// The deployment that the sender is of.
+    pub deployment: DeploymentId,
+    /// Whether it may have been sent before. Then the receiver reads whether it was done before it
+    /// begins.
+    pub again: bool,
     /// The run.
     pub run: RunId,
     /// Its beginning and latest end.
@@ -445,11 +454,12 @@ impl Envelope {
     /// Decodes an envelope and checks it against `definition`.
     ///
     /// # Errors
-    /// [`Fault::Poison`] for one larger than any of the workflow's clouds takes, another wire
-    /// version, another definition, or an envelope that no function of this definition can have
-    /// sent. Delivering it again cannot help.
-    pub fn decode(wire: &[u8], definition: &Definition) -> Result<Self, Fault> {
+    /// [`Fault::Poison`] for one larger than any of the workflow's clouds takes, or that no function
+    /// of this definition can have sent: delivering it again cannot help. [`Fault::Foreign`] for one
+    /// of another wire version or deployment.
+    pub fn decode(wire: &[u8], definition: &Definition, deployment: DeploymentId) -> Result<Self, Fault> {
         let poison = |why: String| Fault::Poison(format!("refused an envelope: {why}"));
+        let foreign = |why: String| Fault::Foreign(format!("refused an envelope: {why}"));
         let limit = largest(definition);
         if wire.len() > limit {
             return Err(poison(format!("it has {} bytes, over the limit of {limit}", wire.len())));
@@ -457,31 +467,37 @@ impl Envelope {
         match wire.first() {
             Some(&WIRE_VERSION) => {}
             Some(other) => {
-                return Err(poison(format!("wire version {other}, this build speaks {WIRE_VERSION}")));
+                return Err(foreign(format!("wire version {other}, this build speaks {WIRE_VERSION}")));
             }
             None => return Err(poison("it is empty".to_owned())),
         }
         let envelope = Envelope::unpack(wire).map_err(|fault| poison(fault.to_string()))?;
-        if envelope.definition != definition.hash {
-            return Err(poison(format!(
-                "it was sent by another version of the workflow (definition {:016x}, this build has {:016x})",
-                envelope.definition, definition.hash
+        if envelope.deployment != deployment {
+            return Err(foreign(format!(
+                "it was sent by another deployment of the workflow ({}, this one is {deployment})",
+                envelope.deployment
             )));
         }
         envelope.check(definition).map_err(|why| poison(why.to_owned()))?;
         Ok(envelope)
     }
 
-    /// An envelope that this build refuses, as far as it can be read: to say which run it is of.
-    pub(crate) fn refused(wire: &[u8], definition: &Definition) -> Option<Self> {
+    /// A refused envelope of this deployment, as far as it can be read: to say which run it is of.
+    pub(crate) fn refused(wire: &[u8], definition: &Definition, deployment: DeploymentId) -> Option<Self> {
         if wire.len() > largest(definition) {
             return None;
         }
-        Envelope::peek(wire)
+        Envelope::peek(wire).filter(|envelope| envelope.deployment == deployment)
+    }
+
+    /// The incarnation of the run.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        Incarnation::of(&self.run, self.term.started_at)
     }
 
     /// What an envelope says, unchecked and unbounded; `None` when it is none of this version.
-    pub(crate) fn peek(wire: &[u8]) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn peek(wire: &[u8]) -> Option<Self> {
         if wire.first() != Some(&WIRE_VERSION) {
             return None;
         }
@@ -517,8 +533,8 @@ pub(crate) fn path(frames: &[Frame], turns: &[u32]) -> Vec<u32> {
 }
 
 /// The key of an instance's row.
-pub(crate) fn instance_key(run: &RunId, frames: &[Frame], node: NodeIndex, turns: &[u32]) -> RowKey {
-    RowKey::instance(run, node, &path(frames, turns))
+pub(crate) fn instance_key(of: &Incarnation, frames: &[Frame], node: NodeIndex, turns: &[u32]) -> RowKey {
+    RowKey::instance(of, node, &path(frames, turns))
 }
 
 #[cfg(test)]
@@ -528,7 +544,8 @@ mod tests {
     fn sample() -> Envelope {
         Envelope {
             event: 0x0102_0304,
-            definition: 7,
+            deployment: DeploymentId(7),
+            again: true,
             run: RunId::derive("w", "k"),
             term: Term { started_at: 1_800_000_000_000, deadline: 1_800_604_800_000 },
             objects: 0,

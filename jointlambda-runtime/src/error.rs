@@ -76,12 +76,39 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
+/// Whose fault it is that the deliveries of an event have failed.
+///
+/// A platform that gives up on an event tells the cause of the last delivery. Only the call itself can
+/// fail by that. What is down or denied for a while fails nothing: the call stays open, and a sweep
+/// sends it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// The call itself: it panicked, took too long or ended its process, or what it returned cannot
+    /// be kept.
+    Call,
+    /// What it needs: a store, a cloud, credentials, the platform before the call began.
+    Surroundings,
+}
+
+/// What a platform says when it gives up on an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Whose fault it is.
+    pub cause: Cause,
+    /// What went wrong the last time.
+    pub why: String,
+    /// How often the event was delivered.
+    pub attempts: u32,
+}
+
 /// Why the runtime could not do its part of a run. Never a value of the workflow.
 #[derive(Clone, Debug, ThisError)]
 #[non_exhaustive]
 pub enum Fault {
     /// A store failed.
-    #[error("failed to reach the store")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// An envelope or row is not what this deployment understands; trying again cannot help.
     #[error("{0}")]
@@ -123,6 +150,17 @@ pub enum Fault {
         /// What the last placement said.
         cause: String,
     },
+    /// Another version of the workflow or of this crate wrote it: not for this one to judge.
+    #[error("{0}")]
+    Foreign(String),
+    /// The time of the delivery was over before the outcome was committed and dispatched.
+    #[error("{function} had no time left to finish: the platform gave {given_ms} ms")]
+    OutOfTime {
+        /// Which function.
+        function: String,
+        /// The time of the delivery.
+        given_ms: u64,
+    },
     /// The process is told to stop here, by a test.
     #[error("crashed here, as a test demands")]
     Crash,
@@ -131,7 +169,23 @@ pub enum Fault {
 impl Fault {
     /// Whether the workflow's own code or data is at fault, not a store or cloud.
     pub(crate) fn is_of_the_code(&self) -> bool {
-        !matches!(self, Fault::Store(_) | Fault::Invoke { .. } | Fault::Crash)
+        !matches!(self, Fault::Crash) && self.cause() == Cause::Call
+    }
+
+    /// What a delivery that ended so says of its call.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Fault::Store(StoreError::TooLarge { .. })
+            | Fault::Poison(_)
+            | Fault::Value { .. }
+            | Fault::Bound(_)
+            | Fault::Panic { .. }
+            | Fault::Timeout { .. }
+            | Fault::Crash => Cause::Call,
+            Fault::Store(_) | Fault::Invoke { .. } | Fault::Foreign(_) | Fault::OutOfTime { .. } => {
+                Cause::Surroundings
+            }
+        }
     }
 
     /// Whether another delivery of the same event may succeed.
@@ -139,12 +193,13 @@ impl Fault {
         match self {
             Fault::Store(error) => error.is_transient(),
             Fault::Poison(_) | Fault::Value { .. } | Fault::Bound(_) => false,
+            // A build that understands it may receive it the next time.
+            Fault::Foreign(_) | Fault::OutOfTime { .. } => true,
             Fault::Panic { .. } | Fault::Timeout { .. } | Fault::Invoke { .. } | Fault::Crash => true,
         }
     }
 }
 
-#[cfg(any(feature = "cli", feature = "aws", feature = "aliyun"))]
 /// An error and all its causes, in one line; a cause that the message ends with is not repeated.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

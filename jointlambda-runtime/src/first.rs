@@ -11,7 +11,7 @@
 use crate::{
     backend::{self, Arrival, StoreError},
     codec,
-    commit::{Actor, Instance},
+    commit::{Actor, Instance, Ran},
     envelope::{Arrived, CloudSet, Ended, Frame, path},
     error::Fault,
     id::RowKey,
@@ -77,9 +77,9 @@ impl Runtime {
         arrived: Arrived,
     ) -> Result<Option<Full>, Fault> {
         let table = &self.cloud(self.join_home(frame.join))?.table;
-        let key = RowKey::join(&actor.run, frame.join, &path(around, &frame.turns), 0, 0);
+        let key = RowKey::join(&actor.of, frame.join, &path(around, &frame.turns), 0, 0);
         let expires_at = self.expires_at(&**table, &actor.term);
-        let (ok, value) = (is_ok(&arrived), codec::pack(&arrived));
+        let (ok, value) = (is_ok(&arrived), codec::pack_row(&arrived));
         let arrival =
             Arrival { ok, first: Some(first), value, ..Arrival::at(frame.index, frame.of, expires_at) };
         timing::point!("committing", event = actor.event);
@@ -97,7 +97,7 @@ impl Runtime {
             Some(row) => row,
             None => retry::store(|| table.get(&key)).await?.unwrap_or_default(),
         };
-        let slot = |index| row.slots.get(&index).map(|slot| codec::unpack(slot, "a slot")).transpose();
+        let slot = |index| row.slots.get(&index).map(|slot| codec::unpack_row(slot, "a slot")).transpose();
         let all: Vec<Option<Arrived>> = (0..frame.of).map(slot).collect::<Result<_, _>>()?;
         // As in any fan-in: an earlier delivery of this event may have made it due, and died.
         if !answer.fresh && !actor.follows_all {
@@ -105,7 +105,7 @@ impl Runtime {
             if theirs.is_some_and(|theirs| theirs.stamp.event != actor.event) {
                 return Ok(None);
             }
-            if self.is_over(&actor.run, arrived.objects).await? {
+            if self.is_over(actor, arrived.objects).await? {
                 return Ok(None);
             }
         }
@@ -115,6 +115,7 @@ impl Runtime {
             node: frame.join,
             turns: frame.turns.clone(),
             objects: self.objects_of(&all),
+            ran: Ran::default(),
         };
         if !is_due(first, &all) {
             return Err(StoreError::Corrupt("a fan-in that is due lacks a branch".to_owned()).into());
@@ -127,7 +128,7 @@ impl Runtime {
 
     /// The clouds that may hold objects of these branches. Those that are still under way may put
     /// theirs anywhere.
-    fn objects_of(&self, arrived: &[Option<Arrived>]) -> CloudSet {
+    pub(crate) fn objects_of(&self, arrived: &[Option<Arrived>]) -> CloudSet {
         let anywhere = self.clouds.iter().enumerate().fold(0, |all, (index, _)| all | 1 << index);
         let of = |one: &Option<Arrived>| one.as_ref().map_or(anywhere, |arrived| arrived.objects);
         arrived.iter().fold(0, |all, one| all | of(one))
@@ -151,7 +152,9 @@ mod tests {
                 'x' => Ended::Cancelled,
                 _ => return None,
             };
-            let stamp = Stamp { event: 0, at_ms: 1000 - index as u64, on: 0, attempt: 1 };
+            let at_ms = 1000 - index as u64;
+            let stamp =
+                Stamp { event: 0, at_ms, on: 0, attempt: 1, took_ms: 0, ran: 1, is_err: letter == 'e' };
             Some(Arrived { ended, objects: 0, stamp })
         };
         letters.chars().enumerate().map(one).collect()
@@ -202,7 +205,7 @@ mod tests {
                 if order.count_ones() != 3 {
                     continue;
                 }
-                let mut answer = backend::Arrived { fresh: true, closed: false, filled: 0, ok: 0, row: None };
+                let mut answer = backend::Arrived { fresh: true, ..backend::Arrived::closed(0) };
                 let mut made = 0;
                 for slot in 0..5 {
                     let ok = order & (1 << slot) != 0;

@@ -8,7 +8,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::definition::{Definition, FunctionIndex, NodeIndex};
+use crate::{
+    backend::Timestamp,
+    definition::{FunctionIndex, NodeIndex},
+};
 
 /// Names one execution of a workflow: a digest of the workflow's name and the client's key.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +22,6 @@ impl RunId {
     pub fn derive(workflow: &str, key: &str) -> Self {
         let digest = digest(&[workflow.as_bytes(), &[0], key.as_bytes()]);
         RunId(digest)
-    }
-
-    /// The run that goes on where this one failed.
-    pub fn redriven(&self) -> Self {
-        RunId(digest(&[&self.0, b"redriven"]))
     }
 
     /// Parses the 32 hexadecimal digits that [`Display`](fmt::Display) writes.
@@ -52,8 +50,67 @@ impl fmt::Debug for RunId {
     }
 }
 
-/// The key of a row: `run`, or `run/node/i.j.k` with every branch index and loop counter around
-/// the node, outermost first.
+/// Names one incarnation of a run: the run row that was created under the run's id, told from
+/// earlier and later ones by when it was started.
+///
+/// Every name below the run row derives from it. So a key that is used again, once the run that had
+/// it is gone, never meets what that run left behind, in whatever order its rows expire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Incarnation([u8; 16]);
+
+impl Incarnation {
+    /// The incarnation of `run` that was started at `started_at`.
+    pub fn of(run: &RunId, started_at: Timestamp) -> Self {
+        Incarnation(digest(&[&run.0, &started_at.to_be_bytes()]))
+    }
+
+    /// The run that goes on where this one failed.
+    pub fn redriven(&self) -> RunId {
+        RunId(digest(&[&self.0, b"redriven"]))
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hex = [0; 32];
+        f.write_str(write_hex(&self.0, &mut hex))
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names a deployment of a workflow: its definition, and the tables that its clouds resolve to. The
+/// run index, run rows and envelopes carry it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeploymentId(pub u64);
+
+impl DeploymentId {
+    /// The deployment of the workflow `name`, whose definition has this hash, on these tables: one for
+    /// each of its clouds, in the order of the definition.
+    pub fn of<'t>(name: &'t str, definition: u64, tables: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(definition.to_be_bytes());
+        for part in std::iter::once(name).chain(tables) {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hasher.finalize().into();
+        DeploymentId(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The key of a row: `run` for a run row; else `incarnation/node/i.j.k`, with every branch index and
+/// loop counter around the node, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey(String);
 
@@ -69,19 +126,19 @@ impl RowKey {
     }
 
     /// The row of an instance: of a call, or of a fan-in's continuation.
-    pub fn instance(run: &RunId, node: NodeIndex, path: &[u32]) -> Self {
-        RowKey(named(run, node, path, ""))
+    pub fn instance(of: &Incarnation, node: NodeIndex, path: &[u32]) -> Self {
+        RowKey(named(of, node, path, ""))
     }
 
     /// The row where branches of a fan-in arrive: `level` 0 takes branches, each further level
     /// takes full rows of the level before.
-    pub fn join(run: &RunId, node: NodeIndex, path: &[u32], level: u32, index: u32) -> Self {
-        RowKey(named(run, node, path, &format!("/j{level}.{index}")))
+    pub fn join(of: &Incarnation, node: NodeIndex, path: &[u32], level: u32, index: u32) -> Self {
+        RowKey(named(of, node, path, &format!("/j{level}.{index}")))
     }
 
     /// The row that holds a stored value.
-    pub fn value(run: &RunId, digest: &Digest) -> Self {
-        RowKey(format!("{run}/v/{digest}"))
+    pub fn value(of: &Incarnation, digest: &Digest) -> Self {
+        RowKey(format!("{of}/v/{digest}"))
     }
 
     /// Whether it is the key of a stored value.
@@ -93,10 +150,8 @@ impl RowKey {
     /// The row where the calls of a batch function gather that were dispatched in one `epoch` (the
     /// time in units of the function's wait): the first that does not find room in those before
     /// `index`. It belongs to no run.
-    pub(crate) fn batch(definition: &Definition, function: FunctionIndex, epoch: u64, index: u32) -> Self {
-        let whose = digest(&[definition.name.as_bytes(), &[0], &definition.hash.to_be_bytes()]);
-        let mut hex = [0; 32];
-        RowKey(format!("b/{}/{function}/{epoch}.{index}", write_hex(&whose, &mut hex)))
+    pub(crate) fn batch(deployment: DeploymentId, function: FunctionIndex, epoch: u64, index: u32) -> Self {
+        RowKey(format!("b/{deployment}/{function}/{epoch}.{index}"))
     }
 
     /// A key read back from a store.
@@ -116,26 +171,26 @@ impl fmt::Display for RowKey {
     }
 }
 
-/// The key of an object: `run/digest`.
+/// The key of an object: `incarnation/digest`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
 
 impl ObjectKey {
-    /// The object of `run` whose content has `digest`.
-    pub fn new(run: &RunId, digest: &Digest) -> Self {
-        ObjectKey(format!("{}{digest}", Self::prefix(run, ObjectsOf::Work)))
+    /// The object of a run whose content has `digest`.
+    pub fn new(of: &Incarnation, digest: &Digest) -> Self {
+        ObjectKey(format!("{}{digest}", Self::prefix(of, ObjectsOf::Work)))
     }
 
-    /// The object that holds the result of `run`; it outlives the others.
-    pub fn result(run: &RunId, digest: &Digest) -> Self {
-        ObjectKey(format!("{run}.result/{digest}"))
+    /// The object that holds the result of a run; it outlives the others.
+    pub fn result(of: &Incarnation, digest: &Digest) -> Self {
+        ObjectKey(format!("{of}.result/{digest}"))
     }
 
-    /// What the keys of all objects of `run` begin with, and no others'.
-    pub fn prefix(run: &RunId, which: ObjectsOf) -> String {
+    /// The prefix that the keys of all objects of a run have, and no others'.
+    pub fn prefix(of: &Incarnation, which: ObjectsOf) -> String {
         match which {
-            ObjectsOf::Work => format!("{run}/"),
-            ObjectsOf::Run => run.to_string(),
+            ObjectsOf::Work => format!("{of}/"),
+            ObjectsOf::Run => of.to_string(),
         }
     }
 
@@ -204,11 +259,11 @@ fn write_hex<'a>(bytes: &[u8; 16], hex: &'a mut [u8; 32]) -> &'a str {
     std::str::from_utf8(hex).expect("hexadecimal digits are ASCII")
 }
 
-fn named(run: &RunId, node: NodeIndex, path: &[u32], suffix: &str) -> String {
+fn named(of: &Incarnation, node: NodeIndex, path: &[u32], suffix: &str) -> String {
     use fmt::Write as _;
     let mut hex = [0; 32];
     let mut key = String::with_capacity(48 + suffix.len());
-    key.push_str(write_hex(&run.0, &mut hex));
+    key.push_str(write_hex(&of.0, &mut hex));
     write!(key, "/{node}").expect("a String takes all writes");
     for (i, number) in path.iter().enumerate() {
         write!(key, "{}{number}", if i == 0 { '/' } else { '.' }).expect("a String takes all writes");
@@ -235,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_row_stands_for_no_run_and_for_one_definition() {
-        use crate::graph::sample::{ALL, NOTHING};
+    fn a_batch_row_stands_for_no_run_and_for_one_deployment() {
+        let (one, other) = (DeploymentId(1), DeploymentId(2));
         let keys = [
-            RowKey::batch(&ALL, 1, 1, 1),
-            RowKey::batch(&ALL, 11, 1, 1),
-            RowKey::batch(&ALL, 1, 11, 1),
-            RowKey::batch(&ALL, 1, 1, 11),
-            RowKey::batch(&NOTHING, 1, 1, 1),
+            RowKey::batch(one, 1, 1, 1),
+            RowKey::batch(one, 11, 1, 1),
+            RowKey::batch(one, 1, 11, 1),
+            RowKey::batch(one, 1, 1, 11),
+            RowKey::batch(other, 1, 1, 1),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
@@ -250,19 +305,38 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_is_told_by_each_part_of_it() {
+        let all = [
+            DeploymentId::of("w", 1, ["t", "u"]),
+            DeploymentId::of("w", 2, ["t", "u"]),
+            DeploymentId::of("v", 1, ["t", "u"]),
+            DeploymentId::of("w", 1, ["u", "t"]),
+            DeploymentId::of("w", 1, ["tu", ""]),
+            DeploymentId::of("w", 1, ["t"]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
     fn different_instances_have_different_keys() {
         let run = RunId::derive("w", "k");
+        let (one, other) = (Incarnation::of(&run, 1), Incarnation::of(&run, 2));
         let keys = [
             RowKey::run(&run),
-            RowKey::instance(&run, 1, &[]),
-            RowKey::instance(&run, 1, &[1]),
-            RowKey::instance(&run, 11, &[]),
-            RowKey::instance(&run, 1, &[11]),
-            RowKey::instance(&run, 1, &[1, 1]),
-            RowKey::join(&run, 1, &[1, 1], 0, 0),
-            RowKey::join(&run, 1, &[1], 0, 0),
-            RowKey::join(&run, 1, &[1], 1, 0),
-            RowKey::value(&run, &Digest::of(b"x")),
+            RowKey::run(&one.redriven()),
+            RowKey::run(&other.redriven()),
+            RowKey::instance(&one, 1, &[]),
+            RowKey::instance(&other, 1, &[]),
+            RowKey::instance(&one, 1, &[1]),
+            RowKey::instance(&one, 11, &[]),
+            RowKey::instance(&one, 1, &[11]),
+            RowKey::instance(&one, 1, &[1, 1]),
+            RowKey::join(&one, 1, &[1, 1], 0, 0),
+            RowKey::join(&one, 1, &[1], 0, 0),
+            RowKey::join(&one, 1, &[1], 1, 0),
+            RowKey::value(&one, &Digest::of(b"x")),
+            RowKey::value(&other, &Digest::of(b"x")),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

@@ -8,13 +8,13 @@
 use bytes::Bytes;
 
 use crate::{
-    backend::{Arrival, Row, StoreError},
+    backend::{self, Arrival, Row, StoreError},
     codec,
-    commit::{Actor, END, Instance, Next, Settled},
+    commit::{Actor, END, Instance, Next, Ran, Settled},
     definition::{CloudIndex, NodeDef, NodeIndex},
     envelope::{Arrived, CloudSet, Continuation, Ended, Frame, Output, Place, Stamp, Value, path},
     error::Fault,
-    id::{ObjectsOf, RowKey, RunId},
+    id::{Incarnation, ObjectsOf, RowKey},
     machine::{Input, Machine},
     payload::{ROW_INLINE_MAX, fits_slot, row_bound},
     retry,
@@ -27,8 +27,8 @@ use crate::{
 pub(crate) const WIDTH: u32 = 128;
 
 /// The leaf row where a branch arrives, and its slot there.
-pub(crate) fn leaf_of(run: &RunId, around: &[Frame], frame: &Frame) -> (RowKey, u32) {
-    let key = RowKey::join(run, frame.join, &path(around, &frame.turns), 0, frame.index / WIDTH);
+pub(crate) fn leaf_of(of: &Incarnation, around: &[Frame], frame: &Frame) -> (RowKey, u32) {
+    let key = RowKey::join(of, frame.join, &path(around, &frame.turns), 0, frame.index / WIDTH);
     (key, frame.index % WIDTH)
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Full {
     /// How the branches ended that count, in order.
     arrived: Vec<Arrived>,
     /// The last arrival.
-    last: Stamp,
+    pub(crate) last: Stamp,
 }
 
 impl Runtime {
@@ -53,7 +53,7 @@ impl Runtime {
         frames: &[Frame],
         mut arrived: Arrived,
     ) -> Result<Option<Full>, Fault> {
-        let run = &actor.run;
+        let of_run = &actor.of;
         let Some((frame, around)) = frames.split_last() else {
             self.end(actor, arrived.ended, arrived.objects).await?;
             return Ok(None);
@@ -68,9 +68,9 @@ impl Runtime {
         let path = path(around, &frame.turns);
         let (mut level, mut index, mut of) = (0, frame.index, frame.of);
         let objects = arrived.objects;
-        let mut value = codec::pack(&arrived);
+        let mut value = codec::pack_row(&arrived);
         let top = loop {
-            let key = RowKey::join(run, frame.join, &path, level, index / WIDTH);
+            let key = RowKey::join(of_run, frame.join, &path, level, index / WIDTH);
             let slots = WIDTH.min(of - index / WIDTH * WIDTH);
             let arrival = Arrival { value, ..Arrival::at(index % WIDTH, slots, expires_at) };
             timing::point!("committing", event = actor.event);
@@ -79,7 +79,7 @@ impl Runtime {
             let mut answer = answer?;
             // What it has stored may have come after the end of the run.
             let stored = if answer.fresh || actor.follows_all { 0 } else { actor.stored() };
-            if stored != 0 && self.is_over(run, stored).await? || answer.filled < slots {
+            if stored != 0 && self.is_over(actor, stored).await? || answer.filled < slots {
                 return Ok(None);
             }
             let is_top = of <= WIDTH;
@@ -91,11 +91,11 @@ impl Runtime {
             // run has ended. (Above the leaves a slot is for a full row, whoever filled that.)
             if !answer.fresh && !actor.follows_all {
                 let slot = row.slots.get(&(index % WIDTH)).filter(|_| level == 0);
-                let theirs = slot.map(|slot| codec::unpack::<Arrived>(slot, "a slot")).transpose()?;
+                let theirs = slot.map(|slot| codec::unpack_row::<Arrived>(slot, "a slot")).transpose()?;
                 if theirs.is_some_and(|theirs| theirs.stamp.event != actor.event) {
                     return Ok(None);
                 }
-                if self.is_over(run, objects).await? {
+                if self.is_over(actor, objects).await? {
                     return Ok(None);
                 }
             }
@@ -108,7 +108,7 @@ impl Runtime {
             0 => vec![Some(top)],
             _ => {
                 let keys: Vec<_> = (0..frame.of.div_ceil(WIDTH))
-                    .map(|leaf| RowKey::join(run, frame.join, &path, 0, leaf))
+                    .map(|leaf| RowKey::join(of_run, frame.join, &path, 0, leaf))
                     .collect();
                 retry::store(|| table.get_many(&keys)).await?
             }
@@ -121,30 +121,68 @@ impl Runtime {
             node: frame.join,
             turns: frame.turns.clone(),
             objects,
+            ran: Ran::default(),
         };
         let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
         let last = last.unwrap_or_else(|| self.stamp(actor));
         Ok(Some(Full { join, frame: frame.clone(), arrived, last }))
     }
 
+    /// Counts full leaves of a fan-in in the rows above them, where the copy that filled one died
+    /// before it did so.
+    pub(crate) async fn climb(
+        &self,
+        actor: &Actor,
+        around: &[Frame],
+        frame: &Frame,
+        mut full: Vec<u32>,
+    ) -> Result<(), Fault> {
+        let table = &self.cloud(self.join_home(frame.join))?.table;
+        let expires_at = self.expires_at(&**table, &actor.term);
+        let path = path(around, &frame.turns);
+        let (mut level, mut of) = (1, frame.of.div_ceil(WIDTH));
+        while !full.is_empty() && of > 1 {
+            let key = |row| RowKey::join(&actor.of, frame.join, &path, level, row);
+            let rows: Vec<u32> = (0..of.div_ceil(WIDTH)).collect();
+            let keys: Vec<_> = rows.iter().map(|&row| key(row)).collect();
+            let read = retry::store(|| table.get_many(&keys)).await?;
+            let is_there = |index: u32| {
+                let row = read[(index / WIDTH) as usize].as_ref();
+                row.is_some_and(|row| row.slots.contains_key(&(index % WIDTH)))
+            };
+            let mut filled = Vec::new();
+            for index in full.into_iter().filter(|&index| !is_there(index)) {
+                let (row, slots) = (index / WIDTH, WIDTH.min(of - index / WIDTH * WIDTH));
+                let arrival = Arrival::at(index % WIDTH, slots, expires_at);
+                let key = key(row);
+                let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
+                if answer.filled >= slots {
+                    filled.push(row);
+                }
+            }
+            (level, of, full) = (level + 1, of.div_ceil(WIDTH), filled);
+        }
+        Ok(())
+    }
+
     /// Reads which branches of a fan-out have arrived: their arrivals, by branch.
     pub(crate) async fn arrived(
         &self,
-        run: &RunId,
+        of: &Incarnation,
         around: &[Frame],
         frame: &Frame,
     ) -> Result<Vec<Option<Arrived>>, Fault> {
         let table = &self.cloud(self.join_home(frame.join))?.table;
         let path = path(around, &frame.turns);
         let leaves = 0..frame.of.div_ceil(WIDTH);
-        let keys: Vec<_> = leaves.map(|leaf| RowKey::join(run, frame.join, &path, 0, leaf)).collect();
+        let keys: Vec<_> = leaves.map(|leaf| RowKey::join(of, frame.join, &path, 0, leaf)).collect();
         let rows = retry::store(|| table.get_many(&keys)).await?;
         let slot = |index: u32| {
             let row = rows[(index / WIDTH) as usize].as_ref()?;
             row.slots.get(&(index % WIDTH))
         };
         (0..frame.of)
-            .map(|index| slot(index).map(|bytes| codec::unpack(bytes, "a slot")).transpose())
+            .map(|index| slot(index).map(|bytes| codec::unpack_row(bytes, "a slot")).transpose())
             .collect()
     }
 
@@ -215,14 +253,19 @@ impl Runtime {
         if let Some(ended) = without_value(full) {
             return Ok(Some(Settled::Ended(ended)));
         }
-        let (true, &[next]) = (node.pure && !node.tail, node.next) else { return Ok(None) };
-        if self.definition.node(next).is_none_or(|next| self.definition.function_of(next).is_none()) {
-            return Ok(None);
-        }
+        let Some(next) = self.bare_next(node) else { return Ok(None) };
         // Such glue leaves no loop and enters none.
         let sketch = Sketch::Call { node: next, turns: full.join.turns.clone() };
         let (continuation, _) = sketch.unfold(self.definition)?;
         Ok(Some(Settled::Next(Next { continuation, objects: full.join.objects, stamp: full.last })))
+    }
+
+    /// The one call that follows a fan-in of which nothing is decided, where that is known without its
+    /// values. (Its glue may still return early instead.)
+    pub(crate) fn bare_next(&self, node: &NodeDef) -> Option<NodeIndex> {
+        let (true, &[next]) = (node.pure && !node.tail, node.next) else { return None };
+        let def = self.definition.node(next)?;
+        self.definition.function_of(def).map(|_| next)
     }
 
     /// Runs the glue after a full join; or says how a branch ended without a value, so that there
@@ -239,9 +282,9 @@ impl Runtime {
                 Ended::Failed(_) | Ended::Cancelled => None,
             })
             .collect();
-        let run = &join.actor.run;
-        let branches = self.fetch_outputs(run, self.join_home(join.node), values).await?;
-        let (frames, vars) = self.load(run, node.resume, &join.frames, frame.vars.clone()).await?;
+        let of = &join.actor.of;
+        let branches = self.fetch_outputs(of, self.join_home(join.node), values).await?;
+        let (frames, vars) = self.load(of, node.resume, &join.frames, frame.vars.clone()).await?;
         let machine = Machine::new(self.definition, self.code, node.resume, Input::Branches(branches))
             .with_context(&frames, join.turns.clone(), vars);
         self.guard(node.name, || machine.run()).map(Ok)
@@ -253,62 +296,73 @@ impl Runtime {
 
     /// Ends the run: the first end counts. What was stored for it goes.
     pub(crate) async fn end(&self, actor: &Actor, ended: Ended, objects: CloudSet) -> Result<(), Fault> {
-        let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended, objects, stamp: self.stamp(actor) };
-        let expires_at = self.expires_at(&**table, &actor.term);
-        let arrival = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, 1, expires_at) };
-        let key = RowKey::run(&actor.run);
+        let arrival = Arrival { value: codec::pack_row(&arrived), ..self.at_run_row(actor, END, 1)? };
         timing::point!("committing", event = actor.event);
-        let answer = retry::store(|| table.arrive(&key, arrival.clone())).await;
+        let answer = self.arrive_at_run_row(actor, arrival).await;
         timing::point!("committed", event = actor.event);
         let answer = answer?;
-        if !answer.fresh {
+        if answer.gone || !answer.fresh {
             // It has ended before, maybe otherwise: what goes depends on that end.
-            return self.is_over(&actor.run, arrived.objects_left()).await.map(drop);
+            return self.is_over(actor, arrived.objects_left()).await.map(drop);
         }
-        self.delete_objects(&actor.run, arrived.leaves(), arrived.objects_left()).await
+        self.delete_objects(&actor.of, arrived.leaves(), arrived.objects_left()).await
     }
 
     /// Ends a run as cancelled, unless it has ended before. No event is left that would see to it
     /// that what is stored for it goes, so the run stays in the run index until then.
     pub(crate) async fn end_cancelled(&self, actor: &Actor, objects: CloudSet) -> Result<(), Fault> {
-        let table = &self.cloud(self.definition.home)?.table;
         let arrived = Arrived { ended: Ended::Cancelled, objects, stamp: self.stamp(actor) };
-        let expires_at = self.expires_at(&**table, &actor.term);
-        let stays = Arrival { value: codec::pack(&arrived), ..Arrival::at(END, u32::MAX, expires_at) };
-        let key = RowKey::run(&actor.run);
-        let answer = retry::store(|| table.arrive(&key, stays.clone())).await?;
-        if answer.fresh {
-            return self.clear(&actor.run, stays).await;
+        let value = codec::pack_row(&arrived);
+        let stays = Arrival { value: value.clone(), ..self.at_run_row(actor, END, u32::MAX)? };
+        if self.arrive_at_run_row(actor, stays).await?.fresh {
+            return self.clear(actor, value).await;
         }
-        let row = retry::store(|| table.get(&key)).await?.unwrap_or_default();
-        self.clear_ended(&actor.run, &row).await
+        let row = self.run_row(actor).await?.unwrap_or_default();
+        self.clear_ended(actor, &row).await
     }
 
-    /// What is left to do for a run that has ended, as its row says: whoever ended it may have died.
-    pub(crate) async fn clear_ended(&self, run: &RunId, row: &Row) -> Result<(), Fault> {
+    /// What is left to do for a run that has ended, as its row says: the process that ended it may
+    /// have died.
+    pub(crate) async fn clear_ended(&self, actor: &Actor, row: &Row) -> Result<(), Fault> {
         let Some(end) = row.slots.get(&END) else { return Ok(()) };
-        self.clear(run, Arrival { value: end.clone(), ..Arrival::at(END, 1, row.expires_at) }).await
+        self.clear(actor, end.clone()).await
     }
 
-    /// Removes what is stored for a run that ended with this arrival. Then one that was cancelled
-    /// leaves the run index; any other has left it.
-    async fn clear(&self, run: &RunId, end: Arrival) -> Result<(), Fault> {
-        let arrived: Arrived = codec::unpack(&end.value, "the end of a run")?;
-        self.delete_objects(run, arrived.leaves(), arrived.objects_left()).await?;
+    /// Removes what is stored for a run that ended so. Then one that was cancelled leaves the run
+    /// index; any other has left it.
+    async fn clear(&self, actor: &Actor, end: Bytes) -> Result<(), Fault> {
+        let arrived: Arrived = codec::unpack_row(&end, "the end of a run")?;
+        self.delete_objects(&actor.of, arrived.leaves(), arrived.objects_left()).await?;
         if arrived.ended == Ended::Cancelled {
             // It has two slots: it is marked, and has ended.
-            let end = Arrival { of: 2, ..end };
-            let (table, key) = (&self.cloud(self.definition.home)?.table, RowKey::run(run));
-            retry::store(|| table.arrive(&key, end.clone())).await?;
+            let end = Arrival { value: end, ..self.at_run_row(actor, END, 2)? };
+            self.arrive_at_run_row(actor, end).await?;
         }
         Ok(())
+    }
+
+    /// An arrival at the row of the actor's run. It changes no row of another incarnation, and makes
+    /// none.
+    pub(crate) fn at_run_row(&self, actor: &Actor, slot: u32, of: u32) -> Result<Arrival, Fault> {
+        let table = &self.cloud(self.definition.home)?.table;
+        let expires_at = self.expires_at(&**table, &actor.term);
+        Ok(Arrival { inc: Some(actor.term.started_at), ..Arrival::at(slot, of, expires_at) })
+    }
+
+    pub(crate) async fn arrive_at_run_row(
+        &self,
+        actor: &Actor,
+        arrival: Arrival,
+    ) -> Result<backend::Arrived, Fault> {
+        let (table, key) = (&self.cloud(self.definition.home)?.table, RowKey::run(&actor.run));
+        Ok(retry::store(|| table.arrive(&key, arrival.clone())).await?)
     }
 
     /// Removes objects of a run from some clouds.
     pub(crate) async fn delete_objects(
         &self,
-        run: &RunId,
+        of: &Incarnation,
         which: ObjectsOf,
         from: CloudSet,
     ) -> Result<(), Fault> {
@@ -317,7 +371,7 @@ impl Runtime {
         let from = clouds.fold(0, |from: CloudSet, index| from | same(index));
         for (index, cloud) in self.clouds.iter().enumerate() {
             if from & (1 << index) != 0 {
-                retry::store(|| cloud.objects.delete_run(run, which)).await?;
+                retry::store(|| cloud.objects.delete_run(of, which)).await?;
             }
         }
         Ok(())
@@ -343,13 +397,13 @@ impl Runtime {
         if fits_slot(prices, value.wire_len(), slots) {
             return Ok(());
         }
-        let bytes = self.fetch(&actor.run, value).await?;
+        let bytes = self.fetch(&actor.of, value).await?;
         *value = if value.wire_len() > row_bound(prices) {
             arrived.objects |= 1 << home;
             self.store(actor, bytes, home, Place::Object).await?
         } else {
             let output = Output { join: *join, path: path(frames, &[]), value: bytes };
-            self.store(actor, codec::pack(&output), home, Place::Output).await?
+            self.store(actor, codec::pack_row(&output), home, Place::Output).await?
         };
         Ok(())
     }
@@ -373,7 +427,7 @@ fn collect(frame: &Frame, leaves: Vec<Option<Row>>) -> Result<Vec<Arrived>, Faul
     let mut arrived = Vec::with_capacity(frame.of as usize);
     for row in leaves {
         for bytes in row.ok_or_else(missing)?.slots.values() {
-            arrived.push(codec::unpack(bytes, "a slot")?);
+            arrived.push(codec::unpack_row(bytes, "a slot")?);
         }
     }
     if arrived.len() != frame.of as usize {
@@ -385,13 +439,14 @@ fn collect(frame: &Frame, leaves: Vec<Option<Row>>) -> Result<Vec<Arrived>, Faul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::RunId;
 
     #[test]
     fn every_branch_has_a_slot_of_its_own() {
-        let run = RunId::derive("w", "k");
+        let of = Incarnation::of(&RunId::derive("w", "k"), 1);
         let frame = Frame { join: 0, turns: vec![], index: 0, of: 1000, vars: vec![], first: None };
         let slots: std::collections::BTreeSet<_> =
-            (0..1000).map(|index| leaf_of(&run, &[], &Frame { index, ..frame.clone() })).collect();
+            (0..1000).map(|index| leaf_of(&of, &[], &Frame { index, ..frame.clone() })).collect();
         assert_eq!(slots.len(), 1000);
     }
 }

@@ -30,6 +30,7 @@ pub mod machine;
 mod payload;
 pub mod plain;
 pub mod provider;
+mod repeats;
 mod retry;
 pub mod runtime;
 mod sketch;
@@ -42,11 +43,11 @@ mod walk;
 pub mod private;
 
 pub use client::{
-    Client, MAX_LISTED, MAX_REDRIVES, MAX_REPORTED, OtherDefinition, RedriveError, RunError, RunList,
+    Client, MAX_LISTED, MAX_REDRIVES, MAX_REPORTED, OtherDeployment, RedriveError, RunError, RunList,
     RunReport, RunSummary, StartError, Status, Which,
 };
 pub use definition::Cloud;
-pub use error::{Error, Fault, Result};
+pub use error::{Cause, Error, Fault, GivenUp, Result};
 pub use machine::{Travel, Workflow};
 pub use runtime::{Options, Runtime};
 pub use survey::{InstanceReport, InstanceState};

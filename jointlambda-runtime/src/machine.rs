@@ -79,6 +79,8 @@ pub struct Outcome {
     pub value: Box<dyn Any + Send>,
     /// Whether it is an `Err`.
     pub is_err: bool,
+    /// How often the function ran until it returned this.
+    pub times: u32,
 }
 
 /// What a state of the glue gives.

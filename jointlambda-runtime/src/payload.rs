@@ -14,7 +14,7 @@ use crate::{
     dispatch::CONCURRENCY,
     envelope::{CloudSet, Continuation, Frame, Output, Place, Stored, Value, Vars},
     error::Fault,
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey},
     provider::Prices,
     retry,
     runtime::Runtime,
@@ -74,7 +74,7 @@ pub(crate) fn fits_batch(prices: &Prices, len: usize, size: usize) -> bool {
 
 impl Runtime {
     /// The bytes of a value, wherever they are.
-    pub(crate) async fn fetch(&self, run: &RunId, value: &Value) -> Result<Bytes, Fault> {
+    pub(crate) async fn fetch(&self, of: &Incarnation, value: &Value) -> Result<Bytes, Fault> {
         let stored = match value {
             Value::Inline(bytes) => return Ok(bytes.clone()),
             Value::Stored(stored) => stored,
@@ -82,22 +82,22 @@ impl Runtime {
         let cloud = self.cloud(stored.cloud)?;
         let bytes = match stored.place {
             Place::Row | Place::Output => {
-                let key = RowKey::value(run, &stored.digest);
+                let key = RowKey::value(of, &stored.digest);
                 retry::store(|| cloud.table.get(&key)).await?.and_then(|row| row.body)
             }
             Place::Object | Place::Result => {
-                let key = object_key(run, stored);
+                let key = object_key(of, stored);
                 retry::store(|| cloud.objects.get(&key)).await?
             }
         };
-        content(run, stored, bytes)
+        content(stored, bytes)
     }
 
     /// The bytes of values that arrived at a fan-in, in their order. Those in rows of its home are
     /// read many in a request.
     pub(crate) async fn fetch_outputs(
         &self,
-        run: &RunId,
+        of: &Incarnation,
         home: CloudIndex,
         values: Vec<Value>,
     ) -> Result<Vec<Bytes>, Fault> {
@@ -106,7 +106,7 @@ impl Runtime {
             _ => None,
         };
         let keys: Vec<_> =
-            values.iter().filter_map(in_row).map(|stored| RowKey::value(run, &stored.digest)).collect();
+            values.iter().filter_map(in_row).map(|stored| RowKey::value(of, &stored.digest)).collect();
         let mut rows = Vec::new().into_iter();
         if !keys.is_empty() {
             let table = &self.cloud(home)?.table;
@@ -117,8 +117,8 @@ impl Runtime {
                 let read = in_row(&value).map(|stored| (stored, rows.next().flatten()));
                 async move {
                     match read {
-                        Some((stored, row)) => content(run, &stored, row.and_then(|row| row.body)),
-                        None => self.fetch(run, &value).await,
+                        Some((stored, row)) => content(&stored, row.and_then(|row| row.body)),
+                        None => self.fetch(of, &value).await,
                     }
                 }
             })
@@ -140,14 +140,14 @@ impl Runtime {
         let to = self.cloud(cloud)?;
         match place {
             Place::Row | Place::Output => {
-                let key = RowKey::value(&actor.run, &stored.digest);
+                let key = RowKey::value(&actor.of, &stored.digest);
                 let expires_at = self.expires_at(&*to.table, &actor.term);
-                let row = NewRow { body: bytes, check_at: None, expires_at };
+                let row = NewRow { body: bytes, expires_at, ..NewRow::default() };
                 retry::store(|| to.table.create(&key, row.clone())).await?;
             }
             Place::Object | Place::Result => {
                 actor.note_object(cloud);
-                let key = object_key(&actor.run, &stored);
+                let key = object_key(&actor.of, &stored);
                 retry::store(|| to.objects.put(&key, bytes.clone())).await?;
             }
         }
@@ -258,7 +258,7 @@ impl Runtime {
         home: CloudIndex,
         content: &T,
     ) -> Result<(Bytes, Option<Value>), Fault> {
-        let body = codec::pack(content);
+        let body = codec::pack_row(content);
         if body.len() <= row_bound(self.prices(home)) {
             return Ok((body, None));
         }
@@ -300,14 +300,14 @@ fn take_largest<'a>(
 }
 
 /// The value in what was read from where `stored` says.
-fn content(run: &RunId, stored: &Stored, bytes: Option<Bytes>) -> Result<Bytes, Fault> {
+fn content(stored: &Stored, bytes: Option<Bytes>) -> Result<Bytes, Fault> {
     match bytes {
         Some(bytes) if Digest::of(&bytes) == stored.digest => match stored.place {
-            Place::Output => Ok(codec::unpack::<Output>(&bytes, "an output")?.value),
+            Place::Output => Ok(codec::unpack_row::<Output>(&bytes, "an output")?.value),
             Place::Row | Place::Object | Place::Result => Ok(bytes),
         },
-        Some(_) => Err(StoreError::Corrupt(format!("a stored value of {run} is not what was stored")).into()),
-        None => Err(StoreError::Corrupt(format!("a stored value of {run} is gone")).into()),
+        Some(_) => Err(StoreError::Corrupt("a stored value is not what was stored".to_owned()).into()),
+        None => Err(StoreError::Corrupt("a stored value is gone".to_owned()).into()),
     }
 }
 
@@ -315,10 +315,10 @@ fn vars_len(vars: &Vars) -> usize {
     vars.iter().map(|(_, value)| value.wire_len() + 3).sum()
 }
 
-fn object_key(run: &RunId, stored: &Stored) -> ObjectKey {
+fn object_key(of: &Incarnation, stored: &Stored) -> ObjectKey {
     match stored.place {
-        Place::Result => ObjectKey::result(run, &stored.digest),
-        _ => ObjectKey::new(run, &stored.digest),
+        Place::Result => ObjectKey::result(of, &stored.digest),
+        _ => ObjectKey::new(of, &stored.digest),
     }
 }
 

@@ -45,7 +45,7 @@ where
     let future = function(codec::decode(args, "the arguments of a call")?);
     Ok(Box::pin(async move {
         let value = future.await;
-        Outcome { is_err: is_err(&value), value: Box::new(value) }
+        Outcome { is_err: is_err(&value), times: 1, value: Box::new(value) }
     }))
 }
 

@@ -35,6 +35,8 @@ pub struct Limits {
     pub row_bytes: usize,
     /// How often the platform delivers an event again after a failure, by default.
     pub redeliveries: u32,
+    /// The waits before these deliveries, in seconds, for functions that are not throttled.
+    pub redelivered_after_s: &'static [u32],
     /// Write units per second that one row takes: a write counts once for each unit of the row's
     /// size, so a row of 10 KB takes a tenth of the writes that one of 1 KB does.
     pub row_writes_per_s: u32,
@@ -67,6 +69,15 @@ pub struct Prices {
     pub egress_gb: f64,
 }
 
+impl Limits {
+    /// How long the platform may go on delivering an event, in milliseconds, when each delivery takes
+    /// `one_ms`: all deliveries, and the waits between them.
+    pub fn deliveries_ms(&self, one_ms: u64) -> u64 {
+        let waits: u32 = self.redelivered_after_s.iter().sum();
+        one_ms.saturating_mul(u64::from(self.redeliveries) + 1).saturating_add(u64::from(waits) * 1_000)
+    }
+}
+
 impl Provider {
     /// The name in prose.
     pub const fn name(self) -> &'static str {
@@ -87,8 +98,9 @@ impl Provider {
 
     /// The provider's limits.
     ///
-    /// Sources: AWS Lambda quotas (asynchronous payload 1 MB since October 2025), DynamoDB
-    /// quotas; Function Compute 3.0 limits, TableStore limits (all read in 2026).
+    /// Sources: AWS Lambda quotas (asynchronous payload 1 MB since October 2025) and "How Lambda
+    /// handles errors and retries with asynchronous invocation" (one minute, then two), DynamoDB
+    /// quotas; the waits of Function Compute are not documented, and taken to double like these; Function Compute 3.0 limits, TableStore limits (all read in 2026).
     pub const fn limits(self) -> &'static Limits {
         match self {
             Provider::Aws => &Limits {
@@ -99,6 +111,7 @@ impl Provider {
                 async_payload_bytes: (1024 * 1024 - RECORD_BYTES) / 4 * 3,
                 row_bytes: 400 * 1024,
                 redeliveries: 2,
+                redelivered_after_s: &[60, 120],
                 row_writes_per_s: 1_000,
             },
             Provider::Aliyun => &Limits {
@@ -109,6 +122,7 @@ impl Provider {
                 async_payload_bytes: (128 * 1024 - RECORD_BYTES) / 4 * 3,
                 row_bytes: 2 * 1024 * 1024,
                 redeliveries: 3,
+                redelivered_after_s: &[60, 120, 240],
                 row_writes_per_s: 10_000,
             },
         }

@@ -2,15 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Mutex;
+
 use crate::{
-    backend::{Backend, Table, Timestamp},
+    backend::{Backend, Band, Check, IndexPart, Table, Timestamp},
     commit::Actor,
     definition::{CloudIndex, Definition, FunctionDef},
     envelope::{CloudSet, Stamp, Term},
     error::Fault,
     health::Health,
+    id::DeploymentId,
     machine::{Code, Workflow},
     provider::Prices,
+    repeats::Repeats,
 };
 
 /// What may be set per deployment.
@@ -21,9 +25,13 @@ pub struct Options {
     /// and what then runs has ended. Later events are dropped unread, so that no event of a run
     /// outlives the rows that make it harmless.
     pub retention: Duration,
-    /// How long after its start a run that has not ended is first looked at by a sweep, and how
-    /// long a call may be open before it is invoked again (its timeout, if that is longer, with the
-    /// wait of its batch). Later looks are a quarter of the run's age apart, an hour at most.
+    /// How long after its start a run that has not ended is first looked at by a sweep. Later looks
+    /// are a quarter of the run's age apart, an hour at most.
+    ///
+    /// A call whose one delivery takes no longer than this is first sent again when it has been open
+    /// for so long. A longer one is not, while its platform may still deliver its event: all
+    /// deliveries and the waits between them. Each repetition waits for twice as long as the one
+    /// before it.
     pub check_after: Duration,
     /// How long after its start a run that has not ended is failed.
     pub deadline: Duration,
@@ -50,6 +58,10 @@ pub struct Runtime {
     pub(crate) health: Arc<Health>,
     /// The cloud where this code runs, for the record only: no outcome depends on it.
     here: CloudIndex,
+    /// What this is a part of.
+    pub(crate) deployment: DeploymentId,
+    /// Held by the one walk through a very wide run that goes on at a time.
+    pub(crate) wide: Arc<Mutex<()>>,
 }
 
 /// How long after the deadline of its run a row stays at least, beside the longest execution and the
@@ -57,6 +69,11 @@ pub struct Runtime {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
 /// The longest time between two looks at a run.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// For how long a run is looked at before older ones.
+const YOUNG_FOR: Duration = Duration::from_secs(8 * 60);
+/// How long after its time a row may still be there: DynamoDB removes expired rows within some days.
+/// A run row is replaced when it should have gone so long ago that no event of its run is left.
+const REPLACED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Runtime {
     /// The workflow `W` on `clouds`, which are in the order of the definition's.
@@ -68,7 +85,10 @@ impl Runtime {
         assert_eq!(clouds.len(), definition.clouds.len(), "one backend per cloud of the workflow");
         assert!(clouds.len() <= CloudSet::BITS as usize, "a workflow has at most {} clouds", CloudSet::BITS);
         let health = Arc::new(Health::of(clouds.len()));
-        Runtime { definition, code: W::code(), clouds, options, health, here: definition.home }
+        let tables = clouds.iter().map(|cloud| &*cloud.place);
+        let deployment = DeploymentId::of(definition.name, definition.hash, tables);
+        let (code, here, wide) = (W::code(), definition.home, Arc::default());
+        Runtime { definition, code, clouds, options, health, here, deployment, wide }
     }
 
     /// The same as it runs on `cloud`: outcomes that are decided here are recorded as decided
@@ -82,6 +102,11 @@ impl Runtime {
     #[cfg(any(feature = "aws", feature = "aliyun"))]
     pub(crate) fn here(&self) -> &Backend {
         &self.clouds[usize::from(self.here)]
+    }
+
+    /// The deployment that this is a part of.
+    pub fn deployment(&self) -> DeploymentId {
+        self.deployment
     }
 
     /// The backend of a cloud.
@@ -120,10 +145,30 @@ impl Runtime {
         same.map_or(cloud, |index| index as CloudIndex)
     }
 
-    /// How long a call of `function` may be open before it is taken for lost, in milliseconds. One
-    /// that gathers in a batch has first to wait for others.
-    pub(crate) fn lost_after(&self, function: &FunctionDef) -> u64 {
-        (self.options.check_after.as_millis() as u64).max(function.delivery_ms())
+    /// How long calls of `function` may be open before they are sent again.
+    pub(crate) fn repeats(&self, function: &FunctionDef) -> Repeats {
+        let check_after = self.options.check_after.as_millis() as u64;
+        Repeats::of(function, check_after, |cloud| self.clouds[usize::from(cloud)].provider)
+    }
+
+    /// How long a call of any function may be open before it is sent again, in milliseconds.
+    pub(crate) fn least_repeat_ms(&self) -> u64 {
+        let all = self.definition.functions.iter().map(|function| self.repeats(function).first_ms);
+        all.min().unwrap_or(0)
+    }
+
+    /// The part of the run index where a run of this age belongs.
+    pub(crate) fn part_of(&self, age_ms: u64) -> IndexPart {
+        let is_young = age_ms < YOUNG_FOR.as_millis() as u64;
+        IndexPart { deployment: self.deployment, band: if is_young { Band::Young } else { Band::Old } }
+    }
+
+    /// When a run that was started at `started_at` and is looked at now is to be looked at next.
+    pub(crate) fn next_check(&self, term: &Term, now: Timestamp) -> Check {
+        let next = now.saturating_add(self.pause(now.saturating_sub(term.started_at)));
+        // Not long after its deadline either.
+        let at = next.min(term.deadline.max(now.saturating_add(self.pause(0))));
+        Check { part: self.part_of(at.saturating_sub(term.started_at)), at }
     }
 
     /// How long after a look at `now` a run is looked at again, in milliseconds: the older it is,
@@ -135,25 +180,36 @@ impl Runtime {
 
     /// When a run that starts now began and must have ended.
     pub(crate) fn term_from(&self, now: Timestamp) -> Term {
-        Term { started_at: now, deadline: now + self.options.deadline.as_millis() as u64 }
+        Term { started_at: now, deadline: now.saturating_add(self.options.deadline.as_millis() as u64) }
     }
 
-    /// Whether a run is past its deadline, by the clock of the cloud where this code runs.
+    /// The earliest of the times that the tables tell which have answered this process; `None` where
+    /// none has. What cannot be taken back goes by it: one wrong clock decides nothing.
+    pub(crate) fn earliest(&self) -> Option<Timestamp> {
+        self.clouds.iter().filter_map(|cloud| cloud.table.heard()).min()
+    }
+
+    /// A run row that was to expire before then is replaced by a new one of the same key.
+    pub(crate) fn replaced_before(&self) -> Timestamp {
+        self.earliest().map_or(0, |now| now.saturating_sub(REPLACED_AFTER.as_millis() as u64))
+    }
+
+    /// Whether a run is past its deadline, by all clocks that count.
     pub(crate) fn is_past(&self, term: &Term) -> bool {
-        self.clouds[usize::from(self.here)].table.now() >= term.deadline
+        self.earliest().is_some_and(|now| now >= term.deadline)
     }
 
     /// When a row of a run of this term, written now, may disappear.
     pub(crate) fn expires_at(&self, table: &dyn Table, term: &Term) -> Timestamp {
-        let last = term.deadline + self.afterwards();
-        last.max(table.now() + self.options.retention.as_millis() as u64)
+        let last = term.deadline.saturating_add(self.afterwards());
+        last.max(table.now().saturating_add(self.options.retention.as_millis() as u64))
     }
 
     /// How long after the deadline of a run its rows may still be needed, in milliseconds: by a
     /// function that runs then, and by the sweep that comes to it and fails it.
     fn afterwards(&self) -> u64 {
         let longest = self.definition.functions.iter().map(FunctionDef::delivery_ms).max();
-        longest.unwrap_or(0) + self.pause(0) + CLOCKS_DIFFER.as_millis() as u64
+        longest.unwrap_or(0).saturating_add(self.pause(0)).saturating_add(CLOCKS_DIFFER.as_millis() as u64)
     }
 
     /// The term of a run that begins now and has ended for good when rows go that are kept until
@@ -161,7 +217,8 @@ impl Runtime {
     pub(crate) fn term_within(&self, now: Timestamp, kept_until: Timestamp) -> Option<Term> {
         let term = self.term_from(now);
         let latest = kept_until.saturating_sub(self.afterwards());
-        (latest >= now + self.pause(0)).then_some(Term { deadline: term.deadline.min(latest), ..term })
+        (latest >= now.saturating_add(self.pause(0)))
+            .then_some(Term { deadline: term.deadline.min(latest), ..term })
     }
 
     /// What is recorded of an outcome that `actor` decides now.
@@ -172,6 +229,9 @@ impl Runtime {
             at_ms: now.saturating_sub(actor.term.started_at),
             on: self.here,
             attempt: actor.attempt,
+            took_ms: actor.took_ms(),
+            ran: 0,
+            is_err: false,
         }
     }
 }

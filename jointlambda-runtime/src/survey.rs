@@ -10,7 +10,7 @@ use crate::{
     backend::Timestamp,
     client::RunRecord,
     codec,
-    commit::{Actor, Instance, Next, Settled},
+    commit::{Actor, Instance, Next, Ran, Settled},
     definition::{NodeDef, NodeIndex},
     dispatch::CONCURRENCY,
     envelope::{Arrived, Call, Continuation, Ended, Failure, Fork, Frame, Stamp, Value, path},
@@ -129,7 +129,7 @@ impl Runtime {
     }
 
     async fn first(&self, actor: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
-        codec::unpack(&self.fetch(&actor.run, &record.first).await?, "a run row")
+        codec::unpack_row(&self.fetch(&actor.of, &record.first).await?, "a run row")
     }
 
     /// Brings the values of `continuation` that are stored for its run in place, for another run.
@@ -142,7 +142,7 @@ impl Runtime {
         stored_values(continuation, &mut values);
         // All futures are made first: with their closure held across a wait, this could not be spawned.
         let brought = values.into_iter().map(|value| async move {
-            *value = Value::Inline(self.fetch(&actor.run, value).await?);
+            *value = Value::Inline(self.fetch(&actor.of, value).await?);
             Ok::<_, Fault>(())
         });
         let brought: Vec<_> = brought.collect();
@@ -212,7 +212,7 @@ impl<'a> Survey<'a> {
                 (Settled::Ended(Arrived { ended: Ended::Err(value), .. }), _) => {
                     return Ok((Continuation::Err(value), told));
                 }
-                (Settled::Ended(_), left) => return Ok((left, told)),
+                (Settled::Ended(_) | Settled::Gone, left) => return Ok((left, told)),
             }
         }
     }
@@ -239,7 +239,7 @@ impl<'a> Survey<'a> {
         }
         let Fork { join, turns, vars, branches, first } = fork;
         let frame = Frame { join, turns: turns.clone(), index: 0, of: branches.len() as u32, vars, first };
-        let arrived = self.runtime.arrived(&self.actor.run, frames, &frame).await?;
+        let arrived = self.runtime.arrived(&self.actor.of, frames, &frame).await?;
         let waits = match first {
             None => arrived.iter().any(Option::is_none),
             Some(first) => !first::is_due(first, &arrived),
@@ -264,8 +264,10 @@ impl<'a> Survey<'a> {
             None if there == frame.of => {
                 let arrived: Vec<_> = arrived.into_iter().flatten().collect();
                 let last = arrived.iter().map(|arrived| arrived.stamp).max_by_key(|stamp| stamp.at_ms);
-                let last =
-                    last.unwrap_or(Stamp { at_ms: since - self.actor.term.started_at, ..self.stamp() });
+                let last = last.unwrap_or(Stamp {
+                    at_ms: since.saturating_sub(self.actor.term.started_at),
+                    ..self.stamp()
+                });
                 let full = self.runtime.full_of(instance.clone(), frame.clone(), arrived, last);
                 match self.most {
                     0 => self.runtime.undecided_fan_in(&full).await?,
@@ -339,7 +341,7 @@ impl<'a> Survey<'a> {
 
     fn instance(&self, frames: &[Frame], turns: &[u32], node: NodeIndex) -> Instance {
         let (frames, turns) = (frames.to_vec(), turns.to_vec());
-        Instance { actor: self.actor.clone(), frames, node, turns, objects: 0 }
+        Instance { actor: self.actor.clone(), frames, node, turns, objects: 0, ran: Ran::default() }
     }
 
     fn stamp(&self) -> Stamp {
@@ -347,7 +349,7 @@ impl<'a> Survey<'a> {
     }
 
     fn at(&self, stamp: &Stamp) -> Timestamp {
-        self.actor.term.started_at + stamp.at_ms
+        self.actor.term.started_at.saturating_add(stamp.at_ms)
     }
 }
 
@@ -362,7 +364,7 @@ fn state(survey: &Survey<'_>, node: &NodeDef, settled: Option<&Settled>) -> Inst
         attempt: stamp.attempt,
     };
     match settled {
-        None => InstanceState::Running,
+        None | Some(Settled::Gone) => InstanceState::Running,
         Some(Settled::Next(Next { stamp, .. })) => committed(stamp),
         Some(Settled::Ended(Arrived { ended, stamp, .. })) => match ended {
             Ended::Returned(_) | Ended::Err(_) => committed(stamp),

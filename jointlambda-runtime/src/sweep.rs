@@ -4,18 +4,32 @@
 //! A sweep needs no lock, since everything it does is idempotent. Any number of sweeps may run at
 //! once, beside live functions.
 
+use std::{collections::HashSet, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
 use crate::{
-    backend::Timestamp,
+    backend::{Band, IndexPart, Look, Row, Timestamp},
     client::RunRecord,
     codec,
     commit::{Actor, CANCEL, END},
     envelope::{self, Ended, Failure, Term},
-    error::Fault,
+    error::{Fault, chain},
     id::{RowKey, RunId},
     retry,
     runtime::Runtime,
-    walk::{Errand, Lost, Walk},
+    walk::{Errand, Lost, Walk, When},
 };
+
+/// Runs that a sweep looks at side by side.
+const AT_ONCE: usize = 32;
+/// Runs that it asks the index for at once.
+const PAGE: usize = 1_000;
+/// The part of its time that a sweep uses, in percent: what is under way then has to end.
+const USED_PERCENT: u32 = 80;
+/// The part of that which young runs may take, in percent, before it is the turn of old ones.
+const YOUNG_PERCENT: u32 = 70;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,12 +37,28 @@ use crate::{
 pub struct Swept {
     /// Runs that were looked at.
     pub runs: usize,
-    /// Calls that were taken for lost, and invoked again.
+    /// Calls that were open for too long, and sent again.
     pub invoked: usize,
     /// Runs past their deadline, which were failed.
     pub overdue: usize,
     /// Runs whose cancellation was finished.
     pub cancelled: usize,
+}
+
+impl Swept {
+    fn add(&mut self, other: Swept) {
+        self.runs += other.runs;
+        self.invoked += other.invoked;
+        self.overdue += other.overdue;
+        self.cancelled += other.cancelled;
+    }
+}
+
+/// How much a sweep may do.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    runs: usize,
+    until: Option<Instant>,
 }
 
 impl Runtime {
@@ -38,66 +68,136 @@ impl Runtime {
     /// The run index cannot be read. A run that cannot be re-driven is logged and tried again by
     /// a later sweep; it does not hold up others.
     pub async fn sweep(&self, max_runs: usize) -> Result<Swept, Fault> {
-        let table = &self.cloud(self.definition.home)?.table;
-        let now = table.now();
+        self.sweep_within(max_runs, None).await
+    }
+
+    /// Looks at runs whose time has come, many at once, until there are none or most of `time` has
+    /// passed. Young runs come first.
+    ///
+    /// # Errors
+    /// The run index cannot be read.
+    pub async fn sweep_for(&self, time: Duration) -> Result<Swept, Fault> {
+        self.sweep_within(usize::MAX, Some(time)).await
+    }
+
+    async fn sweep_within(&self, max_runs: usize, time: Option<Duration>) -> Result<Swept, Fault> {
+        let began = Instant::now();
+        let used = time.map(|time| time * USED_PERCENT / 100);
+        let young = Limits { runs: max_runs, until: used.map(|used| began + used * YOUNG_PERCENT / 100) };
+        let mut swept = self.sweep_band(Band::Young, young).await?;
+        let old = Limits { runs: max_runs - swept.runs, until: used.map(|used| began + used) };
+        swept.add(self.sweep_band(Band::Old, old).await?);
+        Ok(swept)
+    }
+
+    async fn sweep_band(&self, band: Band, limits: Limits) -> Result<Swept, Fault> {
+        let (table, part) =
+            (&self.cloud(self.definition.home)?.table, IndexPart { deployment: self.deployment, band });
         let mut swept = Swept::default();
-        for key in retry::store(|| table.due(now, max_runs)).await? {
-            let Some(run) = key.as_run() else { continue };
-            swept.runs += 1;
-            match self.look_after(&run, &key, now, &mut swept).await {
-                Ok(()) => {}
-                Err(fault) if fault.is_of_the_code() => self.give_up(&run, &fault).await?,
-                Err(fault) => tracing::warn!(%run, %fault, "not re-driven"),
+        // The index may be behind, and give a run again that has just been looked at.
+        let mut seen = HashSet::new();
+        while swept.runs < limits.runs {
+            let (now, page) = (table.now(), PAGE.min(limits.runs - swept.runs));
+            let mut due = retry::store(|| table.due(part, now, page)).await?;
+            due.retain(|key| seen.insert(key.clone()));
+            if due.is_empty() {
+                break;
+            }
+            let looks = stream::iter(due).map(|key| async move {
+                if limits.until.is_some_and(|until| Instant::now() >= until) {
+                    return None;
+                }
+                self.look(&key, limits.until).await
+            });
+            let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
+            while let Some(looked) = looks.next().await {
+                swept.add(looked.unwrap_or_default());
+            }
+            if limits.until.is_some_and(|until| Instant::now() >= until) {
+                break;
             }
         }
         Ok(swept)
+    }
+
+    /// Looks after the run whose row has this key, if it is one.
+    async fn look(&self, key: &RowKey, until: Option<Instant>) -> Option<Swept> {
+        let run = key.as_run()?;
+        let mut swept = Swept { runs: 1, ..Swept::default() };
+        if let Err(fault) = self.look_after(&run, key, until, &mut swept).await {
+            tracing::warn!(%run, fault = chain(&fault), "not re-driven");
+        }
+        Some(swept)
     }
 
     async fn look_after(
         &self,
         run: &RunId,
         key: &RowKey,
-        now: Timestamp,
+        until: Option<Instant>,
         swept: &mut Swept,
     ) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let row = retry::store(|| table.get(key)).await?.unwrap_or_default();
-        let Some(body) = &row.body else { return Ok(()) };
-        let record: RunRecord = codec::unpack(body, "a run row")?;
-        if record.definition != self.definition.hash {
-            // It belongs to the sweeper of another deployment.
+        let (Some(body), Some(started_at)) = (&row.body, row.inc) else { return Ok(()) };
+        let now = table.now();
+        let record: RunRecord = match codec::unpack_row(body, "a run row") {
+            Ok(record) => record,
+            Err(fault) if fault.is_of_the_code() => return self.give_up(run, started_at, &fault).await,
+            // A later release wrote it, which looks after it.
+            Err(fault) => return Err(fault),
+        };
+        if record.deployment != self.deployment {
             return Ok(());
         }
         let actor = Actor::passing(run.clone(), record.term);
         // First of all, so that a run that fails every time does not keep others from their turn.
-        let age_ms = now.saturating_sub(record.term.started_at);
-        let next = now + self.pause(age_ms);
-        // Not long after its deadline either.
-        let next = next.min(record.term.deadline.max(now + self.pause(0)));
-        retry::store(|| table.postpone(key, next)).await?;
+        let next = self.next_check(&record.term, now);
+        retry::store(|| table.postpone(key, Look { next, looked_at: now })).await?;
         if row.slots.contains_key(&END) {
-            // It is there because whoever cancelled it died, or the index is behind.
-            return self.clear_ended(run, &row).await;
+            // It is there because the process that cancelled it died, or the index is behind.
+            return self.clear_ended(&actor, &row).await;
         }
         if row.slots.contains_key(&CANCEL) {
             self.stop(&actor, &record).await?;
             swept.cancelled += 1;
-        } else if now >= record.term.deadline {
+            return Ok(());
+        }
+        if self.is_past(&record.term) {
             let failure = self.overdue(&actor, &record, now).await;
             self.end(&actor, Ended::Failed(failure), record.objects).await?;
             swept.overdue += 1;
-        } else {
-            swept.invoked += self.resume(&actor, &record, Some(now)).await?;
+            return Ok(());
         }
-        Ok(())
+        let when = When { now, before: row.looked_at, until };
+        match self.resume(&actor, &record, Some(when)).await {
+            Ok(resumed) => {
+                swept.invoked += resumed.invoked;
+                if resumed.is_whole {
+                    return Ok(());
+                }
+            }
+            Err(fault) if fault.is_of_the_code() => return self.give_up(run, started_at, &fault).await,
+            Err(fault) => tracing::warn!(%run, fault = chain(&fault), "not wholly re-driven"),
+        }
+        self.note_partial(key, &row, &record.term, now).await
+    }
+
+    /// A look has left something. What it would have sent is due at the next look all the same.
+    async fn note_partial(&self, key: &RowKey, row: &Row, term: &Term, now: Timestamp) -> Result<(), Fault> {
+        let table = &self.cloud(self.definition.home)?.table;
+        let look =
+            Look { next: self.next_check(term, now), looked_at: row.looked_at.unwrap_or(term.started_at) };
+        Ok(retry::store(|| table.postpone(key, look)).await?)
     }
 
     /// The failure of a run that is past its deadline: at a call that was sent time and again, if there
     /// is one, and nothing came of it.
     async fn overdue(&self, actor: &Actor, record: &RunRecord, now: Timestamp) -> Failure {
-        let after_s = (record.term.deadline - record.term.started_at) / 1000;
+        let after_s = record.term.deadline.saturating_sub(record.term.started_at) / 1000;
         let cause = format!("the run had not ended {after_s} s after its start");
-        let lost = Walk::new(self, actor, Errand::Resume { now: Some(now) }).follow_all(record).await.lost;
+        let look = Some(When { now, before: None, until: None });
+        let lost = Walk::new(self, actor, Errand::Resume { look }).follow_all(record).await.lost;
         let Some(Lost { frames, call, since, .. }) = lost.first() else {
             return Failure::new("the run", Vec::new(), cause, 1);
         };
@@ -111,25 +211,30 @@ impl Runtime {
         Failure::new(at, envelope::path(frames, &call.turns), cause, 1)
     }
 
-    /// Invokes the open calls of a run again; if `now` is given, only those that have been open
-    /// for so long then that they must be lost. Says how many there were.
+    /// Sends the open calls of a run again; for a sweep, only those that have been open for so long
+    /// that they are due.
     pub(crate) async fn resume(
         &self,
         actor: &Actor,
         record: &RunRecord,
-        now: Option<Timestamp>,
-    ) -> Result<usize, Fault> {
-        let walked = Walk::new(self, actor, Errand::Resume { now }).follow_all(record).await;
-        let invoked = walked.lost.len();
-        let done = self.send_again(actor, walked.lost, now.is_none()).await.and(walked.done);
-        self.unless_ended(actor, false, done).await.map(|()| invoked)
+        look: Option<When>,
+    ) -> Result<Resumed, Fault> {
+        let walked = Walk::new(self, actor, Errand::Resume { look }).follow_all(record).await;
+        let resumed = Resumed { invoked: walked.lost.len(), is_whole: walked.is_whole };
+        let sent = self.send_again(actor, walked.lost, look.is_none()).await;
+        // A fault of the code ends the run, whatever else there was.
+        let done = match (sent, walked.done) {
+            (Err(sent), Err(walked)) if walked.is_of_the_code() && !sent.is_of_the_code() => Err(walked),
+            (sent, walked) => sent.and(walked),
+        };
+        self.unless_ended(actor, false, done).await.map(|()| resumed)
     }
 
     /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
     /// otherwise meanwhile. What is too much for that runs on until its deadline.
     pub(crate) async fn stop(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
         let stopped = self.close(actor, record).await;
-        if stopped.is_err() && self.has_ended(&actor.run).await? {
+        if stopped.is_err() && self.has_ended(actor).await? {
             return Ok(());
         }
         if stopped? || self.is_past(&actor.term) {
@@ -147,10 +252,17 @@ impl Runtime {
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
-    async fn give_up(&self, run: &RunId, fault: &Fault) -> Result<(), Fault> {
+    async fn give_up(&self, run: &RunId, started_at: Timestamp, fault: &Fault) -> Result<(), Fault> {
         let failure = Failure::new("the run", Vec::new(), fault.to_string(), 1);
-        let now = self.cloud(self.definition.home)?.table.now();
-        let actor = Actor::passing(run.clone(), Term { started_at: now, deadline: now });
+        let actor = Actor::passing(run.clone(), Term { started_at, deadline: started_at });
         self.end(&actor, Ended::Failed(failure), 0).await
     }
+}
+
+/// What came of a walk that sends calls again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resumed {
+    pub(crate) invoked: usize,
+    /// Whether it has looked at all of the run.
+    pub(crate) is_whole: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jointlambda_runtime::{
     backend::{
-        Arrival, Arrived, Backend, Created, NewRow, Page, Row, StoreError, Table, Timestamp,
+        Arrival, Arrived, Backend, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Table, Timestamp,
         conformance::{self, Subject},
         local::{CloudConfig, Config, LocalClouds, virtual_time},
     },
@@ -75,7 +75,7 @@ impl Table for Faulty {
             let row = self.table.get(key).await?.unwrap_or_default();
             let filled = row.slots.len() as u32;
             if row.body.is_some() || filled >= arrival.of {
-                return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
+                return Ok(Arrived::closed(filled));
             }
         }
         let arrived = self.table.arrive(key, arrival).await?;
@@ -92,12 +92,12 @@ impl Table for Faulty {
         })
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.table.postpone(key, check_at).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table.postpone(key, look).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        let mut keys = self.table.due(now, limit).await?;
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        let mut keys = self.table.due(part, now, limit).await?;
         if self.fault == Fault::LatestDueFirst {
             keys.reverse();
         }

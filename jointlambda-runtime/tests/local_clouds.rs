@@ -11,15 +11,15 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda_runtime::{
-    Fault,
+    Fault, GivenUp,
     backend::{
-        Arrival, Created, Delivery, Handler, Invoked, NewRow,
+        Arrival, Check, Created, Delivery, Handler, IndexPart, Invoked, NewRow,
         local::{
             CloudConfig, Config, FunctionConfig, LocalClouds, MAX_ABANDON_ATTEMPTS, MAX_WAIT, Observer,
             OpenError, Profile, Span, SpanOutcome, Storage, virtual_time,
         },
     },
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use tokio::time::{Instant, sleep};
 
@@ -74,8 +74,8 @@ impl Handler for Receiver {
         (self.reaction)(&delivery)
     }
 
-    async fn abandon(&self, _: &str, _: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
-        self.abandoned.lock().unwrap().push((attempts, cause));
+    async fn abandon(&self, _: &str, _: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        self.abandoned.lock().unwrap().push((given_up.attempts, given_up.why));
         match self.refuse_to_abandon.load(Ordering::SeqCst) {
             0 => Ok(()),
             left => {
@@ -354,7 +354,7 @@ fn only_bytes_between_clouds_count_as_egress() {
             for backend in backends {
                 backend.functions.invoke("f", envelope.clone()).await;
                 let run = RunId::derive("w", &backend.name);
-                let object = ObjectKey::new(&run, &Digest::of(&envelope));
+                let object = ObjectKey::new(&Incarnation::of(&run, 0), &Digest::of(&envelope));
                 backend.objects.put(&object, envelope.clone()).await.expect("put");
                 backend.objects.get(&object).await.expect("get");
             }
@@ -364,7 +364,10 @@ fn only_bytes_between_clouds_count_as_egress() {
         ali.functions.invoke("f", envelope.clone()).await;
         assert_eq!(egress(), [1000, 0]);
         let run = RunId::derive("w", "ALI");
-        ali.objects.get(&ObjectKey::new(&run, &Digest::of(&envelope))).await.expect("get");
+        ali.objects
+            .get(&ObjectKey::new(&Incarnation::of(&run, 0), &Digest::of(&envelope)))
+            .await
+            .expect("get");
         assert_eq!(egress(), [1000, 1000], "what a store answers is sent by its own cloud");
     });
 }
@@ -380,7 +383,7 @@ fn rows_are_billed_by_their_whole_size() {
             (usage.write_units, usage.read_units)
         };
         let body = Bytes::from(vec![0; 4096 - key.as_str().len()]);
-        let row = NewRow { body, check_at: None, expires_at: EPOCH_MS * 2 };
+        let row = NewRow { body, expires_at: EPOCH_MS * 2, ..NewRow::default() };
         assert_eq!(table.create(&key, row.clone()).await, Ok(Created::New));
         assert_eq!(units(), (4, 0));
         table.get(&key).await.expect("get");
@@ -432,9 +435,10 @@ async fn expire(storage: Storage) {
     let key = |name: &str| RowKey::run(&RunId::derive("w", name));
     for backend in clouds.backends() {
         let table = &backend.table;
-        let (expires_at, check_at) = (table.now() + 1000, Some(table.now()));
+        let check = Some(Check { at: table.now(), ..Check::default() });
+        let expires_at = table.now() + 1000;
         for name in ["asked for", "swept"] {
-            let row = NewRow { body: name.into(), check_at, expires_at };
+            let row = NewRow { body: name.into(), check, expires_at, ..NewRow::default() };
             table.create(&key(name), row).await.expect("create");
         }
         let arrival = Arrival { value: "old".into(), ..Arrival::at(0, 2, expires_at) };
@@ -449,7 +453,7 @@ async fn expire(storage: Storage) {
     sleep(Duration::from_millis(1)).await;
     for backend in clouds.backends() {
         let table = &backend.table;
-        assert_eq!(table.due(u64::MAX, 10).await, Ok(vec![]));
+        assert_eq!(table.due(IndexPart::default(), u64::MAX, 10).await, Ok(vec![]));
         assert_eq!(table.get(&key("asked for")).await, Ok(None));
         let arrival = Arrival { value: "new".into(), ..Arrival::at(1, 2, u64::MAX) };
         let arrived = table.arrive(&key("joined"), arrival).await.expect("arrive");
@@ -472,11 +476,12 @@ fn a_sweep_takes_rows_out_of_the_run_index_too() {
             let clouds = open(Config { storage, ..Config::of([CloudConfig::aws("AWS")]) });
             let table = clouds.backends()[0].table.clone();
             let key = RowKey::run(&RunId::derive("w", "swept"));
-            let row = NewRow { check_at: Some(0), expires_at: table.now() + 1, ..NewRow::default() };
+            let check = Some(Check::default());
+            let row = NewRow { check, expires_at: table.now() + 1, ..NewRow::default() };
             table.create(&key, row).await.expect("create");
             sleep(Duration::from_millis(1)).await;
             assert_eq!(clouds.sweep_expired().await, Ok(1));
-            assert_eq!(table.due(u64::MAX, 10).await, Ok(vec![]));
+            assert_eq!(table.due(IndexPart::default(), u64::MAX, 10).await, Ok(vec![]));
         });
     }
 }

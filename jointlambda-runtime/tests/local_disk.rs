@@ -13,10 +13,10 @@ use std::{
 use bytes::Bytes;
 use jointlambda_runtime::{
     backend::{
-        Arrival, Backend, Created, NewRow, StoreError,
+        Arrival, Backend, Check, Created, IndexPart, NewRow, StoreError,
         local::{CloudConfig, Config, LocalClouds, OpenError, STORE_FILE, Storage},
     },
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 
 /// Set in the processes that are there to be killed: the store's directory.
@@ -74,7 +74,8 @@ async fn write_for_ever(directory: &Path, round: u64) {
 async fn write_run(backend: &Backend, round: u64, number: u32, writer: u32) {
     let run = run(round, number);
     let expires_at = backend.table.now() + 1_000_000_000;
-    let row = NewRow { body: writer.to_string().into(), check_at: Some(u64::from(number)), expires_at };
+    let check = Some(Check { at: u64::from(number), ..Check::default() });
+    let row = NewRow { body: writer.to_string().into(), check, expires_at, ..NewRow::default() };
     if backend.table.create(&RowKey::run(&run), row).await.expect("create") == Created::New {
         println!("ack {number} created {writer} 0");
     }
@@ -85,7 +86,7 @@ async fn write_run(backend: &Backend, round: u64, number: u32, writer: u32) {
         println!("ack {number} arrived {writer} {}", arrived.filled);
     }
     let content = Bytes::from(format!("object {writer}"));
-    let object = ObjectKey::new(&run, &Digest::of(&content));
+    let object = ObjectKey::new(&Incarnation::of(&run, 0), &Digest::of(&content));
     backend.objects.put(&object, content).await.expect("put");
     println!("ack {number} put {writer} 0");
 }
@@ -166,7 +167,9 @@ async fn check(directory: &Path, round: u64, runs: &BTreeMap<u32, Acknowledged>)
     let backends = clouds.backends();
     let mut due = BTreeSet::new();
     for backend in &backends {
-        due.extend(backend.table.due(u64::from(u32::MAX), usize::MAX).await.expect("due"));
+        due.extend(
+            backend.table.due(IndexPart::default(), u64::from(u32::MAX), usize::MAX).await.expect("due"),
+        );
     }
     for (&number, acknowledged) in runs {
         let backend = &backends[number as usize % backends.len()];
@@ -174,7 +177,7 @@ async fn check(directory: &Path, round: u64, runs: &BTreeMap<u32, Acknowledged>)
         check_row(backend, &run, acknowledged, &due).await;
         for writer in &acknowledged.put {
             let content = format!("object {writer}");
-            let object = ObjectKey::new(&run, &Digest::of(content.as_bytes()));
+            let object = ObjectKey::new(&Incarnation::of(&run, 0), &Digest::of(content.as_bytes()));
             let found = backend.objects.get(&object).await.expect("get");
             assert_eq!(found, Some(content.into()), "an object of run {number} is gone");
         }
@@ -197,15 +200,7 @@ async fn check_row(backend: &Backend, run: &RunId, acknowledged: &Acknowledged, 
     assert_eq!(row.check_at.is_some(), filled < WRITERS, "a run is open until its row is full");
     assert_eq!(due.contains(&key), row.check_at.is_some(), "the index and the row agree");
     // The store goes on counting where it was: slot 0 again, and a new one.
-    let arrival = |slot| Arrival {
-        slot,
-        of: u32::MAX,
-        ok: false,
-        first: None,
-        value: "again".into(),
-        expires_at: row.expires_at,
-        only_open: false,
-    };
+    let arrival = |slot| Arrival { value: "again".into(), ..Arrival::at(slot, u32::MAX, row.expires_at) };
     let again = backend.table.arrive(&key, arrival(WRITERS)).await.expect("arrive");
     assert!(again.fresh && again.filled == filled + 1, "{filled} slots, then {again:?}");
 }

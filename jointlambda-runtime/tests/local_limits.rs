@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jointlambda_runtime::{
     backend::{
-        Arrival, Backend, Created, NewRow, StoreError,
+        Arrival, Backend, Check, Created, Look, NewRow, StoreError,
         local::{CloudConfig, CloudUsage, Config, LocalClouds, Profile, Storage, virtual_time},
     },
     id::{RowKey, RunId},
@@ -46,7 +46,8 @@ fn a_row_takes_so_many_writes_a_second_and_throttles_the_others() {
             assert_eq!(table.arrive(&key("hot"), arrival(10)).await, Err(StoreError::Throttled));
             let created = table.create(&key("hot"), NewRow::default()).await;
             assert_eq!(created, Err(StoreError::Throttled), "every write counts");
-            assert_eq!(table.postpone(&key("hot"), 1).await, Err(StoreError::Throttled));
+            let look = Look { next: Check::default(), looked_at: 1 };
+            assert_eq!(table.postpone(&key("hot"), look).await, Err(StoreError::Throttled));
             let row = table.get(&key("hot")).await.expect("reads are not throttled").expect("the row");
             assert_eq!(row.slots.len(), 10, "what is throttled changes nothing");
             let other = table.create(&key("other"), NewRow::default()).await;

@@ -9,7 +9,7 @@ use jointlambda::{
     Options, RunError, Workflow,
     backend::local::{Config, Profile, virtual_time},
     embedded::Embedded,
-    id::{Digest, RowKey, RunId},
+    id::{Digest, Incarnation, RowKey, RunId},
 };
 
 thread_local! {
@@ -272,10 +272,13 @@ fn who_comes_while_a_batch_is_sealed_is_in_it_or_in_the_next() {
 
 #[test]
 fn members_whose_names_have_one_digest_are_in_batches_of_their_own() {
+    const EPOCH_MS: u64 = 1_800_000_000_000;
     // Slots are named by 32 bits: of so many names two have the same.
     let digest = |key: &str| {
         let run = RunId::derive("last", key);
-        Digest::of(RowKey::instance(&run, 0, &[]).as_str().as_bytes()).to_string()[..8].to_owned()
+        Digest::of(RowKey::instance(&Incarnation::of(&run, EPOCH_MS), 0, &[]).as_str().as_bytes()).to_string()
+            [..8]
+            .to_owned()
     };
     let mut seen = HashMap::new();
     let pair = (0..400_000).find_map(|x| {
@@ -285,7 +288,7 @@ fn members_whose_names_have_one_digest_are_in_batches_of_their_own() {
     });
     let pair = pair.expect("a birthday");
     virtual_time(0, async {
-        let config = Config { epoch_ms: Some(1_800_000_000_000), ..Embedded::<last::Last>::config() };
+        let config = Config { epoch_ms: Some(EPOCH_MS), ..Embedded::<last::Last>::config() };
         let clouds = Embedded::<last::Last>::new(config, Options::default()).unwrap();
         for (key, x) in pair.iter().zip([2, 4]) {
             clouds.client().start(key, x).await.unwrap();

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
-    Client, Fault, InstanceState, RunError, Status, Workflow,
+    Client, Fault, GivenUp, InstanceState, RunError, Status, Workflow,
     backend::{Delivery, Handler, fault::Faults, fault::Operation},
     envelope::{Envelope, Failure, Task},
     id::RunId,
@@ -37,7 +37,7 @@ impl Deliveries {
     /// gave up on, after as many deliveries that all failed, for the same cause.
     fn unaccounted<W: Workflow>(&self, failure: &Failure) -> Option<String> {
         let is_of = |wire: &Bytes| {
-            let Ok(envelope) = Envelope::decode(wire, W::definition()) else { return false };
+            let Some(envelope) = Envelope::peek(wire) else { return false };
             let Task::Call(call) = &envelope.task else { return false };
             W::definition().nodes[usize::from(call.node)].name == failure.at
         };
@@ -103,14 +103,8 @@ impl Handler for Noting {
         done
     }
 
-    async fn abandon(
-        &self,
-        function: &str,
-        envelope: Bytes,
-        attempts: u32,
-        cause: String,
-    ) -> Result<(), Fault> {
-        self.note(&envelope, |event| event.given_up.push((attempts, cause.clone())));
-        self.inner.abandon(function, envelope, attempts, cause).await
+    async fn abandon(&self, function: &str, envelope: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        self.note(&envelope, |event| event.given_up.push((given_up.attempts, given_up.why.clone())));
+        self.inner.abandon(function, envelope, given_up).await
     }
 }

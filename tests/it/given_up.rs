@@ -14,12 +14,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
-    Fault, Workflow,
+    Cause, Fault, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Delivery, Handler, NewRow, Page, Row, StoreError, Table,
-        Timestamp, fault::Faults,
+        Arrival, Arrived, Backend, Created, Delivery, Handler, IndexPart, Look, NewRow, Page, Row,
+        StoreError, Table, Timestamp, fault::Faults,
     },
-    definition::Definition,
     envelope::Envelope,
     id::{RowKey, RunId},
 };
@@ -82,7 +81,7 @@ tokio::task_local! {
 /// The platform of one run.
 pub(crate) struct Platform {
     wanted: GivenUp,
-    definition: &'static Definition,
+
     run: RunId,
     faults: OnceLock<Arc<Faults>>,
     /// The events of the run up to now.
@@ -97,7 +96,6 @@ impl Platform {
         let definition = W::definition();
         Arc::new(Platform {
             wanted,
-            definition,
             run: RunId::derive(definition.name, key),
             faults: OnceLock::new(),
             seen: Mutex::default(),
@@ -117,7 +115,7 @@ impl Platform {
 
     /// Whether it is the event that is given up, and is delivered for the first time.
     fn is_wanted(&self, wire: &Bytes) -> Option<bool> {
-        let envelope = Envelope::decode(wire, self.definition).ok()?;
+        let envelope = Envelope::peek(wire)?;
         if envelope.run != self.run {
             return None;
         }
@@ -166,10 +164,14 @@ impl Handler for Giving {
         let Some(is_first) = self.platform.is_wanted(&wire) else {
             return self.sound.handle(function, wire, delivery).await;
         };
-        let cause = "no delivery came to an end".to_owned();
+        let given_up = jointlambda::GivenUp {
+            cause: Cause::Call,
+            why: "no delivery came to an end".to_owned(),
+            attempts: DELIVERIES as u32,
+        };
         if !is_first {
             // It was told before, and failed with that.
-            return self.sound.abandon(function, wire, DELIVERIES as u32, cause).await;
+            return self.sound.abandon(function, wire, given_up).await;
         }
         if wanted.died == Died::After {
             let dying = Arc::<Notify>::default();
@@ -184,11 +186,16 @@ impl Handler for Giving {
             () = faults.reached(wanted.at) => gave_up.store(true, Relaxed),
             () = tokio::time::sleep(AT_LAST) => {}
         }
-        self.sound.abandon(function, wire, DELIVERIES as u32, cause).await
+        self.sound.abandon(function, wire, given_up).await
     }
 
-    async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
-        self.sound.abandon(function, wire, attempts, cause).await
+    async fn abandon(
+        &self,
+        function: &str,
+        wire: Bytes,
+        given_up: jointlambda::GivenUp,
+    ) -> Result<(), Fault> {
+        self.sound.abandon(function, wire, given_up).await
     }
 }
 
@@ -225,12 +232,12 @@ impl Table for Deciding {
         arrived
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.0.due(now, limit).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.0.due(part, now, limit).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.0.postpone(key, check_at).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.0.postpone(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {

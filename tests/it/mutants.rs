@@ -17,13 +17,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
-    Fault, Workflow,
+    Fault, GivenUp, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Page, Row,
-        StoreError, Table, Timestamp,
+        Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, IndexPart, Invoked, Look, NewRow,
+        Page, Row, StoreError, Table, Timestamp,
     },
     envelope::{Envelope, Task},
-    id::{RowKey, RunId},
+    id::{Incarnation, RowKey, RunId},
 };
 use tokio::sync::Notify;
 
@@ -88,7 +88,7 @@ struct Seen {
     rows: Mutex<BTreeMap<RowKey, Row>>,
     /// Repeated arrivals, per row.
     repeated: Mutex<BTreeMap<RowKey, u32>>,
-    /// Runs whose rows are gone.
+    /// Incarnations of runs whose rows are gone.
     gone: Mutex<BTreeSet<String>>,
     /// Ids minted inside, and the runs they stand for.
     minted: Mutex<BTreeMap<String, RunId>>,
@@ -134,7 +134,7 @@ struct BrokenHandler {
 impl Handler for BrokenHandler {
     async fn handle(&self, function: &str, mut wire: Bytes, delivery: Delivery) -> Result<(), Fault> {
         if self.rule == Rule::RunIdMintedInside {
-            let mut envelope = Envelope::decode(&wire, Chain::definition())?;
+            let mut envelope = Envelope::peek(&wire).expect("a function sent it");
             if matches!(&envelope.task, Task::Call(call) if call.node == 0) {
                 let mint = self.seen.mints.fetch_add(1, Relaxed);
                 let minted = RunId::derive("minted", &mint.to_string());
@@ -152,8 +152,8 @@ impl Handler for BrokenHandler {
         }
     }
 
-    async fn abandon(&self, function: &str, wire: Bytes, attempts: u32, cause: String) -> Result<(), Fault> {
-        self.sound.abandon(function, wire, attempts, cause).await
+    async fn abandon(&self, function: &str, wire: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        self.sound.abandon(function, wire, given_up).await
     }
 }
 
@@ -269,15 +269,10 @@ impl Table for Broken {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let fresh = row.slots.insert(arrival.slot, arrival.value).is_none();
             self.seen.rows.lock().unwrap().insert(key.clone(), row.clone());
-            return Ok(Arrived {
-                fresh,
-                closed: false,
-                filled: row.slots.len() as u32,
-                ok: 0,
-                row: Some(row),
-            });
+            let filled = row.slots.len() as u32;
+            return Ok(Arrived { fresh, closed: false, row: Some(row), ..Arrived::closed(filled) });
         }
-        let (of, is_ok) = (arrival.of, arrival.ok);
+        let (of, is_ok, inc) = (arrival.of, arrival.ok, arrival.inc);
         let mut arrived = self.table.arrive(&self.known(key), arrival).await?;
         catch_up().await;
         if self.rule == Rule::CounterForSlots && Self::is_join(key) {
@@ -292,18 +287,18 @@ impl Table for Broken {
             *times += u32::from(!arrived.fresh && is_ok);
             arrived.ok = (arrived.ok + *times).min(of);
         }
-        if self.rule == Rule::RowsGoAtTheEnd && key.as_run().is_some() {
-            self.seen.gone.lock().unwrap().insert(key.as_str().to_owned());
+        if let (Rule::RowsGoAtTheEnd, Some(run), Some(inc)) = (self.rule, key.as_run(), inc) {
+            self.seen.gone.lock().unwrap().insert(Incarnation::of(&run, inc).to_string());
         }
         Ok(arrived)
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table.due(now, limit).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.table.due(part, now, limit).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.table.postpone(key, check_at).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table.postpone(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {

@@ -235,7 +235,7 @@ fn a_run_of_another_version_is_refused() {
         config.storage = Storage::Disk(dir.path().to_owned());
         let clouds = Embedded::<changed::Small>::new(config, Options::default()).unwrap();
         let refused = clouds.client().start("key", 1).await;
-        assert!(matches!(refused, Err(StartError::OtherDefinition { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StartError::OtherDeployment { .. })), "{refused:?}");
     });
 }
 

@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::{functions::functions, objects::objects, table::table};
 use super::{Backend, Handler, StoreError, Timestamp};
-use crate::id::RunId;
+use crate::id::{Incarnation, RunId};
 
 /// How many callers the checks of concurrency have.
 pub const CALLERS: u32 = 32;
@@ -95,6 +95,10 @@ impl Subject {
     pub fn without_numbers_of_deliveries(mut self) -> Self {
         self.numbers_deliveries = false;
         self
+    }
+
+    fn fresh_incarnation(&self) -> Incarnation {
+        Incarnation::of(&self.fresh_run(), 1)
     }
 
     /// A run that nothing has used yet.

@@ -25,12 +25,12 @@ pub use operation::{Action, Operation, Schedule};
 use watch::Watch;
 
 use super::{
-    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, Invoked, NewRow, Objects, Page, Row,
-    StoreError, Table, Timestamp,
+    Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, IndexPart, Invoked, Look, NewRow,
+    Objects, Page, Row, StoreError, Table, Timestamp,
 };
 use crate::{
-    error::Fault,
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    error::{Fault, GivenUp},
+    id::{Incarnation, ObjectKey, ObjectsOf, RowKey},
 };
 
 /// How long an operation is held while a second copy runs.
@@ -250,14 +250,8 @@ impl Handler for FaultyHandler {
         self.execute(Some(copy), self.inner.handle(function, envelope, delivery)).await
     }
 
-    async fn abandon(
-        &self,
-        function: &str,
-        envelope: Bytes,
-        attempts: u32,
-        cause: String,
-    ) -> Result<(), Fault> {
-        self.execute(None, self.inner.abandon(function, envelope, attempts, cause)).await
+    async fn abandon(&self, function: &str, envelope: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        self.execute(None, self.inner.abandon(function, envelope, given_up)).await
     }
 }
 
@@ -345,26 +339,26 @@ impl Table for Faulty {
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
         let effect = async {
-            let (slot, value) = (arrival.slot, arrival.value.clone());
+            let (slot, value, inc) = (arrival.slot, arrival.value.clone(), arrival.inc);
             let member = arrival.only_open.then_some(arrival.of);
             let arrived = self.inner.table.arrive(key, arrival).await;
             if let (Some(of), Ok(arrived)) = (member, &arrived) {
                 self.faults.watch.gathered(key, &value, of, arrived);
             }
             if let Ok(Arrived { fresh: true, .. }) = &arrived {
-                self.faults.watch.filled(key, slot, &value);
+                self.faults.watch.filled(key, inc, slot, &value);
             }
             arrived
         };
         self.store(Operation::Arrive, effect).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.store(Operation::Due, self.inner.table.due(now, limit)).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.store(Operation::Due, self.inner.table.due(part, now, limit)).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.store(Operation::Postpone, self.inner.table.postpone(key, check_at)).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.store(Operation::Postpone, self.inner.table.postpone(key, look)).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
@@ -378,6 +372,10 @@ impl Table for Faulty {
     fn now(&self) -> Timestamp {
         self.inner.table.now()
     }
+
+    fn heard(&self) -> Option<Timestamp> {
+        self.inner.table.heard()
+    }
 }
 
 #[async_trait]
@@ -390,7 +388,7 @@ impl Objects for Faulty {
         self.store(Operation::GetObject, self.inner.objects.get(key)).await
     }
 
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
-        self.store(Operation::DeleteRun, self.inner.objects.delete_run(run, which)).await
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
+        self.store(Operation::DeleteRun, self.inner.objects.delete_run(of, which)).await
     }
 }

@@ -29,9 +29,12 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    id::{DeploymentId, Incarnation, ObjectKey, ObjectsOf, RowKey},
     provider::Provider,
 };
+
+/// A run row has slots below this one only: what [`Table::create`] removes of a row that it replaces.
+pub const RUN_SLOTS: u32 = 8;
 
 /// Milliseconds since the Unix epoch, on the backend's own clock.
 pub type Timestamp = u64;
@@ -49,6 +52,9 @@ pub struct Backend {
     pub table: Arc<dyn Table>,
     /// Its object store.
     pub objects: Arc<dyn Objects>,
+    /// Which table that is: provider, region, instance or account, and name. Backends of the same
+    /// table say the same, wherever they are made.
+    pub place: Arc<str>,
 }
 
 impl fmt::Debug for Backend {
@@ -66,7 +72,7 @@ impl fmt::Debug for Backend {
 /// - `invoke` is asynchronous: it returns when the event is accepted, not when it has run.
 /// - An accepted event is delivered at least once, possibly more often, in any order; after the
 ///   platform's bound of failed deliveries it is handed to [`Handler::abandon`], at least once.
-/// - `Rejected` and `Throttled` mean that the event will not be delivered; so does `Unavailable`.
+/// - `Rejected`, `Denied`, `Throttled` and `Unavailable` mean that the event will not be delivered.
 ///   `Unknown` means that it may or may not be.
 #[async_trait]
 pub trait Functions: Send + Sync {
@@ -86,8 +92,11 @@ pub enum Invoked {
     Throttled,
     /// The platform, or this function on it, cannot be reached; nothing was sent.
     Unavailable(String),
-    /// The platform will never take it: too large, no such function, not allowed.
+    /// The platform will never take it: it is too large.
     Rejected(String),
+    /// The platform refuses it for a reason that can change: no such function, not allowed, or the
+    /// function is being deployed.
+    Denied(String),
     /// No answer came: it may have been accepted.
     Unknown(String),
 }
@@ -112,14 +121,13 @@ pub trait Handler: Send + Sync {
         delivery: Delivery,
     ) -> Result<(), crate::error::Fault>;
 
-    /// Is told that the platform gave up on an event after `attempts` deliveries. An error makes
-    /// the platform tell it again, within its own bound.
+    /// Is told that the platform gave up on an event. An error makes the platform tell it again,
+    /// within its own bound.
     async fn abandon(
         &self,
         function: &str,
         envelope: Bytes,
-        attempts: u32,
-        cause: String,
+        given_up: crate::error::GivenUp,
     ) -> Result<(), crate::error::Fault>;
 }
 
@@ -130,7 +138,7 @@ pub trait Handler: Send + Sync {
 /// - A row's `body` never changes once created; a slot never changes once filled.
 /// - `create` and `arrive` may be repeated safely: a repetition returns what the first one did.
 ///   After [`StoreError::Unknown`] the caller repeats the same request.
-/// - A row disappears some time after its `expires_at`, never before.
+/// - A row disappears some time after its `expires_at`, never before, and its parts may go one by one.
 /// - A row larger than the provider's limit is refused with [`StoreError::TooLarge`], and nothing
 ///   is changed.
 #[async_trait]
@@ -138,6 +146,10 @@ pub trait Table: Send + Sync {
     /// Creates the row unless one is there, in one atomic step; returns the row that was there.
     /// A row made by [`arrive`](Table::arrive) alone counts as there only if it has a body:
     /// otherwise the body is added to it.
+    ///
+    /// A run row ([`NewRow::run`]) also replaces a row that expired before
+    /// [`NewRun::expired_before`], and what is left of a row that has lost its body. The slots below
+    /// [`RUN_SLOTS`], counters and times of that row go in the same step.
     async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError>;
 
     /// Reads a row.
@@ -161,13 +173,20 @@ pub trait Table: Send + Sync {
     /// With `arrival.only_open` a row that has a body, or `arrival.of` slots, takes no further
     /// slot: one that is not filled stays so, and the answer is `closed`. Of a slot that is filled
     /// the answer is that it was, whatever became of the row since.
+    ///
+    /// With `arrival.inc` a row that is not there, or has another `inc`, is not changed, and the
+    /// answer is `gone`.
+    ///
+    /// With `arrival.numbered` the row keeps with the slot how many slots were filled when it was,
+    /// and each answer for that slot says so, where the store can do that in the same step.
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError>;
 
-    /// The rows of the run index whose `check_at` is at or before `now`, earliest first.
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError>;
+    /// The rows of a part of the run index whose `check_at` is at or before `now`, earliest first.
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError>;
 
-    /// Moves a row that is in the run index to another time; any other row stays as it is.
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError>;
+    /// Moves a row that is in the run index to another time or part, and notes when it was looked
+    /// at; any other row stays as it is.
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError>;
 
     /// Run rows, also of runs that have ended, in an order of the backend's own: those after the
     /// row `after`, or from the start. It reads through the whole table page by page: for people who
@@ -177,8 +196,22 @@ pub trait Table: Send + Sync {
     /// Waits until the row may have changed, or until the backend thinks another look worthwhile.
     async fn changed(&self, key: &RowKey);
 
-    /// The table's clock.
+    /// The table's clock, or the process's for as long as the table has not answered.
     fn now(&self) -> Timestamp;
+
+    /// The table's clock, once it has answered this process. What cannot be taken back is decided by
+    /// this time alone.
+    fn heard(&self) -> Option<Timestamp> {
+        Some(self.now())
+    }
+
+    /// Makes a cheap request, so that the table's time is known.
+    ///
+    /// # Errors
+    /// Those of a read.
+    async fn ask_time(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Opens what a later operation will need, if anything.
     async fn warm(&self) {}
@@ -199,9 +232,74 @@ pub struct NewRow {
     /// The row's immutable content.
     pub body: Bytes,
     /// When the run that the row stands for should be looked at; puts it in the run index.
-    pub check_at: Option<Timestamp>,
+    pub check: Option<Check>,
     /// When the row may disappear.
     pub expires_at: Timestamp,
+    /// Set for the row of a run.
+    pub run: Option<NewRun>,
+}
+
+/// What is particular to a new run row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// When the run was started: kept with the body, to tell one incarnation from another.
+    pub inc: Timestamp,
+    /// A row that was to expire before then is replaced.
+    pub expired_before: Timestamp,
+}
+
+/// A part of the run index: what one kind of look of one deployment's sweeper reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IndexPart {
+    /// The deployment whose runs they are.
+    pub deployment: DeploymentId,
+    /// How old they are.
+    pub band: Band,
+}
+
+/// How old a run of the run index is. Young runs are looked at first, so that the first look at a new
+/// run does not wait for the later looks at many old ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Band {
+    /// Started a few minutes ago.
+    #[default]
+    Young,
+    /// Older.
+    Old,
+}
+
+impl Band {
+    /// The letter by which stores tell the bands apart.
+    pub const fn letter(self) -> char {
+        match self {
+            Band::Young => 'y',
+            Band::Old => 'o',
+        }
+    }
+}
+
+impl fmt::Display for IndexPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.deployment, self.band.letter())
+    }
+}
+
+/// A place in the run index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Check {
+    /// In which part.
+    pub part: IndexPart,
+    /// When the run is to be looked at.
+    pub at: Timestamp,
+}
+
+/// What [`Table::postpone`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The new place in the run index.
+    pub next: Check,
+    /// When the run was looked at.
+    pub looked_at: Timestamp,
 }
 
 /// A row as read.
@@ -211,8 +309,12 @@ pub struct Row {
     pub body: Option<Bytes>,
     /// The filled slots.
     pub slots: BTreeMap<u32, Bytes>,
-    /// Its place in the run index.
+    /// When it is to be looked at, if it is in the run index.
     pub check_at: Option<Timestamp>,
+    /// When it was looked at last.
+    pub looked_at: Option<Timestamp>,
+    /// Of a run row: when the run was started.
+    pub inc: Option<Timestamp>,
     /// When it may disappear.
     pub expires_at: Timestamp,
 }
@@ -243,12 +345,26 @@ pub struct Arrival {
     pub expires_at: Timestamp,
     /// Whether to fill no slot of a row that is closed: one that has a body, or `of` slots.
     pub only_open: bool,
+    /// Whether to fill the slot only in the row of this incarnation of a run.
+    pub inc: Option<Timestamp>,
+    /// Whether the row is to keep the arrival's number with the slot.
+    pub numbered: bool,
 }
 
 impl Arrival {
     /// An empty slot of a row that is there for all of its `of` slots to be filled.
     pub fn at(slot: u32, of: u32, expires_at: Timestamp) -> Self {
-        Arrival { slot, of, ok: false, first: None, value: Bytes::new(), expires_at, only_open: false }
+        Arrival {
+            slot,
+            of,
+            ok: false,
+            first: None,
+            value: Bytes::new(),
+            expires_at,
+            only_open: false,
+            inc: None,
+            numbered: false,
+        }
     }
 
     /// Whether nothing more need arrive in a row where `filled` slots are filled, `ok` of them by
@@ -267,13 +383,34 @@ pub struct Arrived {
     /// Whether the row was closed to this arrival, so that nothing was changed: the slot is not
     /// filled, and never will be by an arrival like this one.
     pub closed: bool,
+    /// Whether the row of that incarnation is not there, so that nothing was changed.
+    pub gone: bool,
     /// How many slots are filled now.
     pub filled: u32,
     /// How many of them by an arrival that was `ok`.
     pub ok: u32,
+    /// The number of this slot's arrival, for a [`numbered`](Arrival::numbered) one, where the store
+    /// keeps it.
+    pub number: Option<u32>,
     /// The row as it is now, when [it is enough](Arrival::is_enough) and the store returns it for
     /// nothing.
     pub row: Option<Row>,
+}
+
+impl Arrived {
+    /// The answer to an arrival that changed nothing in a row of `filled` slots that is closed to it.
+    pub fn closed(filled: u32) -> Self {
+        Arrived { closed: true, filled, ..Arrived::unchanged() }
+    }
+
+    /// The answer to an arrival at the row of another incarnation, or at none.
+    pub fn gone() -> Self {
+        Arrived { gone: true, ..Arrived::unchanged() }
+    }
+
+    fn unchanged() -> Self {
+        Arrived { fresh: false, closed: false, gone: false, filled: 0, ok: 0, number: None, row: None }
+    }
 }
 
 /// An object store for what is too large for a row or an envelope.
@@ -292,8 +429,8 @@ pub trait Objects: Send + Sync {
     /// Reads an object.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, StoreError>;
 
-    /// Removes objects of `run`.
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError>;
+    /// Removes objects of a run.
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError>;
 }
 
 /// Why a store did not do what it was asked.

@@ -122,15 +122,15 @@ impl Runtime {
         let Some(row) = retry::store(|| table.get(&key)).await? else { return Ok(None) };
         let is_ours = |row: &Row| {
             let body = row.body.as_deref().unwrap_or_default();
-            codec::unpack::<Seal>(body, "a batch row").map(|seal| seal.event == actor.event)
+            codec::unpack_row::<Seal>(body, "a batch row").map(|seal| seal.event == actor.event)
         };
         if row.body.is_some() {
             return Ok(is_ours(&row)?.then_some(row));
         }
         let seal = NewRow {
-            body: codec::pack(&Seal { event: actor.event }),
-            check_at: None,
+            body: codec::pack_row(&Seal { event: actor.event }),
             expires_at: self.expires_at(&**table, &actor.term),
+            ..NewRow::default()
         };
         match retry::store(|| table.create(&key, seal.clone())).await? {
             Created::Exists(row) => Ok(is_ours(&row)?.then_some(row)),
@@ -154,7 +154,9 @@ impl Runtime {
             match member {
                 Ok(member) if self.is_past(&member.instance.actor.term) => {}
                 Ok(member) => members.push(member),
-                Err(fault) if fault.is_transient() => done = done.and(Err(fault)),
+                Err(fault) if fault.is_transient() && !matches!(fault, Fault::Foreign(_)) => {
+                    done = done.and(Err(fault));
+                }
                 Err(fault) => tracing::error!(%fault, "dropped a member of a batch"),
             }
         }
@@ -162,15 +164,15 @@ impl Runtime {
     }
 
     async fn member(&self, actor: &Actor, function: FunctionIndex, slot: Bytes) -> Result<Member, Fault> {
-        let Slot { of, envelope } = codec::unpack(&slot, "a slot")?;
+        let Slot { of, envelope } = codec::unpack_row(&slot, "a slot")?;
         let wire = match (of, envelope) {
             (_, Value::Inline(wire)) => wire,
-            (Some(run), stored) => self.fetch(&run, &stored).await?,
+            (Some(of), stored) => self.fetch(&of, &stored).await?,
             (None, Value::Stored(_)) => {
                 return Err(Fault::Poison("a member is stored for no run".to_owned()));
             }
         };
-        let envelope = Envelope::decode(&wire, self.definition)?;
+        let envelope = Envelope::decode(&wire, self.definition, self.deployment)?;
         let Task::Call(call) = &envelope.task else {
             return Err(Fault::Poison("a member is no call".to_owned()));
         };
@@ -192,7 +194,7 @@ impl Runtime {
         let Member { instance, node, call } = &member;
         match self.settled(instance, node).await? {
             None => {
-                let args = self.fetch(&instance.actor.run, &call.args).await?;
+                let args = self.fetch(&instance.actor.of, &call.args).await?;
                 Ok(Some((member, args)))
             }
             Some(settled) => {
@@ -206,7 +208,7 @@ impl Runtime {
 
     async fn load_for(&self, member: &Member) -> Result<Loaded, Fault> {
         let Member { instance, node, call } = member;
-        self.load(&instance.actor.run, node.resume, &instance.frames, call.vars.clone()).await
+        self.load(&instance.actor.of, node.resume, &instance.frames, call.vars.clone()).await
     }
 
     /// Runs a batch function on the arguments of several calls; gives as many outcomes.

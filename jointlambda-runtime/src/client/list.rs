@@ -1,7 +1,7 @@
 //! Which runs there are.
 
 use crate::{
-    backend::{Page, Timestamp},
+    backend::{Band, IndexPart, Page, Timestamp},
     client::{Client, Status, ended, record_of, status_of},
     commit::{END, REDRIVEN},
     error::Fault,
@@ -18,7 +18,7 @@ const PAGE: usize = 1_000;
 /// Which runs to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Those that have not ended, from the run index.
+    /// Those of this deployment that have not ended, from the run index.
     Open,
     /// All that have rows, for 8 days or as long as [`Options::retention`](crate::Options::retention)
     /// says. This reads through the whole table.
@@ -39,7 +39,7 @@ pub struct RunSummary {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Whether another version of the workflow started it.
+    /// Whether it is of another deployment of the workflow.
     pub is_of_another_version: bool,
 }
 
@@ -68,9 +68,7 @@ impl<W: Workflow> Client<W> {
         loop {
             let page = match which {
                 // One more tells whether there are more.
-                Which::Open => {
-                    Page { keys: retry::store(|| table.due(Timestamp::MAX, most + 1)).await?, next: None }
-                }
+                Which::Open => Page { keys: self.open(most + 1).await?, next: None },
                 Which::All => retry::store(|| table.runs(after.as_ref(), PAGE)).await?,
             };
             self.read_into(&mut list, which, &page.keys).await?;
@@ -83,6 +81,17 @@ impl<W: Workflow> Client<W> {
         list.runs.truncate(most);
         list.runs.sort_by(|a, b| (b.started_at, &a.key).cmp(&(a.started_at, &b.key)));
         Ok(list)
+    }
+
+    /// The keys of runs of this deployment that have not ended.
+    async fn open(&self, most: usize) -> Result<Vec<RowKey>, Fault> {
+        let (table, deployment) = (self.table()?, self.runtime.deployment);
+        let mut keys = Vec::new();
+        for band in [Band::Young, Band::Old] {
+            let (part, room) = (IndexPart { deployment, band }, most - keys.len());
+            keys.extend(retry::store(|| table.due(part, Timestamp::MAX, room)).await?);
+        }
+        Ok(keys)
     }
 
     async fn read_into(&self, list: &mut RunList, which: Which, keys: &[RowKey]) -> Result<(), Fault> {
@@ -113,8 +122,8 @@ impl<W: Workflow> Client<W> {
                 run,
                 status: status_of(&row)?,
                 started_at: record.term.started_at,
-                ended_at: ended(&row)?.map(|end| record.term.started_at + end.stamp.at_ms),
-                is_of_another_version: record.definition != self.runtime.definition.hash,
+                ended_at: ended(&row)?.map(|end| record.term.started_at.saturating_add(end.stamp.at_ms)),
+                is_of_another_version: record.deployment != self.runtime.deployment,
                 key: record.key,
             });
         }

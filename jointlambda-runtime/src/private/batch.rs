@@ -30,7 +30,7 @@ where
     let future = function(items.collect::<Result<_, _>>()?);
     Ok(Box::pin(async move {
         let outcomes = future.await.into_iter();
-        outcomes.map(|value| Outcome { is_err: is_err(&value), value: Box::new(value) }).collect()
+        outcomes.map(|value| Outcome { is_err: is_err(&value), times: 1, value: Box::new(value) }).collect()
     }))
 }
 

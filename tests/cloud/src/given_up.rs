@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jointlambda::{
     backend::{NewRow, Table},
-    id::{RowKey, RunId},
+    id::{Incarnation, RowKey, RunId},
 };
 
 use crate::tunnel::Tunnel;
@@ -22,9 +22,9 @@ const CONNECTIONS: usize = 6;
 /// # Panics
 /// When it does, or when no read could be given up.
 pub async fn keeps_its_connections(table: &dyn Table, tunnel: &Tunnel) {
-    let (mut given_up, run) = (0, RunId::derive("given-up", "once"));
+    let (mut given_up, of) = (0, Incarnation::of(&RunId::derive("given-up", "once"), 1));
     for round in 0..ROUNDS {
-        let key = RowKey::instance(&run, 0, &[round]);
+        let key = RowKey::instance(&of, 0, &[round]);
         let read = table.get(&key);
         let function = async {
             for _ in 0..4 {

@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use jointlambda::{
-    Fault,
+    Cause, Fault, GivenUp,
     backend::{Delivery, Handler},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -73,8 +73,8 @@ struct Told {
     envelope: String,
     attempt: u32,
     remaining_ms: u64,
-    /// Why the platform gave up, if it did.
-    given_up: Option<String>,
+    /// Why the platform gave up, if it did, and whose fault that was.
+    given_up: Option<(Cause, String)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,19 +128,13 @@ impl Handler for Forward {
         .await
     }
 
-    async fn abandon(
-        &self,
-        function: &str,
-        envelope: Bytes,
-        attempts: u32,
-        cause: String,
-    ) -> Result<(), Fault> {
+    async fn abandon(&self, function: &str, envelope: Bytes, given_up: GivenUp) -> Result<(), Fault> {
         self.tell(Told {
             function: function.to_owned(),
             envelope: STANDARD.encode(envelope),
-            attempt: attempts,
+            attempt: given_up.attempts,
             remaining_ms: 0,
-            given_up: Some(cause),
+            given_up: Some((given_up.cause, given_up.why)),
         })
         .await
     }
@@ -186,7 +180,10 @@ async fn receive(mut stream: TcpStream, handler: Option<Arc<dyn Handler>>) -> st
     let Some(handler) = handler else { return Ok(()) };
     let handled = async {
         match told.given_up {
-            Some(cause) => handler.abandon(&told.function, envelope, told.attempt, cause).await,
+            Some((cause, why)) => {
+                let given_up = GivenUp { cause, why, attempts: told.attempt };
+                handler.abandon(&told.function, envelope, given_up).await
+            }
             None => {
                 let remaining = Duration::from_millis(told.remaining_ms);
                 let delivery = Delivery { attempt: told.attempt, remaining };

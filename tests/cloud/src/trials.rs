@@ -15,12 +15,13 @@ use bytes::Bytes;
 use jointlambda::{
     Client, Options, Runtime, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, NewRow, Objects, Page, Row, StoreError, Table, Timestamp,
+        Arrival, Arrived, Backend, Created, IndexPart, Look, NewRow, Objects, Page, Row, StoreError, Table,
+        Timestamp,
         fault::{Action, Faults, Operation, Schedule},
         local::{Clock, Config, LocalClouds, virtual_time},
     },
     embedded::Embedded,
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    id::{Incarnation, ObjectKey, ObjectsOf, RowKey},
 };
 
 /// How often whoever waits for a run looks: each look is a request.
@@ -100,13 +101,13 @@ impl Table for Elsewhere {
         self.ask(|services| Box::pin(async move { services.table.arrive(&key, arrival).await })).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.ask(move |services| Box::pin(async move { services.table.due(now, limit).await })).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.ask(move |services| Box::pin(async move { services.table.due(part, now, limit).await })).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
         let key = key.clone();
-        self.ask(move |services| Box::pin(async move { services.table.postpone(&key, check_at).await })).await
+        self.ask(move |services| Box::pin(async move { services.table.postpone(&key, look).await })).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
@@ -137,9 +138,9 @@ impl Objects for Elsewhere {
         self.ask(|services| Box::pin(async move { objects(&services).get(&key).await })).await
     }
 
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
-        let run = run.clone();
-        self.ask(move |services| Box::pin(async move { objects(&services).delete_run(&run, which).await }))
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
+        let of = *of;
+        self.ask(move |services| Box::pin(async move { objects(&services).delete_run(&of, which).await }))
             .await
     }
 }

@@ -12,10 +12,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
-    Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Functions, Invoked, NewRow, Page, Row, StoreError, Table,
-        Timestamp,
+        Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Page, Row,
+        StoreError, Table, Timestamp,
     },
     envelope::{Envelope, Task},
     id::RowKey,
@@ -193,8 +192,8 @@ struct Broken {
 impl Functions for Broken {
     async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
         if self.rule == Rule::NeverWhenIncomplete {
-            let decoded = Envelope::decode(&envelope, branches::Branches::definition());
-            if decoded.is_ok_and(|one| matches!(one.task, Task::Batch(batch) if batch.due > 0)) {
+            let decoded = Envelope::peek(&envelope);
+            if decoded.is_some_and(|one| matches!(one.task, Task::Batch(batch) if batch.due > 0)) {
                 return Invoked::Accepted;
             }
         }
@@ -225,12 +224,12 @@ impl Table for Broken {
         Ok(arrived)
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table.due(now, limit).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.table.due(part, now, limit).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.table.postpone(key, check_at).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table.postpone(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {

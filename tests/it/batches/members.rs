@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jointlambda::{
-    InstanceState, Options, RunError, Runtime, Status, Workflow,
+    Cause, GivenUp, InstanceState, Options, RunError, Runtime, Status,
     backend::{
         Backend, Delivery, Handler,
         local::{Profile, Storage, virtual_time},
     },
     embedded::Embedded,
     envelope::{Batch, Envelope, Task, Term},
+    id::DeploymentId,
 };
 
 use super::{BATCHES, last, ran_on, side_by_side, sizes};
@@ -214,9 +215,10 @@ fn a_batch_that_nobody_gathered_does_nothing() {
         let runtime = Runtime::new::<last::Last>(backends, Options::default());
         let run = clouds.client().start("key", 4).await.unwrap();
         let delivery = Delivery { attempt: 1, remaining: Duration::from_secs(60) };
-        let forged = |batch: Batch, definition: u64| Envelope {
+        let forged = |batch: Batch, deployment: DeploymentId| Envelope {
             event: 7,
-            definition,
+            deployment,
+            again: false,
             run: run.clone(),
             term: Term { started_at: 0, deadline: u64::MAX },
             objects: 0,
@@ -224,20 +226,21 @@ fn a_batch_that_nobody_gathered_does_nothing() {
             task: Task::Batch(batch),
         };
         let rows = || clouds.clouds().holdings().unwrap().rows;
-        let (before, ours) = (rows(), last::Last::definition().hash);
+        let (before, ours) = (rows(), runtime.deployment());
         let empty = Batch { function: 0, epoch: 1, index: 9, due: 0 };
         let wire = forged(empty, ours).encode();
         runtime.handle("halve", wire.clone(), delivery).await.unwrap();
-        runtime.abandon("halve", wire, 3, "as a test demands".to_owned()).await.unwrap();
-        for (batch, definition, why) in [
+        let given_up = |why: &str| GivenUp { cause: Cause::Call, why: why.to_owned(), attempts: 1 };
+        runtime.abandon("halve", wire, given_up("as a test demands")).await.unwrap();
+        for (batch, deployment, why) in [
             (Batch { function: 1, ..empty }, ours, "a function without batches"),
             (Batch { index: u32::MAX, ..empty }, ours, "a batch index is out of range"),
-            (empty, ours ^ 1, "another version of the workflow"),
+            (empty, DeploymentId(ours.0 ^ 1), "another deployment of the workflow"),
         ] {
-            let wire = forged(batch, definition).encode();
+            let wire = forged(batch, deployment).encode();
             let refused = runtime.handle("halve", wire.clone(), delivery).await.unwrap_err();
             assert!(refused.to_string().contains(why), "{refused}");
-            runtime.abandon("halve", wire, 1, refused.to_string()).await.unwrap();
+            runtime.abandon("halve", wire, given_up(&refused.to_string())).await.unwrap();
         }
         assert_eq!(rows(), before);
         // The run that it named goes on.

@@ -11,7 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use jointlambda::{
-    backend::{Arrival, Arrived, Backend, Created, NewRow, Page, Row, StoreError, Table, Timestamp},
+    backend::{
+        Arrival, Arrived, Backend, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Table, Timestamp,
+    },
     id::RowKey,
 };
 
@@ -159,7 +161,7 @@ impl Table for Broken {
             self.seen.is_linked.store(true, Relaxed);
         }
         if self.skips(key) {
-            return Ok(Arrived { fresh: true, closed: false, filled: 0, ok: 0, row: None });
+            return Ok(Arrived { fresh: true, closed: false, ..Arrived::closed(0) });
         }
         let mut arrived = self.table.arrive(key, arrival).await?;
         if let Some(row) = &mut arrived.row {
@@ -168,12 +170,12 @@ impl Table for Broken {
         Ok(arrived)
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table.due(now, limit).await
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.table.due(part, now, limit).await
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        self.table.postpone(key, check_at).await
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table.postpone(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {

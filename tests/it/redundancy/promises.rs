@@ -480,9 +480,12 @@ fn whoever_sends_what_no_branch_can_is_refused() {
     let frame = |first, of| Frame { join: first_node(), turns: vec![], index: 0, of, vars: vec![], first };
     let refused = |frame: Frame| {
         let definition = costs::Costs::definition();
-        let mut envelope = Envelope::decode(&sent(), definition).unwrap();
+        let mut envelope = Envelope::peek(&sent()).unwrap();
         envelope.frames = vec![frame];
-        Envelope::decode(&envelope.encode(), definition).map(|_| ()).map_err(|fault| fault.to_string())
+        let deployment = envelope.deployment;
+        Envelope::decode(&envelope.encode(), definition, deployment)
+            .map(|_| ())
+            .map_err(|fault| fault.to_string())
     };
     assert_eq!(refused(frame(Some(1), 3)), Ok(()));
     for bad in [frame(None, 3), frame(Some(0), 3), frame(Some(4), 3), frame(Some(1), 129)] {
@@ -511,8 +514,7 @@ fn sent() -> bytes::Bytes {
             &self,
             _: &str,
             _: bytes::Bytes,
-            _: u32,
-            _: String,
+            _: jointlambda::GivenUp,
         ) -> Result<(), jointlambda::Fault> {
             Ok(())
         }

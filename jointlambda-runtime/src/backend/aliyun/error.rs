@@ -183,14 +183,14 @@ pub(super) fn of_function(said: Said<'_>, asked: OfFunction<'_>) -> Invoked {
             "an event of {bytes} bytes is more than Function Compute takes in {region}: have Alibaba Cloud raise its limit ({})",
             said.line()
         )),
-        404 => Invoked::Rejected(format!(
+        404 => Invoked::Denied(format!(
             "there is no function `{name}` in {region}: deploy this version of the workflow"
         )),
         _ if said.message.contains("x-acs-date") || has(&["imestamp", "imeStamp"]) => {
-            Invoked::Rejected(clock(SERVICE))
+            Invoked::Denied(clock(SERVICE))
         }
-        _ if has(&OF_CREDENTIALS) => Invoked::Rejected(said.credentials(region)),
-        403 => Invoked::Rejected(format!("not allowed to invoke `{name}`: grant fc:InvokeFunction on it")),
-        _ => Invoked::Rejected(format!("Function Compute: {}", said.line())),
+        _ if has(&OF_CREDENTIALS) => Invoked::Denied(said.credentials(region)),
+        403 => Invoked::Denied(format!("not allowed to invoke `{name}`: grant fc:InvokeFunction on it")),
+        _ => Invoked::Denied(format!("Function Compute: {}", said.line())),
     }
 }

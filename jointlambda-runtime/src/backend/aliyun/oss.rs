@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backend::{self, StoreError, patience::OBJECT_REQUEST},
-    id::{ObjectKey, ObjectsOf, RunId},
+    id::{Incarnation, ObjectKey, ObjectsOf},
 };
 
 /// Objects of one listing; of more there are several.
@@ -158,12 +158,12 @@ impl backend::Objects for Objects {
         }
     }
 
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
         for _ in 0..MAX_LISTINGS {
             let query = vec![
                 ("list-type".to_owned(), Some("2".to_owned())),
                 ("max-keys".to_owned(), Some(LISTED.to_string())),
-                ("prefix".to_owned(), Some(ObjectKey::prefix(run, which))),
+                ("prefix".to_owned(), Some(ObjectKey::prefix(of, which))),
             ];
             let answer = self.ask(Method::GET, "", query, Vec::new(), b"").await?;
             if !answer.status.is_success() {

@@ -112,11 +112,11 @@ async fn answer(function: &Function, request: Request<Incoming>) -> Response<Ful
     tracing::debug!(instance = instance(), request, "an event came");
     match of_request(&head.headers) {
         Some(key) => client::renew(key),
-        None if client::are_missing() => return told(Err(Unhandled(NO_CREDENTIALS.to_owned()))),
+        None if client::are_missing() => return told(Err(Unhandled::unbegun(NO_CREDENTIALS))),
         None => {}
     }
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        return told(Err(Unhandled(format!("an event is at most {MAX_BODY} bytes"))));
+        return told(Err(Unhandled::unbegun(format!("an event is at most {MAX_BODY} bytes"))));
     };
     told(function.handle(&body.to_bytes(), None).await)
 }
@@ -130,8 +130,10 @@ fn told(handled: Result<Done, Unhandled>) -> Response<Full<Bytes>> {
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             response
         }
-        Err(Unhandled(why)) => {
-            let text = serde_json::json!({ "errorType": "jointlambda", "errorMessage": why }).to_string();
+        Err(unhandled) => {
+            let said =
+                serde_json::json!({ "errorType": unhandled.error_type(), "errorMessage": unhandled.why });
+            let text = said.to_string();
             let mut response = plain(StatusCode::NOT_FOUND, &text);
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             // Without it the event would be taken for handled, whatever the status.
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_said_in_the_header_that_the_platform_reads() {
-        let failed = told(Err(Unhandled("f panicked: \"no\"".to_owned())));
+        let failed = told(Err(Unhandled::unbegun("no table")));
         assert_eq!(failed.headers()["x-fc-status"], "404");
         let done = told(Ok(Done::default()));
         assert_eq!((done.status(), done.headers().get("x-fc-status")), (StatusCode::OK, None));

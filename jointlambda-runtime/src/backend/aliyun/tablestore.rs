@@ -7,7 +7,9 @@
 //! | `s0`, `s1` … | its filled slots |
 //! | `filled`, `ok` | how many there are, and how many of them by an arrival that was `ok` |
 //! | `expires_at` | what the row was created with; what makes rows go is the time to live of the table |
-//! | `check_at` | when it is to be looked at, for a row of the run index |
+//! | `inc` | of a run row: when the run was started |
+//! | `check_at`, `shard` | when it is to be looked at, for a row of the run index, and where its entry is |
+//! | `looked_at` | when it was looked at last |
 //! | `indexed` | 1 if it was made with a `check_at`: a number, as an update returns nothing else |
 //!
 //! The table `TABLE_due` has the keys `shard`, `check_at`, `key`. What it says counts where the row
@@ -26,17 +28,18 @@ use aliyun_wire::tablestore::{
         UpdateRowResponse,
     },
     plain_buffer,
-    row::{Cell, Row as Wire, Value},
+    row::{Cell, Change, Row as Wire, Value},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use self::wire::{Refused, Test, unclear};
 use super::client::{Client, now};
 use crate::{
     backend::{
-        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, aside, looks::Looks, many,
+        self, Arrival, Arrived, Check, Created, IndexPart, Look, NewRow, Page, RUN_SLOTS, Row, StoreError,
+        Timestamp, aside, looks::Looks, many,
     },
     id::RowKey,
     provider::Provider,
@@ -51,8 +54,12 @@ const RANGE: i32 = 1_000;
 /// How long an entry of the index stays that the row does not bear out, in milliseconds: more than
 /// clocks differ.
 const STALE_FOR: u64 = 60_000;
-/// What an update returns.
+/// What an arrival counts.
 const COUNTERS: [&str; 3] = ["filled", "ok", "indexed"];
+/// Stale entries that are removed at once.
+const REMOVED_AT_ONCE: usize = 32;
+/// How often a look at the index reads on behind stale entries that it has removed.
+const MAX_LOOKS: usize = 64;
 /// Ranges that one page of runs, or a look at a part of the index, reads at most.
 const MAX_RANGES: usize = 32;
 
@@ -73,10 +80,18 @@ impl Table {
         Table { client, instance, name, index, looks: Looks::default() }
     }
 
-    /// Changes a row if it passes a test; gives the counters as they are then, or nothing if it does
-    /// not.
+    /// Changes a row if it passes a test; gives the counters as they are then, where they are
+    /// incremented, or nothing if the row does not pass.
     async fn update(&self, key: &RowKey, cells: Vec<Cell>, test: Test) -> Result<Option<Wire>, StoreError> {
         let bytes = cells.iter().map(|cell| size(cell.value.as_ref())).sum();
+        // TableStore refuses to return a column that the request does not increment (asserted by the
+        // functional test `IncrementRequest.testReturnColumnNames` of the official Java SDK).
+        let incremented = cells.iter().filter(|cell| cell.change == Some(Change::Increment));
+        let incremented: Vec<_> = incremented.map(|cell| cell.name.clone()).collect();
+        let return_content = (!incremented.is_empty()).then(|| ReturnContent {
+            return_type: Some(ReturnType::AfterModify as i32),
+            return_column_names: incremented,
+        });
         let change = Wire { key: key_of(key), cells, delete: false };
         let request = UpdateRowRequest {
             table_name: self.name.clone(),
@@ -85,10 +100,7 @@ impl Table {
                 row_existence: RowExistence::Ignore as i32,
                 column_condition: Some(test.encode()),
             },
-            return_content: Some(ReturnContent {
-                return_type: Some(ReturnType::AfterModify as i32),
-                return_column_names: COUNTERS.map(str::to_owned).to_vec(),
-            }),
+            return_content,
             transaction_id: None,
         };
         match self.ask::<_, UpdateRowResponse>("UpdateRow", &request, bytes).await {
@@ -110,12 +122,12 @@ impl Table {
     }
 
     /// Makes an entry of the run index, or makes it anew.
-    async fn enter(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+    async fn enter(&self, key: &RowKey, check: Check) -> Result<(), StoreError> {
         let request = PutRowRequest {
             table_name: self.index.clone(),
             row: plain_buffer::encode(&[Wire {
                 cells: vec![Cell::put(VERSION, Value::Integer(fastrand::i64(..)))],
-                ..Wire::of_key(entry(key, check_at))
+                ..Wire::of_key(entry(key, &shard(check.part, key), check.at))
             }]),
             condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
             return_content: None,
@@ -126,16 +138,25 @@ impl Table {
 
     /// A row has come to be in the index. If that took until its time had come, a look may have taken
     /// its entry for a stale one.
-    async fn enter_late(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        if now() >= check_at { self.enter(key, check_at).await } else { Ok(()) }
+    async fn enter_late(&self, key: &RowKey, check: Check) -> Result<(), StoreError> {
+        if now() >= check.at { self.enter(key, check).await } else { Ok(()) }
     }
 
     /// Removes an entry of the run index, unless it was made anew since it had this version.
-    async fn leave(&self, key: &RowKey, check_at: Timestamp, version: Option<i64>) -> Result<(), StoreError> {
+    async fn leave(
+        &self,
+        key: &RowKey,
+        shard: &str,
+        check_at: Timestamp,
+        version: Option<i64>,
+    ) -> Result<(), StoreError> {
         let test = version.map(|version| Test::Is(VERSION.to_owned(), version).encode());
         let request = DeleteRowRequest {
             table_name: self.index.clone(),
-            primary_key: plain_buffer::encode(&[Wire { delete: true, ..Wire::of_key(entry(key, check_at)) }]),
+            primary_key: plain_buffer::encode(&[Wire {
+                delete: true,
+                ..Wire::of_key(entry(key, shard, check_at))
+            }]),
             condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: test },
             return_content: None,
             transaction_id: None,
@@ -219,11 +240,11 @@ impl Table {
     /// The entries of a part of the index up to a time.
     async fn entries(
         &self,
-        shard: u8,
+        shard: &str,
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Timestamp, RowKey, Option<i64>)>, StoreError> {
-        let shard = || ("shard".to_owned(), Value::string(char::from(shard).to_string()));
+        let shard = || ("shard".to_owned(), Value::string(shard));
         let from = vec![shard(), ("check_at".to_owned(), Value::InfMin), ("key".to_owned(), Value::InfMin)];
         let until = Value::Integer(signed(until));
         let to = vec![shard(), ("check_at".to_owned(), until), ("key".to_owned(), Value::InfMax)];
@@ -266,15 +287,23 @@ impl backend::Table for Table {
             Cell::put("body", Value::binary(row.body.to_vec())),
             Cell::put("expires_at", Value::Integer(signed(row.expires_at))),
         ];
-        if let Some(check_at) = row.check_at {
+        if let Some(check) = row.check {
             // First, so that no run is open that is not in it.
-            self.enter(key, check_at).await?;
-            cells.push(Cell::put("check_at", Value::Integer(signed(check_at))));
+            self.enter(key, check).await?;
+            cells.extend(place(key, check));
             cells.push(Cell::put("indexed", Value::Integer(1)));
         }
-        if self.update(key, cells, Test::Missing("body".to_owned())).await?.is_some() {
-            if let Some(check_at) = row.check_at {
-                self.enter_late(key, check_at).await?;
+        let mut test = Test::Missing("body".to_owned());
+        if let Some(run) = row.run {
+            cells.push(Cell::put("inc", Value::Integer(signed(run.inc))));
+            cells.extend((0..RUN_SLOTS).map(|slot| Cell::delete(format!("s{slot}"))));
+            cells.extend(["filled", "ok", "looked_at"].map(Cell::delete));
+            let expired = Test::Below("expires_at".to_owned(), signed(run.expired_before));
+            test = Test::Any(vec![test, expired]);
+        }
+        if self.update(key, cells, test).await?.is_some() {
+            if let Some(check) = row.check {
+                self.enter_late(key, check).await?;
             }
             return Ok(Created::New);
         }
@@ -310,11 +339,21 @@ impl backend::Table for Table {
             tests.push(Test::Missing("body".to_owned()));
             tests.push(Test::Below("filled".to_owned(), i64::from(arrival.of)));
         }
+        if let Some(inc) = arrival.inc {
+            tests.push(Test::Has("inc".to_owned(), signed(inc)));
+        }
         let changed = self.update(key, cells, Test::All(tests)).await?;
         let (wire, fresh) = match changed {
             Some(counters) => (counters, true),
             None => (self.wire(key).await?.unwrap_or_default(), false),
         };
+        let inc = || match wire.get("inc") {
+            Some(Value::Integer(inc)) => u64::try_from(*inc).ok(),
+            _ => None,
+        };
+        if !fresh && arrival.inc.is_some() && inc() != arrival.inc {
+            return Ok(Arrived::gone());
+        }
         let [filled, ok, indexed] = COUNTERS.map(|counter| small(wire.get(counter)));
         let (filled, ok, is_indexed) = (filled?, ok?, indexed? > 0);
         if fresh && filled == 0 {
@@ -323,7 +362,7 @@ impl backend::Table for Table {
         let row = if fresh { None } else { Some(row_of(wire)?) };
         if row.as_ref().is_some_and(|row| !row.slots.contains_key(&arrival.slot)) {
             if arrival.only_open {
-                return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
+                return Ok(Arrived::closed(filled));
             }
             return Err(unclear("the slot is neither free nor filled"));
         }
@@ -334,42 +373,66 @@ impl backend::Table for Table {
         }
         let row = row.filter(|_| arrival.is_enough(filled, ok));
         let row = row.map(|row| Row { check_at: row.check_at.filter(|_| filled < arrival.of), ..row });
-        Ok(Arrived { fresh, closed: false, filled, ok, row })
+        Ok(Arrived { fresh, closed: false, gone: false, filled, ok, number: None, row })
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let shards = SHARDS.iter().map(|&shard| self.entries(shard, until, limit));
-        let mut entries: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
-        entries.sort_unstable();
-        let keys: Vec<RowKey> = entries.iter().map(|(_, key, _)| key.clone()).collect();
-        let rows = self.get_many(&keys).await?;
+    async fn due(&self, part: IndexPart, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        let shards: Vec<String> =
+            SHARDS.iter().map(|&digit| format!("{part}{}", char::from(digit))).collect();
         let mut due = Vec::new();
-        for ((check_at, key, version), row) in entries.into_iter().zip(rows) {
-            if row.and_then(|row| row.check_at) == Some(check_at) {
-                due.push(key);
-            } else if check_at + STALE_FOR < now() {
-                // The row has ended, or moved, or was never made.
-                self.leave(&key, check_at, version).await?;
+        for _ in 0..MAX_LOOKS {
+            due.clear();
+            let found = try_join_all(shards.iter().map(|shard| self.entries(shard, until, limit))).await?;
+            let all = shards.iter().zip(found).flat_map(|(shard, entries)| {
+                entries.into_iter().map(move |(check_at, key, version)| (check_at, key, version, shard))
+            });
+            let mut entries: Vec<_> = all.collect();
+            entries.sort_unstable();
+            let (count, keys): (_, Vec<RowKey>) =
+                (entries.len(), entries.iter().map(|(_, key, ..)| key.clone()).collect());
+            let rows = self.get_many(&keys).await?;
+            let mut stale = Vec::new();
+            for ((check_at, key, version, shard), row) in entries.into_iter().zip(rows) {
+                if row.and_then(|row| row.check_at) == Some(check_at) {
+                    due.push(key);
+                } else if check_at.saturating_add(STALE_FOR) < now() {
+                    // The row has ended, or moved, or was never made.
+                    stale.push((key, shard, check_at, version));
+                }
+            }
+            // Behind entries that stand for nothing any more there may be others that do.
+            let is_all = stale.is_empty() || count < limit || due.len() >= limit;
+            // All futures are made first: with their closure held across a wait, this could not be spawned.
+            let leaves: Vec<_> = stale
+                .iter()
+                .map(|(key, shard, check_at, version)| self.leave(key, shard, *check_at, *version))
+                .collect();
+            stream::iter(leaves).buffer_unordered(REMOVED_AT_ONCE).try_collect::<()>().await?;
+            if is_all {
+                break;
             }
         }
         due.truncate(limit);
         Ok(due)
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        let Some(before) = self.get(key).await?.and_then(|row| row.check_at) else { return Ok(()) };
-        if before == check_at {
-            return Ok(());
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        let Some(row) = self.wire(key).await? else { return Ok(()) };
+        let before = match (row.get("check_at"), row.get("shard")) {
+            (Some(Value::Integer(at)), Some(Value::String(shard))) => (shard.clone(), *at),
+            _ => return Ok(()),
+        };
+        let (shard, at) = (shard(look.next.part, key), look.next.at);
+        let is_moved = before != (shard, signed(at));
+        if is_moved {
+            self.enter(key, look.next).await?;
         }
-        self.enter(key, check_at).await?;
-        let cells = vec![Cell::put("check_at", Value::Integer(signed(check_at)))];
+        let mut cells = place(key, look.next).to_vec();
+        cells.push(Cell::put("looked_at", Value::Integer(signed(look.looked_at))));
         let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
-        if self.update(key, cells, test).await?.is_some() {
-            self.enter_late(key, check_at).await?;
-            self.leave(key, before, None).await?;
+        if self.update(key, cells, test).await?.is_some() && is_moved {
+            self.enter_late(key, look.next).await?;
+            self.leave(key, &before.0, u64::try_from(before.1).unwrap_or(0), None).await?;
         }
         Ok(())
     }
@@ -437,10 +500,23 @@ fn key_of(key: &RowKey) -> Vec<(String, Value)> {
     vec![("key".to_owned(), Value::string(key.as_str()))]
 }
 
+/// The shard of the run index that a run is in.
+fn shard(part: IndexPart, key: &RowKey) -> String {
+    format!("{part}{}", key.as_str().get(..1).unwrap_or("0"))
+}
+
+/// The columns that say where a row is in the run index.
+fn place(key: &RowKey, check: Check) -> [Cell; 2] {
+    [
+        Cell::put("check_at", Value::Integer(signed(check.at))),
+        Cell::put("shard", Value::string(shard(check.part, key))),
+    ]
+}
+
 /// The key of an entry of the run index.
-fn entry(key: &RowKey, check_at: Timestamp) -> Vec<(String, Value)> {
+fn entry(key: &RowKey, shard: &str, check_at: Timestamp) -> Vec<(String, Value)> {
     vec![
-        ("shard".to_owned(), Value::string(key.as_str().get(..1).unwrap_or("0"))),
+        ("shard".to_owned(), Value::string(shard)),
         ("check_at".to_owned(), Value::Integer(signed(check_at))),
         ("key".to_owned(), Value::string(key.as_str())),
     ]
@@ -469,6 +545,7 @@ fn row_of(wire: Wire) -> Result<Row, StoreError> {
         Some(_) => Err(StoreError::Corrupt(format!("the column `{name}` holds no whole number"))),
     };
     let (check_at, expires_at) = (time("check_at")?, time("expires_at")?.unwrap_or(0));
+    let (looked_at, inc) = (time("looked_at")?, time("inc")?);
     let (mut body, mut slots) = (None, BTreeMap::new());
     for cell in wire.cells {
         let slot = cell.name.strip_prefix('s').and_then(|number| number.parse().ok());
@@ -481,7 +558,7 @@ fn row_of(wire: Wire) -> Result<Row, StoreError> {
             _ => {}
         }
     }
-    Ok(Row { body, slots, check_at, expires_at })
+    Ok(Row { body, slots, check_at, looked_at, inc, expires_at })
 }
 
 /// A counter; 0 where there is none.

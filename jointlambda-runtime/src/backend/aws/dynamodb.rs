@@ -7,10 +7,13 @@
 //! | `s0`, `s1` … | its filled slots |
 //! | `filled`, `ok` | how many there are, and how many of them by an arrival that was `ok` |
 //! | `expires_at`, `ms` | when it may go: in seconds, rounded up, for DynamoDB; and by how many milliseconds it was |
+//! | `n0`, `n1` … | the numbers of arrivals, where they are asked for |
+//! | `inc` | of a run row: when the run was started |
 //! | `shard`, `check_at` | its place in the index `due`, of which a run row that has not ended is a part |
+//! | `looked_at` | when it was looked at last |
 //!
-//! The index is spread over 16 shards, by the first digit of the run's id: DynamoDB takes some 1,000
-//! writes a second of one. It is behind the table by some milliseconds, which only delays a sweep.
+//! Each part of the index is spread over 16 shards, by the first digit of the run's id: DynamoDB takes
+//! some 1,000 writes a second of one. It is behind the table by some milliseconds, which only delays a sweep.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,7 +34,8 @@ use futures_util::future::try_join_all;
 use super::{client::Clients, error};
 use crate::{
     backend::{
-        self, Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp, aside, looks::Looks, many,
+        self, Arrival, Arrived, Check, Created, IndexPart, Look, NewRow, NewRun, Page, RUN_SLOTS, Row,
+        StoreError, Timestamp, aside, looks::Looks, many,
     },
     deployment::CloudSettings,
     id::RowKey,
@@ -98,6 +102,38 @@ impl Table {
         }
     }
 
+    /// Creates the row of a run, in place of what is left of one before it.
+    async fn create_run(
+        &self,
+        key: &RowKey,
+        run: NewRun,
+        set: String,
+        mut values: Item,
+        bytes: usize,
+    ) -> Result<Created, StoreError> {
+        let slots: String = (0..RUN_SLOTS).map(|slot| format!("#s{slot}, ")).collect();
+        let (before, less) = expiry(run.expired_before);
+        values.insert(":inc".to_owned(), number(run.inc));
+        values.insert(":before".to_owned(), number(before));
+        values.insert(":less".to_owned(), number(less));
+        let update = Update {
+            expression: format!(
+                "{set}, #inc = :inc, #expires_at = :expires_at, #ms = :ms \
+                 REMOVE {slots}#filled, #ok, #looked_at"
+            ),
+            condition: "attribute_not_exists(#body) OR #expires_at < :before OR \
+                        (#expires_at = :before AND #ms > :less)"
+                .to_owned(),
+            values,
+            bytes,
+        };
+        match self.update(key, update).await? {
+            Updated::Is(_) => Ok(Created::New),
+            Updated::Was(item) if item.contains_key("body") => Ok(Created::Exists(row_of(item)?)),
+            Updated::Was(_) => Err(StoreError::Unknown("the row changed meanwhile".to_owned())),
+        }
+    }
+
     /// A row with no more in its slots than these is not due any more.
     async fn leave_index(&self, key: &RowKey, bytes: usize) -> Result<(), StoreError> {
         let expression = "REMOVE #check_at, #shard".to_owned();
@@ -131,7 +167,7 @@ impl Table {
 
     async fn due_in(
         &self,
-        shard: u8,
+        shard: String,
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Timestamp, RowKey)>, StoreError> {
@@ -145,7 +181,7 @@ impl Table {
                 .index_name("due")
                 .key_condition_expression(DUE)
                 .set_expression_attribute_names(Some(names(&[DUE])))
-                .expression_attribute_values(":shard", AttributeValue::S(char::from(shard).to_string()))
+                .expression_attribute_values(":shard", AttributeValue::S(shard.clone()))
                 .expression_attribute_values(":until", number(until.min(LATEST)))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(from);
@@ -187,14 +223,18 @@ impl backend::Table for Table {
     async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
         let mut set = "SET #body = :body".to_owned();
         let mut values = Item::from([(":body".to_owned(), blob(&row.body))]);
-        if let Some(check_at) = row.check_at {
+        if let Some(check) = row.check {
             set.push_str(", #check_at = :check_at, #shard = :shard");
-            values.insert(":check_at".to_owned(), number(check_at));
-            values.insert(":shard".to_owned(), AttributeValue::S(shard(key).to_owned()));
+            values.insert(":check_at".to_owned(), number(check.at));
+            values.insert(":shard".to_owned(), shard(check, key));
         }
         let bytes = row.body.len();
         let (seconds, ms) = expiry(row.expires_at);
         values.insert(":expires_at".to_owned(), number(seconds));
+        if let Some(run) = row.run {
+            values.insert(":ms".to_owned(), number(ms));
+            return self.create_run(key, run, set, values, bytes).await;
+        }
         let longer = values.clone();
         values.insert(":ms".to_owned(), number(ms));
         // Arrivals may have made a row that stays for longer.
@@ -241,12 +281,15 @@ impl backend::Table for Table {
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        let slot = format!("s{}", arrival.slot);
+        let (slot, its_number) = (format!("s{}", arrival.slot), format!("n{}", arrival.slot));
         let (seconds, ms) = expiry(arrival.expires_at);
         let mut expression = format!(
             "SET #{slot} = :value, #expires_at = if_not_exists(#expires_at, :expires_at), \
              #ms = if_not_exists(#ms, :ms)"
         );
+        if arrival.numbered {
+            expression.push_str(&format!(", #{its_number} = if_not_exists(#filled, :zero) + :one"));
+        }
         // The only slot of a row that has one fills it.
         if arrival.of <= 1 {
             expression.push_str(" REMOVE #check_at, #shard");
@@ -259,7 +302,10 @@ impl backend::Table for Table {
             (":one".to_owned(), number(1)),
             (":ok".to_owned(), number(u64::from(arrival.ok))),
         ]);
-        let condition = if arrival.only_open {
+        if arrival.numbered {
+            values.insert(":zero".to_owned(), number(0));
+        }
+        let mut condition = if arrival.only_open {
             values.insert(":of".to_owned(), number(arrival.of.into()));
             format!(
                 "attribute_not_exists(#{slot}) AND attribute_not_exists(#body) AND \
@@ -268,41 +314,55 @@ impl backend::Table for Table {
         } else {
             format!("attribute_not_exists(#{slot})")
         };
+        if let Some(inc) = arrival.inc {
+            values.insert(":inc".to_owned(), number(inc));
+            condition.push_str(" AND #inc = :inc");
+        }
         let bytes = arrival.value.len();
         let (item, fresh) = match self.update(key, Update { expression, condition, values, bytes }).await? {
             Updated::Is(item) => (item, true),
             Updated::Was(item) => (item, false),
         };
+        if arrival.inc.is_some() && integer(&item, "inc")? != arrival.inc {
+            return Ok(Arrived::gone());
+        }
         let (filled, ok) = (small(&item, "filled")?, small(&item, "ok")?);
         if !fresh && !item.contains_key(&slot) {
             if arrival.only_open {
-                return Ok(Arrived { fresh: false, closed: true, filled, ok: 0, row: None });
+                return Ok(Arrived::closed(filled));
             }
             return Err(StoreError::Unknown("the slot is neither free nor filled".to_owned()));
         }
         if filled >= arrival.of && item.contains_key("check_at") {
             self.leave_index(key, bytes).await?;
         }
+        let numbered = integer(&item, &its_number)?.filter(|_| arrival.numbered);
+        let numbered = numbered.and_then(|number| u32::try_from(number).ok());
         let row = arrival.is_enough(filled, ok).then(|| row_of(item)).transpose()?;
         let row = row.map(|row| Row { check_at: row.check_at.filter(|_| filled < arrival.of), ..row });
-        Ok(Arrived { fresh, closed: false, filled, ok, row })
+        Ok(Arrived { fresh, closed: false, gone: false, filled, ok, number: numbered, row })
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let shards = SHARDS.iter().map(|&shard| self.due_in(shard, now, limit));
+        let shards =
+            SHARDS.iter().map(|&digit| self.due_in(format!("{part}{}", char::from(digit)), now, limit));
         let mut due: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
         due.sort_unstable();
         due.truncate(limit);
         Ok(due.into_iter().map(|(_, key)| key).collect())
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
-        let expression = "SET #check_at = :check_at".to_owned();
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        let expression = "SET #check_at = :check_at, #shard = :shard, #looked_at = :looked_at".to_owned();
         let condition = "attribute_exists(#check_at)".to_owned();
-        let values = Item::from([(":check_at".to_owned(), number(check_at))]);
+        let values = Item::from([
+            (":check_at".to_owned(), number(look.next.at)),
+            (":shard".to_owned(), shard(look.next, key)),
+            (":looked_at".to_owned(), number(look.looked_at)),
+        ]);
         self.update(key, Update { expression, condition, values, bytes: 0 }).await.map(drop)
     }
 
@@ -372,9 +432,10 @@ fn expiry(at: Timestamp) -> (u64, u64) {
     (seconds, seconds * 1_000 - at)
 }
 
-/// The part of the index that a run is in.
-fn shard(key: &RowKey) -> &str {
-    key.as_str().get(..1).unwrap_or("0")
+/// The shard of the index that a run is in.
+fn shard(check: Check, key: &RowKey) -> AttributeValue {
+    let digit = key.as_str().get(..1).unwrap_or("0");
+    AttributeValue::S(format!("{}{digit}", check.part))
 }
 
 fn number(number: u64) -> AttributeValue {
@@ -388,7 +449,8 @@ fn blob(bytes: &Bytes) -> AttributeValue {
 fn row_of(item: Item) -> Result<Row, StoreError> {
     let seconds = integer(&item, "expires_at")?.unwrap_or(0);
     let expires_at = seconds.saturating_mul(1_000).saturating_sub(integer(&item, "ms")?.unwrap_or(0));
-    let check_at = integer(&item, "check_at")?;
+    let [check_at, looked_at, inc] =
+        [integer(&item, "check_at")?, integer(&item, "looked_at")?, integer(&item, "inc")?];
     let (mut body, mut slots) = (None, BTreeMap::new());
     for (name, value) in item {
         if name == "body" {
@@ -397,7 +459,7 @@ fn row_of(item: Item) -> Result<Row, StoreError> {
             slots.insert(slot, bytes(&name, value)?);
         }
     }
-    Ok(Row { body, slots, check_at, expires_at })
+    Ok(Row { body, slots, check_at, looked_at, inc, expires_at })
 }
 
 fn bytes(name: &str, value: AttributeValue) -> Result<Bytes, StoreError> {

@@ -64,23 +64,25 @@ impl backend::Functions for Functions {
             Wrong::Unreachable(why) => Invoked::Unavailable(why),
             Wrong::NoAnswer(why) => Invoked::Unknown(why),
             Wrong::Refused { code, status, .. } if is_throttle(&code, status) => Invoked::Throttled,
-            Wrong::Refused { code, message, .. } => {
-                Invoked::Rejected(match (&*code, advice(&code, region)) {
-                    (_, Some(advice)) => advice,
-                    ("ResourceNotFoundException", _) => match &self.qualifier {
-                        None => format!(
-                            "there is no function `{name}` in {region}: deploy this version of the workflow"
-                        ),
-                        Some(alias) => format!(
-                            "there is no function `{name}` with an alias `{alias}` in {region}: deploy this version of the workflow, or correct `qualifier`"
-                        ),
-                    },
-                    ("AccessDeniedException", _) => {
-                        format!("not allowed to invoke `{name}`: grant lambda:InvokeFunction on it")
-                    }
-                    _ => format!("Lambda: {code}: {message}"),
-                })
+            // It is being made or changed, and takes events in a moment.
+            Wrong::Refused { code, message, .. } if code == "ResourceConflictException" => {
+                Invoked::Unavailable(message)
             }
+            Wrong::Refused { code, message, .. } => Invoked::Denied(match (&*code, advice(&code, region)) {
+                (_, Some(advice)) => advice,
+                ("ResourceNotFoundException", _) => match &self.qualifier {
+                    None => format!(
+                        "there is no function `{name}` in {region}: deploy this version of the workflow"
+                    ),
+                    Some(alias) => format!(
+                        "there is no function `{name}` with an alias `{alias}` in {region}: deploy this version of the workflow, or correct `qualifier`"
+                    ),
+                },
+                ("AccessDeniedException", _) => {
+                    format!("not allowed to invoke `{name}`: grant lambda:InvokeFunction on it")
+                }
+                _ => format!("Lambda: {code}: {message}"),
+            }),
         }
     }
 

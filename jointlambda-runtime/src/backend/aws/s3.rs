@@ -11,7 +11,7 @@ use super::{client::Clients, error::advice};
 use crate::{
     backend::{self, StoreError, patience::OBJECT_REQUEST},
     deployment::CloudSettings,
-    id::{ObjectKey, ObjectsOf, RunId},
+    id::{Incarnation, ObjectKey, ObjectsOf},
 };
 
 /// A bucket.
@@ -95,10 +95,10 @@ impl backend::Objects for Objects {
         .await
     }
 
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
         let operator = self.operator()?;
         in_time(async {
-            let listed = operator.lister_with(&ObjectKey::prefix(run, which)).recursive(true).await;
+            let listed = operator.lister_with(&ObjectKey::prefix(of, which)).recursive(true).await;
             let entries = listed.map_err(|error| self.error(&error, "ListBucket"))?;
             let entries: Vec<_> =
                 entries.try_collect().await.map_err(|error| self.error(&error, "ListBucket"))?;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     backend::Handler,
-    deployed::{Function, Unhandled},
+    deployed::{Done, Function, Unhandled},
     deployment::{self, DESCRIBE},
     machine::Workflow,
     provider::Provider,
@@ -33,13 +33,17 @@ pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>)
     match Function::of_environment::<W>(receive) {
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(2)
+            // If the process ended here, Lambda would say of each event that a process died of it.
+            match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
+                Some(_) => serve(async |_, _| Err::<Done, _>(Unhandled::unbegun(error.to_string()))),
+                None => ExitCode::from(2),
+            }
         }
-        Ok(function) => serve(&function),
+        Ok(function) => serve(async |event: &[u8], time| function.handle(event, Some(time)).await),
     }
 }
 
-fn serve(function: &Function) -> ExitCode {
+fn serve(handle: impl AsyncFn(&[u8], Duration) -> Result<Done, Unhandled>) -> ExitCode {
     // One event at a time: one thread is enough.
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let threads = match threads {
@@ -53,7 +57,7 @@ fn serve(function: &Function) -> ExitCode {
     let served =
         threads.block_on(lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
             let (payload, context) = event.into_parts();
-            function.handle(payload.get().as_bytes(), Some(remaining(context.deadline))).await
+            handle(payload.get().as_bytes(), remaining(context.deadline)).await
         })));
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,8 +69,8 @@ fn serve(function: &Function) -> ExitCode {
 }
 
 impl From<Unhandled> for Diagnostic {
-    fn from(Unhandled(why): Unhandled) -> Self {
-        Diagnostic { error_type: "jointlambda".to_owned(), error_message: why }
+    fn from(unhandled: Unhandled) -> Self {
+        Diagnostic { error_type: unhandled.error_type().to_owned(), error_message: unhandled.why }
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{Broken, CALLERS, Check, Subject, Verdict, checks, ensure};
 use crate::{
     backend::{Delivery, Handler, Invoked},
-    error::Fault,
+    error::{Fault, GivenUp},
 };
 
 /// How long the platform may take for the deliveries and redeliveries of an event.
@@ -26,7 +26,7 @@ pub fn functions() -> Vec<Check> {
         accepted_events_are_delivered,
         an_envelope_arrives_as_it_was_sent,
         an_envelope_over_the_limit_is_rejected,
-        a_function_that_does_not_exist_is_rejected,
+        a_function_that_does_not_exist_is_denied,
         a_failed_event_is_delivered_again_up_to_the_bound_then_abandoned,
         an_event_that_can_never_succeed_is_abandoned_at_once,
         a_panic_counts_as_a_failed_delivery,
@@ -81,8 +81,8 @@ impl Handler for Recorder {
         }
     }
 
-    async fn abandon(&self, _: &str, envelope: Bytes, attempts: u32, _: String) -> Result<(), Fault> {
-        self.note(&envelope, |seen| seen.abandoned.push(attempts));
+    async fn abandon(&self, _: &str, envelope: Bytes, given_up: GivenUp) -> Result<(), Fault> {
+        self.note(&envelope, |seen| seen.abandoned.push(given_up.attempts));
         Ok(())
     }
 }
@@ -147,10 +147,10 @@ async fn an_envelope_over_the_limit_is_rejected(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-async fn a_function_that_does_not_exist_is_rejected(subject: &Subject) -> Verdict {
+async fn a_function_that_does_not_exist_is_denied(subject: &Subject) -> Verdict {
     subject.record()?;
     let invoked = subject.backend.functions.invoke("no_such_function", "x".into()).await;
-    ensure!(matches!(invoked, Invoked::Rejected(_)), "it was {invoked:?}");
+    ensure!(matches!(invoked, Invoked::Denied(_)), "it was {invoked:?}");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub fn objects() -> Vec<Check> {
 
 impl Subject {
     fn fresh_object(&self) -> ObjectKey {
-        ObjectKey::new(&self.fresh_run(), &Digest::of(b"content"))
+        ObjectKey::new(&self.fresh_incarnation(), &Digest::of(b"content"))
     }
 }
 
@@ -73,7 +73,7 @@ async fn an_object_may_be_large(subject: &Subject) -> Verdict {
 
 async fn only_the_objects_of_the_run_are_deleted(subject: &Subject) -> Verdict {
     let objects = &subject.backend.objects;
-    let (run, other) = (subject.fresh_run(), subject.fresh_run());
+    let (run, other) = (subject.fresh_incarnation(), subject.fresh_incarnation());
     let contents = [&b"a"[..], b"b", b"c"];
     for run in [&run, &other] {
         for content in contents {

@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
-use super::{CALLERS, Check, Subject, Verdict, checks, concurrently, ensure};
+use super::{CALLERS, Subject, Verdict, checks, concurrently, ensure};
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Row, StoreError},
-    id::RowKey,
+    backend::{
+        Arrival, Arrived, Band, Check, Created, IndexPart, Look, NewRow, NewRun, Row, StoreError, Timestamp,
+    },
+    id::{DeploymentId, Incarnation, RowKey},
 };
 
 /// Every clause of the contract of a table.
-pub fn table() -> Vec<Check> {
+pub fn table() -> Vec<super::Check> {
     checks![
         a_row_that_was_not_created_is_not_there,
         a_created_row_is_read_as_it_was_written,
@@ -37,6 +39,15 @@ pub fn table() -> Vec<Check> {
         due_rows_come_earliest_first,
         a_postponed_row_is_due_later,
         a_full_row_leaves_the_run_index,
+        each_part_of_the_run_index_has_its_own_rows,
+        a_row_moves_between_the_parts_of_the_run_index,
+        a_run_row_is_read_with_its_incarnation,
+        the_first_of_two_starts_is_the_incarnation_that_counts,
+        an_arrival_of_another_incarnation_changes_nothing,
+        an_arrival_of_a_run_without_a_row_makes_none,
+        a_run_row_replaces_what_is_left_of_one_without_a_body,
+        a_run_row_replaces_one_that_expired_long_ago_and_no_other,
+        an_arrival_has_the_same_number_however_often_it_is_made,
         run_rows_are_listed_page_by_page,
         a_waiter_sees_the_change_it_waits_for,
         a_wait_without_a_change_ends,
@@ -49,7 +60,7 @@ impl Subject {
     }
 
     fn row(&self, body: impl Into<Bytes>) -> NewRow {
-        NewRow { body: body.into(), check_at: None, expires_at: self.expiry() }
+        NewRow { body: body.into(), expires_at: self.expiry(), ..NewRow::default() }
     }
 
     fn arrival(&self, slot: u32, of: u32, value: impl Into<Bytes>) -> Arrival {
@@ -62,10 +73,27 @@ impl Subject {
         Arrival { ok, first: Some(2), ..self.arrival(slot, of, slot.to_string()) }
     }
 
+    /// The row of a run that was started at `inc`.
+    fn run(&self, inc: Timestamp, body: impl Into<Bytes>) -> NewRow {
+        NewRow { run: Some(NewRun { inc, expired_before: 0 }), ..self.row(body) }
+    }
+
+    /// An arrival at the row of that run, which has one slot.
+    fn of_run(&self, inc: Timestamp, slot: u32, value: &'static str) -> Arrival {
+        Arrival { inc: Some(inc), ..self.arrival(slot, 1, value) }
+    }
+
     /// The largest body that a row without slots has room for.
     fn largest_body(&self, key: &RowKey) -> usize {
         self.backend.provider.limits().row_bytes - key.as_str().len() - self.slack_bytes
     }
+}
+
+const YOUNG: IndexPart = IndexPart { deployment: DeploymentId(7), band: Band::Young };
+const OLD: IndexPart = IndexPart { deployment: DeploymentId(7), band: Band::Old };
+
+fn young(at: Timestamp) -> Check {
+    Check { part: YOUNG, at }
 }
 
 /// A row without its times, which stores may round.
@@ -82,11 +110,11 @@ async fn a_row_that_was_not_created_is_not_there(subject: &Subject) -> Verdict {
 async fn a_created_row_is_read_as_it_was_written(subject: &Subject) -> Verdict {
     let (table, key) = (&subject.backend.table, subject.fresh_key());
     let check_at = Some(table.now() + 60_000);
-    let row = NewRow { check_at, ..subject.row("outcome") };
+    let row = NewRow { check: check_at.map(young), ..subject.row("outcome") };
     let created = table.create(&key, row.clone()).await?;
     ensure!(created == Created::New, "the first creator got {created:?}");
     let found = table.get(&key).await?;
-    let expected = Row { body: Some(row.body), slots: BTreeMap::new(), check_at, expires_at: row.expires_at };
+    let expected = Row { body: Some(row.body), check_at, expires_at: row.expires_at, ..Row::default() };
     ensure!(found.as_ref() == Some(&expected), "wrote {expected:?}, read {found:?}");
     Ok(())
 }
@@ -362,13 +390,14 @@ async fn rows_read_together_come_in_the_order_of_their_keys(subject: &Subject) -
 
 async fn rows_with_similar_keys_are_apart(subject: &Subject) -> Verdict {
     let (table, run) = (&subject.backend.table, subject.fresh_run());
+    let of = Incarnation::of(&run, 1);
     let keys = [
         RowKey::run(&run),
-        RowKey::instance(&run, 1, &[]),
-        RowKey::instance(&run, 1, &[1]),
-        RowKey::instance(&run, 1, &[1, 1]),
-        RowKey::instance(&run, 11, &[1]),
-        RowKey::join(&run, 1, &[1], 0, 0),
+        RowKey::instance(&of, 1, &[]),
+        RowKey::instance(&of, 1, &[1]),
+        RowKey::instance(&of, 1, &[1, 1]),
+        RowKey::instance(&of, 11, &[1]),
+        RowKey::join(&of, 1, &[1], 0, 0),
     ];
     for (i, key) in keys.iter().enumerate() {
         let created = table.create(key, subject.row(i.to_string())).await?;
@@ -419,19 +448,22 @@ async fn a_postponed_row_is_due_later(subject: &Subject) -> Verdict {
     let now = table.now();
     let [open, ended, plain, missing] = [(); 4].map(|()| subject.fresh_key());
     for key in [&open, &ended] {
-        table.create(key, NewRow { check_at: Some(now + 1), ..subject.row("run") }).await?;
+        table.create(key, NewRow { check: Some(young(now + 1)), ..subject.row("run") }).await?;
     }
     table.create(&plain, subject.row("no run")).await?;
     table.arrive(&ended, subject.arrival(0, 1, "end")).await?;
     for key in [&open, &ended, &plain, &missing] {
-        table.postpone(key, now + 5000).await?;
+        let look = Look { next: young(now + 5000), looked_at: now + 7 };
+        table.postpone(key, look).await?;
     }
-    let early = table.due(now + 4999, usize::MAX).await?;
+    let early = table.due(YOUNG, now + 4999, usize::MAX).await?;
     ensure!(![&open, &ended, &plain].iter().any(|key| early.contains(key)), "a row was due too early");
-    let due = table.due(now + 5000, usize::MAX).await?;
+    let due = table.due(YOUNG, now + 5000, usize::MAX).await?;
     ensure!(due.contains(&open), "the postponed row is not due");
     ensure!(!due.contains(&ended) && !due.contains(&plain), "postponing put a row into the run index");
-    ensure!(table.get(&open).await?.and_then(|row| row.body).is_some(), "postponing lost the body");
+    let row = table.get(&open).await?.unwrap_or_default();
+    ensure!(row.body.is_some(), "postponing lost the body");
+    ensure!(row.looked_at == Some(now + 7), "postponing at {} noted {:?}", now + 7, row.looked_at);
     ensure!(table.get(&missing).await?.is_none(), "postponing made a row");
     Ok(())
 }
@@ -440,16 +472,16 @@ async fn due_rows_come_earliest_first(subject: &Subject) -> Verdict {
     let (table, now) = (&subject.backend.table, subject.backend.table.now());
     let keys: Vec<RowKey> = (0..5).map(|_| subject.fresh_key()).collect();
     for (key, after_ms) in keys.iter().zip([3000, 1000, 2000, 9000]) {
-        let row = NewRow { check_at: Some(now + after_ms), ..subject.row("run") };
+        let row = NewRow { check: Some(young(now + after_ms)), ..subject.row("run") };
         table.create(key, row).await?;
     }
     table.create(&keys[4], subject.row("not in the index")).await?;
-    let due = table.due(now + 3000, usize::MAX).await?;
+    let due = table.due(YOUNG, now + 3000, usize::MAX).await?;
     let ours: Vec<&RowKey> = due.iter().filter(|key| keys.contains(key)).collect();
     ensure!(ours == [&keys[1], &keys[2], &keys[0]], "{ours:?} were due of {keys:?}");
-    let early: Vec<_> = table.due(now + 999, usize::MAX).await?;
+    let early: Vec<_> = table.due(YOUNG, now + 999, usize::MAX).await?;
     ensure!(!early.iter().any(|key| keys.contains(key)), "a row was due too early");
-    let two = table.due(now + 3000, 2).await?;
+    let two = table.due(YOUNG, now + 3000, 2).await?;
     ensure!(two.len() == 2 && two[..] == due[..2], "the first two of {due:?} were {two:?}");
     Ok(())
 }
@@ -457,15 +489,165 @@ async fn due_rows_come_earliest_first(subject: &Subject) -> Verdict {
 async fn a_full_row_leaves_the_run_index(subject: &Subject) -> Verdict {
     let (table, key) = (&subject.backend.table, subject.fresh_key());
     let until = table.now() + 1000;
-    let row = NewRow { check_at: Some(until), ..subject.row("run") };
+    let row = NewRow { check: Some(young(until)), ..subject.row("run") };
     table.create(&key, row).await?;
     for (slot, is_due) in [(0, true), (1, false)] {
         table.arrive(&key, subject.arrival(slot, 2, "end")).await?;
-        let due = table.due(until, usize::MAX).await?;
+        let due = table.due(YOUNG, until, usize::MAX).await?;
         ensure!(due.contains(&key) == is_due, "after slot {slot} of 2 the row is due: {}", !is_due);
         let check_at = table.get(&key).await?.and_then(|row| row.check_at);
         ensure!(check_at.is_some() == is_due, "after slot {slot} of 2 the row has {check_at:?}");
     }
+    Ok(())
+}
+
+async fn each_part_of_the_run_index_has_its_own_rows(subject: &Subject) -> Verdict {
+    let (table, now) = (&subject.backend.table, subject.backend.table.now());
+    let parts = [YOUNG, OLD, IndexPart { deployment: DeploymentId(8), ..YOUNG }];
+    let keys = parts.map(|_| subject.fresh_key());
+    for (part, key) in parts.into_iter().zip(&keys) {
+        let check = Some(Check { part, at: now + 1 });
+        table.create(key, NewRow { check, ..subject.row("run") }).await?;
+    }
+    for (part, own) in parts.into_iter().zip(&keys) {
+        let due = table.due(part, now + 1, usize::MAX).await?;
+        let ours: Vec<_> = due.iter().filter(|key| keys.contains(key)).collect();
+        ensure!(ours == [own], "{part} has {ours:?} of {keys:?}");
+    }
+    Ok(())
+}
+
+async fn a_row_moves_between_the_parts_of_the_run_index(subject: &Subject) -> Verdict {
+    let (table, key, now) = (&subject.backend.table, subject.fresh_key(), subject.backend.table.now());
+    table.create(&key, NewRow { check: Some(young(now + 1)), ..subject.row("run") }).await?;
+    for (part, other) in [(OLD, YOUNG), (YOUNG, OLD), (OLD, YOUNG)] {
+        let look = Look { next: Check { part, at: now + 2 }, looked_at: now };
+        table.postpone(&key, look).await?;
+        ensure!(table.due(part, now + 2, usize::MAX).await?.contains(&key), "it is not in {part}");
+        ensure!(!table.due(other, now + 2, usize::MAX).await?.contains(&key), "it is still in {other}");
+    }
+    table.arrive(&key, subject.arrival(0, 1, "end")).await?;
+    ensure!(!table.due(OLD, now + 2, usize::MAX).await?.contains(&key), "a full row is due");
+    Ok(())
+}
+
+async fn a_run_row_is_read_with_its_incarnation(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    table.create(&key, subject.run(7, "run")).await?;
+    let found = table.get(&key).await?.unwrap_or_default();
+    ensure!(found.inc == Some(7) && found.body == Some("run".into()), "then read {found:?}");
+    let plain = subject.fresh_key();
+    table.create(&plain, subject.row("no run")).await?;
+    let found = table.get(&plain).await?.unwrap_or_default();
+    ensure!(found.inc.is_none(), "a row of no run has an incarnation: {found:?}");
+    Ok(())
+}
+
+async fn the_first_of_two_starts_is_the_incarnation_that_counts(subject: &Subject) -> Verdict {
+    let key = subject.fresh_key();
+    let created = concurrently(CALLERS, |caller| {
+        let row = subject.run(Timestamp::from(caller) + 1, "run");
+        let (table, key) = (subject.backend.table.clone(), key.clone());
+        async move { table.create(&key, row).await }
+    })
+    .await?;
+    let winners: Vec<usize> = (0..created.len()).filter(|&i| created[i] == Created::New).collect();
+    ensure!(winners.len() == 1, "{} starts were told that the run is theirs", winners.len());
+    let inc = Some(winners[0] as Timestamp + 1);
+    for answer in &created {
+        let Created::Exists(row) = answer else { continue };
+        ensure!(row.inc == inc, "{inc:?} won, another saw {row:?}");
+    }
+    let again = subject.backend.table.create(&key, subject.run(99, "again")).await?;
+    ensure!(matches!(&again, Created::Exists(row) if row.inc == inc), "a later start got {again:?}");
+    Ok(())
+}
+
+async fn an_arrival_of_another_incarnation_changes_nothing(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let check = Some(young(table.now() + 1));
+    table.create(&key, NewRow { check, ..subject.run(7, "run") }).await?;
+    let before = table.get(&key).await?;
+    for inc in [6, 8] {
+        let arrived = table.arrive(&key, subject.of_run(inc, 0, "end")).await?;
+        ensure!(arrived.gone && !arrived.fresh && !arrived.closed, "one of {inc} got {arrived:?}");
+    }
+    let after = table.get(&key).await?;
+    ensure!(after == before, "the row was {before:?}, and is {after:?}");
+    let own = table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    ensure!(own.fresh && !own.gone && own.filled == 1, "one of its own got {own:?}");
+    let again = table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    ensure!(!again.fresh && !again.gone && again.filled == 1, "its repetition got {again:?}");
+    let late = table.arrive(&key, subject.of_run(6, 0, "late")).await?;
+    ensure!(late.gone, "one of another incarnation at a filled slot got {late:?}");
+    Ok(())
+}
+
+async fn an_arrival_of_a_run_without_a_row_makes_none(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let arrived = table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    ensure!(arrived.gone && !arrived.fresh, "it got {arrived:?}");
+    let found = table.get(&key).await?;
+    ensure!(found.is_none(), "an end without a run made {found:?}");
+    // A row that arrivals alone have made is no run either.
+    table.arrive(&key, subject.arrival(1, 2, "x")).await?;
+    let arrived = table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    ensure!(arrived.gone, "at a row without a body it got {arrived:?}");
+    Ok(())
+}
+
+async fn a_run_row_replaces_what_is_left_of_one_without_a_body(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    for slot in 0..3 {
+        table.arrive(&key, subject.counted(slot, 9, true)).await?;
+    }
+    let created = table.create(&key, subject.run(7, "run")).await?;
+    ensure!(created == Created::New, "the start got {created:?}");
+    let found = table.get(&key).await?;
+    ensure!(content(found.clone()) == Some((Some("run".into()), BTreeMap::new())), "then read {found:?}");
+    let arrived = table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    ensure!(arrived.fresh && (arrived.filled, arrived.ok) == (1, 0), "the counters were {arrived:?}");
+    Ok(())
+}
+
+async fn a_run_row_replaces_one_that_expired_long_ago_and_no_other(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let start = |inc, expired_before, body: &'static str| {
+        let run = Some(NewRun { inc, expired_before });
+        NewRow { run, check: Some(young(table.now() + 1)), ..subject.row(body) }
+    };
+    table.create(&key, start(7, 0, "one")).await?;
+    table.arrive(&key, subject.of_run(7, 2, "link")).await?;
+    table.arrive(&key, subject.of_run(7, 0, "end")).await?;
+    // The store may round when a row expires.
+    let expires_at = table.get(&key).await?.unwrap_or_default().expires_at;
+    let kept = table.create(&key, start(8, expires_at, "two")).await?;
+    ensure!(matches!(&kept, Created::Exists(row) if row.inc == Some(7)), "too early it got {kept:?}");
+    let created = table.create(&key, start(8, expires_at + 1, "two")).await?;
+    ensure!(created == Created::New, "in its time it got {created:?}");
+    let found = table.get(&key).await?.unwrap_or_default();
+    ensure!(found.inc == Some(8) && found.slots.is_empty(), "then read {found:?}");
+    ensure!(found.check_at.is_some() && found.looked_at.is_none(), "its place is {found:?}");
+    let late = table.arrive(&key, subject.of_run(7, 0, "late")).await?;
+    ensure!(late.gone, "an end of the one before got {late:?}");
+    let own = table.arrive(&key, subject.of_run(8, 0, "end")).await?;
+    ensure!(own.fresh && own.filled == 1, "its own end got {own:?}");
+    Ok(())
+}
+
+async fn an_arrival_has_the_same_number_however_often_it_is_made(subject: &Subject) -> Verdict {
+    let (table, key) = (&subject.backend.table, subject.fresh_key());
+    let numbered = |slot| Arrival { numbered: true, ..subject.arrival(slot, 9, "x") };
+    let first = table.arrive(&key, numbered(5)).await?;
+    let keeps = first.number.is_some();
+    // The slot, and its number; repetitions have that of the first.
+    for (slot, number) in [(5, 1), (2, 2), (5, 1), (7, 3), (2, 2), (0, 4), (7, 3)] {
+        let arrived = table.arrive(&key, numbered(slot)).await?;
+        let expected = keeps.then_some(number);
+        ensure!(arrived.number == expected, "slot {slot} got {arrived:?}, not {expected:?}");
+    }
+    let plain = table.arrive(&key, subject.arrival(8, 9, "x")).await?;
+    ensure!(plain.number.is_none(), "one that asks for no number got {plain:?}");
     Ok(())
 }
 
@@ -474,8 +656,9 @@ async fn run_rows_are_listed_page_by_page(subject: &Subject) -> Verdict {
     let runs: Vec<_> = (0..5).map(|_| subject.fresh_run()).collect();
     for run in &runs {
         table.create(&RowKey::run(run), subject.row("run")).await?;
-        table.create(&RowKey::instance(run, 0, &[1]), subject.row("instance")).await?;
-        table.arrive(&RowKey::join(run, 1, &[], 0, 0), subject.arrival(0, 2, "a branch")).await?;
+        let of = Incarnation::of(run, 1);
+        table.create(&RowKey::instance(&of, 0, &[1]), subject.row("instance")).await?;
+        table.arrive(&RowKey::join(&of, 1, &[], 0, 0), subject.arrival(0, 2, "a branch")).await?;
     }
     // An ended run is listed too.
     table.arrive(&RowKey::run(&runs[0]), subject.arrival(0, 1, "end")).await?;

@@ -8,12 +8,12 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    backend::{self, Created, StoreError},
+    backend::{self, Created, StoreError, Timestamp},
     batch, codec,
     commit::END,
     envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
     error::Fault,
-    id::{Digest, RowKey},
+    id::{Digest, Incarnation, RowKey},
 };
 
 /// Watches what is sent and created.
@@ -28,8 +28,8 @@ struct Seen {
     members: BTreeMap<String, RowKey>,
     /// What each row was created with.
     rows: BTreeMap<RowKey, Bytes>,
-    /// The runs that have ended as cancelled.
-    cancelled: BTreeSet<RowKey>,
+    /// The incarnations of runs that have ended as cancelled.
+    cancelled: BTreeSet<String>,
     violations: Vec<String>,
 }
 
@@ -38,7 +38,8 @@ impl Seen {
     fn sent(&mut self, wire: &[u8]) -> Option<String> {
         let envelope = Envelope::peek(wire)?;
         let Task::Call(call) = &envelope.task else { return None };
-        let name = format!("{}/{}/{:?}", envelope.run, call.node, path(&envelope.frames, &call.turns));
+        let of = Incarnation::of(&envelope.run, envelope.term.started_at);
+        let name = format!("{of}/{}/{:?}", call.node, path(&envelope.frames, &call.turns));
         let vars = envelope.frames.iter().map(|frame| &frame.vars).chain([&call.vars]).map(contents);
         let content = format!("{}{:?}", content(&call.args), vars.collect::<Vec<_>>());
         let digest = Digest::of(content.as_bytes());
@@ -56,8 +57,8 @@ impl Seen {
 
     /// Whether the run that a row belongs to has ended as cancelled.
     fn is_cancelled(&self, key: &RowKey) -> bool {
-        let run = key.as_str().split('/').next().unwrap_or_default();
-        self.cancelled.contains(&RowKey::from_stored(run))
+        let of = key.as_str().split('/').next().unwrap_or_default();
+        self.cancelled.contains(of)
     }
 }
 
@@ -101,6 +102,10 @@ impl Watch {
                 }
                 seen.rows.insert(key.clone(), body.clone());
             }
+            // The row of a run may take the place of one that expired.
+            (Created::New, Some(_)) if key.as_run().is_some() => {
+                seen.rows.insert(key.clone(), body.clone());
+            }
             (Created::New, Some(_)) => seen.violations.push(format!("row {key} was created twice")),
             (Created::Exists(row), Some(first)) if row.body.as_ref() != Some(&first) => {
                 seen.violations.push(format!("row {key} has changed"));
@@ -111,12 +116,13 @@ impl Watch {
 
     /// A slot of a row was filled for the first time. Once a run has ended as cancelled, nothing
     /// more is decided in it.
-    pub(super) fn filled(&self, key: &RowKey, slot: u32, value: &Bytes) {
+    pub(super) fn filled(&self, key: &RowKey, inc: Option<Timestamp>, slot: u32, value: &Bytes) {
         let Ok(Arrived { ended, .. }) = codec::unpack(value, "a slot") else { return };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if key.as_run().is_some() {
+        if let Some(run) = key.as_run() {
             if slot == END && ended == Ended::Cancelled {
-                seen.cancelled.insert(key.clone());
+                let of = Incarnation::of(&run, inc.unwrap_or_default());
+                seen.cancelled.insert(of.to_string());
             }
         } else if seen.is_cancelled(key) {
             seen.violations.push(format!("slot {slot} of {key} was filled after its run was cancelled"));

@@ -34,6 +34,7 @@ pub(super) struct LocalCloud {
     pub(super) duplicate_percent: u8,
     pub(super) keep_warm: Duration,
     pub(super) object_lifetime_ms: u64,
+    pub(super) expiry_lag_ms: u64,
     pub(super) functions: Catalogue,
     pub(super) queue: Queue,
     pub(super) store: Store,

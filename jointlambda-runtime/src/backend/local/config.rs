@@ -91,6 +91,9 @@ pub struct CloudConfig {
     /// How long an object stays that nobody removes, such as one that was stored by a crash: the
     /// lifecycle rule of a bucket.
     pub object_lifetime: Duration,
+    /// How long after its time a row goes at most, each row after a time of its own: DynamoDB removes
+    /// expired rows within some days, in any order.
+    pub expiry_lag: Duration,
     /// How many events of a hundred are delivered twice, drawn at random.
     pub duplicate_percent: u8,
     /// The functions that exist; `None` accepts every name.
@@ -112,6 +115,7 @@ impl CloudConfig {
             row_writes_per_s: None,
             object_lifetime: DEFAULT_OBJECT_LIFETIME,
             redeliveries: None,
+            expiry_lag: Duration::ZERO,
             duplicate_percent: 0,
             functions: None,
             profile: None,

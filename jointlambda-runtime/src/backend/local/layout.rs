@@ -11,17 +11,20 @@ use redb::{
 };
 
 use super::{
-    row::{self, Head},
+    row::{self, Arriving, Creation, Head},
     table::Outcome,
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    backend::{
+        Arrival, Arrived, Band, Check, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Timestamp,
+    },
+    id::{DeploymentId, Incarnation, ObjectKey, ObjectsOf, RowKey},
     provider::Provider,
 };
 
 type Slot<'a> = (&'a str, u32);
-type Check<'a> = (Timestamp, &'a str);
+/// Deployment, band, time, key.
+type Entry<'a> = (u64, u8, Timestamp, &'a str);
 
 /// What the tables of a cloud are called.
 pub(super) struct Names {
@@ -51,7 +54,7 @@ impl Names {
         TableDefinition::new(&self.slots)
     }
 
-    fn index(&self) -> TableDefinition<'_, Check<'static>, ()> {
+    fn index(&self) -> TableDefinition<'_, Entry<'static>, ()> {
         TableDefinition::new(&self.index)
     }
 
@@ -95,7 +98,7 @@ pub(super) struct CloudTables<'txn> {
     provider: Provider,
     rows: Table<'txn, &'static str, &'static [u8]>,
     slots: Table<'txn, Slot<'static>, &'static [u8]>,
-    index: Table<'txn, Check<'static>, ()>,
+    index: Table<'txn, Entry<'static>, ()>,
     objects: Table<'txn, &'static str, &'static [u8]>,
     puts: Table<'txn, &'static str, Timestamp>,
 }
@@ -123,14 +126,20 @@ impl<'txn> CloudTables<'txn> {
         now: Timestamp,
     ) -> Result<Outcome<Created>, Refusal> {
         let found = self.find(key, now)?;
-        let Some(head) = row::create(self.provider, key, found.as_ref(), row)? else {
-            let stored = read_row(&self.rows, &self.slots, key, now)?;
-            let (head, row) = stored.expect("only a row that is there stays as it is");
-            let answer = Created::Exists(row);
-            return Ok(Outcome { answer, row_bytes: head.bytes, changed: false, indexed: false });
+        let head = match row::create(self.provider, key, found.as_ref(), row)? {
+            Creation::Kept => {
+                let stored = read_row(&self.rows, &self.slots, key, now)?;
+                let (head, row) = stored.expect("only a row that is there stays as it is");
+                return Ok(Outcome::unchanged(Created::Exists(row), head.bytes));
+            }
+            Creation::Written(head) => head,
+            Creation::Replaced(head) => {
+                self.slots.retain_in(all_slots(key), |_, _| false)?;
+                head
+            }
         };
         self.rows.insert(key.as_str(), encode(&head, &row.body).as_slice())?;
-        let indexed = self.reindex(key, None, head.check_at)?;
+        let indexed = self.reindex(key, found.and_then(|head| head.check), head.check)?;
         Ok(Outcome { answer: Created::New, row_bytes: head.bytes, changed: true, indexed })
     }
 
@@ -141,43 +150,53 @@ impl<'txn> CloudTables<'txn> {
         now: Timestamp,
     ) -> Result<Outcome<Arrived>, Refusal> {
         let found = self.find(key, now)?;
-        let taken = found.is_some() && self.slots.get((key.as_str(), arrival.slot))?.is_some();
-        let Some(head) = row::arrive(self.provider, key, found.as_ref(), taken, arrival)? else {
-            let head = found.expect("only a row that is there is closed");
-            return Ok(Outcome::closed(head.filled, head.bytes));
+        let there = match found {
+            Some(_) => self.slots.get((key.as_str(), arrival.slot))?.map(|slot| number_of(slot.value())),
+            None => None,
         };
+        let taken = there.is_some();
+        let (filled, row_bytes) = found.map_or((0, 0), |head| (head.filled, head.bytes));
+        let head = match row::arrive(self.provider, key, found.as_ref(), taken, arrival)? {
+            Arriving::Written(head) => head,
+            Arriving::Closed => return Ok(Outcome::unchanged(Arrived::closed(filled), row_bytes)),
+            Arriving::Gone => return Ok(Outcome::unchanged(Arrived::gone(), row_bytes)),
+        };
+        let number = there.unwrap_or(if row::keeps_number(self.provider, arrival) { head.filled } else { 0 });
         if !taken {
-            self.slots.insert((key.as_str(), arrival.slot), &*arrival.value)?;
+            let slot = [&number.to_le_bytes(), &*arrival.value].concat();
+            self.slots.insert((key.as_str(), arrival.slot), slot.as_slice())?;
         }
         let changed = found != Some(head);
         if changed {
             let body = self.rows.get(key.as_str())?.map(|stored| body_of(stored.value()));
             self.rows.insert(key.as_str(), encode(&head, &body.unwrap_or_default()).as_slice())?;
         }
-        let indexed = self.reindex(key, found.and_then(|head| head.check_at), head.check_at)?;
+        let indexed = self.reindex(key, found.and_then(|head| head.check), head.check)?;
         let is_enough = arrival.is_enough(head.filled, head.ok);
         let row = if is_enough && row::returned_when_enough(self.provider) {
             read_row(&self.rows, &self.slots, key, now)?.map(|(_, row)| row)
         } else {
             None
         };
-        let answer = Arrived { fresh: !taken, closed: false, filled: head.filled, ok: head.ok, row };
+        let number = Some(number).filter(|number| *number != 0 && arrival.numbered);
+        let (filled, ok) = (head.filled, head.ok);
+        let answer = Arrived { fresh: !taken, closed: false, gone: false, filled, ok, number, row };
         Ok(Outcome { answer, row_bytes: head.bytes, changed, indexed })
     }
 
     pub(super) fn postpone(
         &mut self,
         key: &RowKey,
-        check_at: Timestamp,
+        look: Look,
         now: Timestamp,
     ) -> Result<Outcome<()>, Refusal> {
-        let Some(mut head) = self.find(key, now)?.filter(|head| head.check_at.is_some()) else {
-            return Ok(Outcome { answer: (), row_bytes: 0, changed: false, indexed: false });
+        let Some(before) = self.find(key, now)?.filter(|head| head.check.is_some()) else {
+            return Ok(Outcome::unchanged((), 0));
         };
-        let before = head.check_at.replace(check_at);
+        let head = before.postponed(look);
         let body = self.rows.get(key.as_str())?.map(|stored| body_of(stored.value()));
         self.rows.insert(key.as_str(), encode(&head, &body.unwrap_or_default()).as_slice())?;
-        let indexed = self.reindex(key, before, Some(check_at))?;
+        let indexed = self.reindex(key, before.check, head.check)?;
         Ok(Outcome { answer: (), row_bytes: head.bytes, changed: true, indexed })
     }
 
@@ -225,8 +244,8 @@ impl<'txn> CloudTables<'txn> {
         Ok(Outcome { answer: (), row_bytes: 0, changed: !there, indexed: false })
     }
 
-    pub(super) fn delete_run(&mut self, run: &RunId, which: ObjectsOf) -> Result<Outcome<()>, Refusal> {
-        let prefix = ObjectKey::prefix(run, which);
+    pub(super) fn delete_run(&mut self, of: &Incarnation, which: ObjectsOf) -> Result<Outcome<()>, Refusal> {
+        let prefix = ObjectKey::prefix(of, which);
         let mut keys = Vec::new();
         for entry in self.objects.range(prefix.as_str()..)? {
             let (key, _) = entry?;
@@ -262,24 +281,24 @@ impl<'txn> CloudTables<'txn> {
     fn remove(&mut self, key: &RowKey, head: &Head) -> Result<(), Refusal> {
         self.rows.remove(key.as_str())?;
         self.slots.retain_in(all_slots(key), |_, _| false)?;
-        self.reindex(key, head.check_at, None)?;
+        self.reindex(key, head.check, None)?;
         Ok(())
     }
 
     fn reindex(
         &mut self,
         key: &RowKey,
-        before: Option<Timestamp>,
-        after: Option<Timestamp>,
+        before: Option<Check>,
+        after: Option<Check>,
     ) -> Result<bool, Refusal> {
         if before == after {
             return Ok(false);
         }
         if let Some(before) = before {
-            self.index.remove((before, key.as_str()))?;
+            self.index.remove(entry(&before, key.as_str()))?;
         }
         if let Some(after) = after {
-            self.index.insert((after, key.as_str()), ())?;
+            self.index.insert(entry(&after, key.as_str()), ())?;
         }
         Ok(true)
     }
@@ -303,6 +322,7 @@ pub(super) fn get(
 pub(super) fn due(
     state: &ReadTransaction,
     names: &Names,
+    part: IndexPart,
     until: Timestamp,
     limit: usize,
     now: Timestamp,
@@ -310,12 +330,14 @@ pub(super) fn due(
     let index = state.open_table(names.index())?;
     let rows = state.open_table(names.rows())?;
     let mut keys = Vec::new();
-    for entry in index.range(..(until.saturating_add(1), ""))? {
+    let check = |at| Check { part, at };
+    let all = entry(&check(0), "")..entry(&check(until.saturating_add(1)), "");
+    for entry in index.range(all)? {
         if keys.len() == limit {
             break;
         }
         let (check, _) = entry?;
-        let (_, key) = check.value();
+        let (.., key) = check.value();
         let Some(stored) = rows.get(key)? else { continue };
         if !decode(stored.value())?.expired(now) {
             keys.push(RowKey::from_stored(key));
@@ -386,11 +408,14 @@ fn read_row(
         return Ok(None);
     }
     let body = head.has_body.then(|| body_of(stored.value()));
-    let mut row = Row { body, check_at: head.check_at, expires_at: head.expires_at, ..Row::default() };
+    let Head { check, looked_at, inc, expires_at, .. } = head;
+    let check_at = check.map(|check| check.at);
+    let mut row = Row { body, check_at, looked_at, inc, expires_at, ..Row::default() };
     if head.filled > 0 {
         for entry in slots.range(all_slots(key))? {
             let (slot, value) = entry?;
-            row.slots.insert(slot.value().1, Bytes::copy_from_slice(value.value()));
+            let value = value.value().get(NUMBER..).unwrap_or_default();
+            row.slots.insert(slot.value().1, Bytes::copy_from_slice(value));
         }
     }
     Ok(Some((head, row)))
@@ -400,23 +425,47 @@ fn all_slots(key: &RowKey) -> std::ops::RangeInclusive<Slot<'_>> {
     (key.as_str(), 0)..=(key.as_str(), u32::MAX)
 }
 
-/// The layout of a head: version, flags, `filled`, `ok`, `bytes`, `check_at`, `expires_at`, all
-/// little endian; the body follows.
-const HEAD_BYTES: usize = 1 + 1 + 4 + 4 + 8 + 8 + 8;
-const VERSION: u8 = 2;
+fn entry<'a>(check: &Check, key: &'a str) -> Entry<'a> {
+    (check.part.deployment.0, check.part.band as u8, check.at, key)
+}
+
+/// The bytes before a slot's value: the number of its arrival, little endian, 0 where none is kept.
+const NUMBER: usize = 4;
+
+fn number_of(slot: &[u8]) -> u32 {
+    slot.first_chunk().map_or(0, |number| u32::from_le_bytes(*number))
+}
+
+/// The layout of a head: version, flags, `filled`, `ok`, `bytes`, the check's deployment and time,
+/// `looked_at`, `inc`, `expires_at`, all little endian; the body follows.
+const HEAD_BYTES: usize = 1 + 1 + 4 + 4 + 6 * 8;
+const VERSION: u8 = 3;
 const HAS_BODY: u8 = 1;
 const HAS_CHECK: u8 = 2;
+const IS_OLD: u8 = 4;
+const WAS_LOOKED_AT: u8 = 8;
+const HAS_INC: u8 = 16;
 
 fn encode(head: &Head, body: &[u8]) -> Vec<u8> {
-    let has_check = if head.check_at.is_some() { HAS_CHECK } else { 0 };
-    let has_body = if head.has_body { HAS_BODY } else { 0 };
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let flags = flag(head.has_body, HAS_BODY)
+        | flag(head.check.is_some(), HAS_CHECK)
+        | flag(head.check.is_some_and(|check| check.part.band == Band::Old), IS_OLD)
+        | flag(head.looked_at.is_some(), WAS_LOOKED_AT)
+        | flag(head.inc.is_some(), HAS_INC);
     let mut stored = Vec::with_capacity(HEAD_BYTES + body.len());
-    stored.extend([VERSION, has_body | has_check]);
+    stored.extend([VERSION, flags]);
     stored.extend(head.filled.to_le_bytes());
     stored.extend(head.ok.to_le_bytes());
-    stored.extend((head.bytes as u64).to_le_bytes());
-    stored.extend(head.check_at.unwrap_or(0).to_le_bytes());
-    stored.extend(head.expires_at.to_le_bytes());
+    let numbers = [
+        head.bytes as u64,
+        head.check.map_or(0, |check| check.part.deployment.0),
+        head.check.map_or(0, |check| check.at),
+        head.looked_at.unwrap_or(0),
+        head.inc.unwrap_or(0),
+        head.expires_at,
+    ];
+    stored.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
     stored.extend(body);
     stored
 }
@@ -428,15 +477,23 @@ fn decode(stored: &[u8]) -> Result<Head, StoreError> {
     if *version != VERSION || stored.len() < HEAD_BYTES {
         return Err(StoreError::Corrupt(format!("a row has format {version}, not {VERSION}")));
     }
+    let is_set = |flag: u8| flags & flag != 0;
     let count = |at: usize| u32::from_le_bytes(numbers[at..at + 4].try_into().expect("four bytes"));
-    let number = |at: usize| u64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"));
+    let number = |index: usize| {
+        let at = 8 + index * 8;
+        u64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"))
+    };
+    let band = if is_set(IS_OLD) { Band::Old } else { Band::Young };
+    let part = IndexPart { deployment: DeploymentId(number(1)), band };
     Ok(Head {
-        has_body: flags & HAS_BODY != 0,
+        has_body: is_set(HAS_BODY),
         filled: count(0),
         ok: count(4),
-        bytes: number(8) as usize,
-        check_at: (flags & HAS_CHECK != 0).then(|| number(16)),
-        expires_at: number(24),
+        bytes: number(0) as usize,
+        check: is_set(HAS_CHECK).then(|| Check { part, at: number(2) }),
+        looked_at: is_set(WAS_LOOKED_AT).then(|| number(3)),
+        inc: is_set(HAS_INC).then(|| number(4)),
+        expires_at: number(5),
     })
 }
 
@@ -455,19 +512,35 @@ mod tests {
 
     #[test]
     fn a_head_reads_back_as_it_was_written() {
-        for check_at in [None, Some(0), Some(u64::MAX)] {
-            for has_body in [false, true] {
-                let head = Head { has_body, filled: 7, ok: 3, bytes: 1 << 40, check_at, expires_at: 12 };
-                let stored = encode(&head, b"body");
-                assert_eq!(decode(&stored).ok(), Some(head));
-                assert_eq!(body_of(&stored), "body");
+        let parts = [(0, Band::Young), (u64::MAX, Band::Old)]
+            .map(|(deployment, band)| IndexPart { deployment: DeploymentId(deployment), band });
+        for part in parts {
+            for time in [None, Some(0), Some(u64::MAX)] {
+                for has_body in [false, true] {
+                    let check = time.map(|at| Check { part, at });
+                    let head = Head {
+                        has_body,
+                        filled: 7,
+                        ok: 3,
+                        bytes: 1 << 40,
+                        check,
+                        looked_at: time,
+                        inc: time,
+                        expires_at: 12,
+                    };
+                    let stored = encode(&head, b"body");
+                    assert_eq!(decode(&stored).ok(), Some(head));
+                    assert_eq!(body_of(&stored), "body");
+                }
             }
         }
     }
 
     #[test]
     fn a_head_of_another_format_is_refused() {
-        for stored in [&b""[..], b"\x02", b"\x01 and thirty more bytes that mean nothing"] {
+        for stored in
+            [&b""[..], b"\x03", b"\x02 and as many bytes more as a head has, which mean nothing at all"]
+        {
             assert!(matches!(decode(stored), Err(StoreError::Corrupt(_))));
         }
     }

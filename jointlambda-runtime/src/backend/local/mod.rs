@@ -46,7 +46,7 @@ pub use self::{
     meter::{CloudUsage, Usage},
     profile::{Profile, UnknownProfile},
     queue::MAX_ABANDON_ATTEMPTS,
-    row::{SLOT_BYTES, row_bytes},
+    row::{NUMBER_BYTES, SLOT_BYTES, row_bytes},
     timeline::{Observer, Span, SpanOutcome, Timeline},
     view::{MAX_READS_AT_ONCE, MAX_ROWS_PER_READ},
     watch::MAX_WAIT,
@@ -156,6 +156,7 @@ impl LocalClouds {
             functions: view.clone(),
             table: view.clone(),
             objects: view,
+            place: format!("embedded/{}/{}", cloud.region, cloud.name).into(),
         }
     }
 
@@ -238,7 +239,8 @@ impl LocalClouds {
         for cloud in &self.clouds.list {
             let now = self.clouds.clock.now();
             let put_before = now.saturating_sub(cloud.object_lifetime_ms);
-            removed += cloud.store.sweep_expired(now, put_before).await?;
+            let expired_by = now.saturating_sub(cloud.expiry_lag_ms);
+            removed += cloud.store.sweep_expired(expired_by, put_before).await?;
         }
         Ok(removed)
     }
@@ -298,6 +300,7 @@ fn local_cloud(config: CloudConfig, store: Store, profile: Profile, seed: u64) -
         duplicate_percent: config.duplicate_percent,
         keep_warm: config.keep_warm,
         object_lifetime_ms: config.object_lifetime.as_millis() as u64,
+        expiry_lag_ms: config.expiry_lag.as_millis() as u64,
         functions: Catalogue::new(config.functions),
         queue: Queue::new(config.concurrency),
         store,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::table::lock;
 use crate::{
     backend::Timestamp,
-    id::{ObjectKey, ObjectsOf, RunId},
+    id::{Incarnation, ObjectKey, ObjectsOf},
 };
 
 struct Object {
@@ -45,8 +45,8 @@ impl MemoryObjects {
         lock(&self.0).len() as u64
     }
 
-    pub(super) fn delete_run(&self, run: &RunId, which: ObjectsOf) {
-        let prefix = ObjectKey::prefix(run, which);
+    pub(super) fn delete_run(&self, of: &Incarnation, which: ObjectsOf) {
+        let prefix = ObjectKey::prefix(of, which);
         let mut objects = lock(&self.0);
         let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         let of_run = objects.range::<str, _>(from).take_while(|(key, _)| key.starts_with(&prefix));

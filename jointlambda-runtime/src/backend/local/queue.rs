@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{Delivery, Handler, Invoked},
-    error::{Error, Fault},
+    error::{Error, Fault, GivenUp},
 };
 
 /// How often a receiver is told that an event was given up, until it takes it.
@@ -36,13 +36,8 @@ struct Event {
     envelope: Bytes,
     /// The delivery that comes next, from 1.
     attempt: u32,
+    /// Set when the platform delivers it no more, and its receiver is to be told.
     given_up: Option<Box<GivenUp>>,
-}
-
-/// The platform delivers the event no more; its receiver is to be told.
-struct GivenUp {
-    deliveries: u32,
-    cause: String,
 }
 
 /// The events that wait for a permit.
@@ -95,7 +90,7 @@ fn admit(clouds: &Arc<Clouds>, to: usize, function: &str, envelope: Bytes) -> In
         return Invoked::Rejected(format!("an envelope of {bytes} bytes is over the limit of {limit}"));
     }
     let Some(function) = cloud.functions.find(function) else {
-        return Invoked::Rejected(format!("{} has no function `{function}`", cloud.name));
+        return Invoked::Denied(format!("{} has no function `{function}`", cloud.name));
     };
     if cloud.handler().is_none() {
         return Invoked::Unavailable(format!("nothing serves the functions of {}", cloud.name));
@@ -255,8 +250,7 @@ async fn execute(cloud: &LocalCloud, handler: &dyn Handler, event: &Event) -> En
 
 async fn tell(handler: &dyn Handler, event: &Event, given_up: &GivenUp) -> Ended {
     let name = &*event.function.name;
-    let GivenUp { deliveries, cause } = given_up;
-    survive(name, handler.abandon(name, event.envelope.clone(), *deliveries, cause.clone())).await
+    survive(name, handler.abandon(name, event.envelope.clone(), given_up.clone())).await
 }
 
 /// Runs the receiver's future to its end, whatever it does.
@@ -294,8 +288,8 @@ fn after_failure(cloud: &LocalCloud, event: &mut Event, fault: &Fault) -> Next {
         return Next::DeliverAgain;
     }
     count(&cloud.meter.abandoned, 1);
-    let cause = format!("{:?}", Error::from(fault.clone()));
-    event.given_up = Some(Box::new(GivenUp { deliveries: event.attempt, cause }));
+    let why = format!("{:?}", Error::from(fault.clone()));
+    event.given_up = Some(Box::new(GivenUp { cause: fault.cause(), why, attempts: event.attempt }));
     event.attempt = 1;
     Next::Tell
 }

@@ -11,8 +11,8 @@ use super::{
     table::{MemoryTable, Outcome},
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    backend::{Arrival, Arrived, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Timestamp},
+    id::{Incarnation, ObjectKey, ObjectsOf, RowKey},
     provider::Provider,
 };
 
@@ -70,28 +70,29 @@ impl Store {
     pub(super) async fn postpone(
         &self,
         key: &RowKey,
-        check_at: Timestamp,
+        look: Look,
         now: Timestamp,
     ) -> Result<Outcome<()>, StoreError> {
         match self {
-            Store::Memory { table, .. } => Ok(table.postpone(key, check_at, now)),
+            Store::Memory { table, .. } => Ok(table.postpone(key, look, now)),
             Store::Disk { disk, cloud } => {
                 let key = key.clone();
-                disk.write(*cloud, move |tables| tables.postpone(&key, check_at, now)).await
+                disk.write(*cloud, move |tables| tables.postpone(&key, look, now)).await
             }
         }
     }
 
     pub(super) fn due(
         &self,
+        part: IndexPart,
         until: Timestamp,
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<RowKey>, StoreError> {
         match self {
-            Store::Memory { table, .. } => Ok(table.due(until, limit, now)),
+            Store::Memory { table, .. } => Ok(table.due(part, until, limit, now)),
             Store::Disk { disk, cloud } => {
-                disk.read(*cloud, |state, names| layout::due(state, names, until, limit, now))
+                disk.read(*cloud, |state, names| layout::due(state, names, part, until, limit, now))
             }
         }
     }
@@ -152,12 +153,12 @@ impl Store {
         }
     }
 
-    pub(super) async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+    pub(super) async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
         match self {
-            Store::Memory { objects, .. } => objects.delete_run(run, which),
+            Store::Memory { objects, .. } => objects.delete_run(of, which),
             Store::Disk { disk, cloud } => {
-                let run = run.clone();
-                disk.write(*cloud, move |tables| tables.delete_run(&run, which)).await?;
+                let of = *of;
+                disk.write(*cloud, move |tables| tables.delete_run(&of, which)).await?;
             }
         }
         Ok(())

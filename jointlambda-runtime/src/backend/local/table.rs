@@ -1,7 +1,7 @@
 //! The table in memory: sharded maps, each behind a mutex that is held for one transition.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 
 use super::{
-    row::{self, Head},
+    row::{self, Arriving, Creation, Head},
     watch,
 };
 use crate::{
-    backend::{Arrival, Arrived, Created, NewRow, Page, Row, StoreError, Timestamp},
+    backend::{Arrival, Arrived, Check, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Timestamp},
     id::RowKey,
     provider::Provider,
 };
@@ -31,10 +31,9 @@ pub(super) struct Outcome<T> {
     pub(super) indexed: bool,
 }
 
-impl Outcome<Arrived> {
-    /// Of an arrival at a row of so many slots and bytes that is closed to it.
-    pub(super) fn closed(filled: u32, row_bytes: usize) -> Self {
-        let answer = Arrived { fresh: false, closed: true, filled, ok: 0, row: None };
+impl<T> Outcome<T> {
+    /// The outcome of an operation that changed nothing in a row of so many bytes.
+    pub(super) fn unchanged(answer: T, row_bytes: usize) -> Self {
         Outcome { answer, row_bytes, changed: false, indexed: false }
     }
 }
@@ -43,14 +42,26 @@ struct StoredRow {
     head: Head,
     body: Bytes,
     slots: BTreeMap<u32, Bytes>,
+    /// The numbers of arrivals, where they are kept.
+    numbers: BTreeMap<u32, u32>,
 }
 
 impl StoredRow {
+    /// Puts an arrival in its slot, once the head counts it.
+    fn fill(&mut self, provider: Provider, arrival: &Arrival) {
+        if row::keeps_number(provider, arrival) {
+            self.numbers.insert(arrival.slot, self.head.filled);
+        }
+        self.slots.insert(arrival.slot, arrival.value.clone());
+    }
+
     fn to_row(&self) -> Row {
         Row {
             body: self.head.has_body.then(|| self.body.clone()),
             slots: self.slots.clone(),
-            check_at: self.head.check_at,
+            check_at: self.head.check.map(|check| check.at),
+            looked_at: self.head.looked_at,
+            inc: self.head.inc,
             expires_at: self.head.expires_at,
         }
     }
@@ -62,7 +73,7 @@ type Shard = HashMap<RowKey, StoredRow, FixedState>;
 pub(super) struct MemoryTable {
     provider: Provider,
     shards: Vec<Mutex<Shard>>,
-    index: Mutex<BTreeSet<(Timestamp, RowKey)>>,
+    index: Mutex<BTreeSet<(Check, RowKey)>>,
 }
 
 impl MemoryTable {
@@ -79,25 +90,27 @@ impl MemoryTable {
     ) -> Result<Outcome<Created>, StoreError> {
         let mut shard = self.shard(key, now);
         let found = shard.get_mut(key);
-        let Some(head) = row::create(self.provider, key, found.as_deref().map(|f| &f.head), &row)? else {
-            let stored = found.expect("only a row that is there stays as it is");
-            return Ok(Outcome {
-                answer: Created::Exists(stored.to_row()),
-                row_bytes: stored.head.bytes,
-                changed: false,
-                indexed: false,
-            });
+        let before = found.as_deref().and_then(|stored| stored.head.check);
+        let creation = row::create(self.provider, key, found.as_deref().map(|f| &f.head), &row)?;
+        let (head, kept) = match creation {
+            Creation::Kept => {
+                let stored = found.expect("only a row that is there stays as it is");
+                return Ok(Outcome::unchanged(Created::Exists(stored.to_row()), stored.head.bytes));
+            }
+            Creation::Written(head) => (head, found),
+            Creation::Replaced(head) => (head, None),
         };
-        match found {
+        match kept {
             Some(stored) => {
                 stored.head = head;
                 stored.body = row.body;
             }
             None => {
-                shard.insert(key.clone(), StoredRow { head, body: row.body, slots: BTreeMap::new() });
+                let (slots, numbers) = Default::default();
+                shard.insert(key.clone(), StoredRow { head, body: row.body, slots, numbers });
             }
         }
-        let indexed = self.reindex(key, None, head.check_at);
+        let indexed = self.reindex(key, before, head.check);
         Ok(Outcome { answer: Created::New, row_bytes: head.bytes, changed: true, indexed })
     }
 
@@ -122,12 +135,15 @@ impl MemoryTable {
         if let Some(stored) = shard.get_mut(key) {
             return self.arrive_at(key, stored, arrival);
         }
-        let head = row::arrive(self.provider, key, None, false, &arrival)?;
-        let Some(head) = head else { return Ok(Outcome::closed(0, 0)) };
-        let is_enough = arrival.is_enough(head.filled, head.ok);
-        let slots = BTreeMap::from([(arrival.slot, arrival.value)]);
-        let stored = StoredRow { head, body: Bytes::new(), slots };
-        let outcome = self.arrived(&stored, is_enough, true, false);
+        let head = match row::arrive(self.provider, key, None, false, &arrival)? {
+            Arriving::Written(head) => head,
+            Arriving::Closed => return Ok(Outcome::unchanged(Arrived::closed(0), 0)),
+            Arriving::Gone => return Ok(Outcome::unchanged(Arrived::gone(), 0)),
+        };
+        let (slots, numbers) = Default::default();
+        let mut stored = StoredRow { head, body: Bytes::new(), slots, numbers };
+        stored.fill(self.provider, &arrival);
+        let outcome = self.arrived(&stored, &arrival, true, false);
         shard.insert(key.clone(), stored);
         Ok(outcome)
     }
@@ -139,47 +155,50 @@ impl MemoryTable {
         arrival: Arrival,
     ) -> Result<Outcome<Arrived>, StoreError> {
         let before = stored.head;
-        let slot = stored.slots.entry(arrival.slot);
-        let taken = matches!(slot, Entry::Occupied(_));
-        let Some(head) = row::arrive(self.provider, key, Some(&before), taken, &arrival)? else {
-            return Ok(Outcome::closed(before.filled, before.bytes));
+        let taken = stored.slots.contains_key(&arrival.slot);
+        stored.head = match row::arrive(self.provider, key, Some(&before), taken, &arrival)? {
+            Arriving::Written(head) => head,
+            Arriving::Closed => return Ok(Outcome::unchanged(Arrived::closed(before.filled), before.bytes)),
+            Arriving::Gone => return Ok(Outcome::unchanged(Arrived::gone(), before.bytes)),
         };
-        stored.head = head;
-        let is_enough = arrival.is_enough(stored.head.filled, stored.head.ok);
-        if let Entry::Vacant(slot) = slot {
-            slot.insert(arrival.value);
+        if !taken {
+            stored.fill(self.provider, &arrival);
         }
-        let indexed = self.reindex(key, before.check_at, stored.head.check_at);
-        Ok(self.arrived(stored, is_enough, !taken, indexed))
+        let indexed = self.reindex(key, before.check, stored.head.check);
+        Ok(self.arrived(stored, &arrival, !taken, indexed))
     }
 
-    fn arrived(&self, stored: &StoredRow, is_enough: bool, fresh: bool, indexed: bool) -> Outcome<Arrived> {
-        let row = (is_enough && row::returned_when_enough(self.provider)).then(|| stored.to_row());
+    fn arrived(&self, stored: &StoredRow, arrival: &Arrival, fresh: bool, indexed: bool) -> Outcome<Arrived> {
         let Head { filled, ok, .. } = stored.head;
+        let is_enough = arrival.is_enough(filled, ok);
+        let row = (is_enough && row::returned_when_enough(self.provider)).then(|| stored.to_row());
+        let number = stored.numbers.get(&arrival.slot).copied().filter(|_| arrival.numbered);
         Outcome {
-            answer: Arrived { fresh, closed: false, filled, ok, row },
+            answer: Arrived { fresh, closed: false, gone: false, filled, ok, number, row },
             row_bytes: stored.head.bytes,
             changed: fresh || indexed,
             indexed,
         }
     }
 
-    pub(super) fn postpone(&self, key: &RowKey, check_at: Timestamp, now: Timestamp) -> Outcome<()> {
+    pub(super) fn postpone(&self, key: &RowKey, look: Look, now: Timestamp) -> Outcome<()> {
         let mut shard = self.shard(key, now);
-        let Some(stored) = shard.get_mut(key).filter(|stored| stored.head.check_at.is_some()) else {
-            return Outcome { answer: (), row_bytes: 0, changed: false, indexed: false };
+        let Some(stored) = shard.get_mut(key).filter(|stored| stored.head.check.is_some()) else {
+            return Outcome::unchanged((), 0);
         };
-        let before = stored.head.check_at.replace(check_at);
+        let before = stored.head.check;
+        stored.head = stored.head.postponed(look);
         let row_bytes = stored.head.bytes;
-        let indexed = self.reindex(key, before, Some(check_at));
+        let indexed = self.reindex(key, before, stored.head.check);
         Outcome { answer: (), row_bytes, changed: true, indexed }
     }
 
-    pub(super) fn due(&self, until: Timestamp, limit: usize, now: Timestamp) -> Vec<RowKey> {
+    pub(super) fn due(&self, part: IndexPart, until: Timestamp, limit: usize, now: Timestamp) -> Vec<RowKey> {
         loop {
             let due: Vec<_> = {
                 let index = self.index();
-                let due = index.iter().take_while(|(check_at, _)| *check_at <= until);
+                let all = index.range((Check { part, at: 0 }, RowKey::from_stored(""))..);
+                let due = all.take_while(|(check, _)| check.part == part && check.at <= until);
                 due.take(limit).map(|(_, key)| key.clone()).collect()
             };
             // Looking at an expired row removes it from the index, so this comes to an end.
@@ -215,7 +234,7 @@ impl MemoryTable {
             lock(shard).retain(|key, stored| {
                 let keep = !stored.head.expired(now);
                 if !keep {
-                    self.reindex(key, stored.head.check_at, None);
+                    self.reindex(key, stored.head.check, None);
                     removed += 1;
                 }
                 keep
@@ -230,14 +249,14 @@ impl MemoryTable {
         if let Some(stored) = shard.get(key)
             && stored.head.expired(now)
         {
-            self.reindex(key, stored.head.check_at, None);
+            self.reindex(key, stored.head.check, None);
             shard.remove(key);
         }
         shard
     }
 
     /// Moves a row in the run index; says whether it had to be moved.
-    fn reindex(&self, key: &RowKey, before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+    fn reindex(&self, key: &RowKey, before: Option<Check>, after: Option<Check>) -> bool {
         if before == after {
             return false;
         }
@@ -251,7 +270,7 @@ impl MemoryTable {
         true
     }
 
-    fn index(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, RowKey)>> {
+    fn index(&self) -> MutexGuard<'_, BTreeSet<(Check, RowKey)>> {
         lock(&self.index)
     }
 }

@@ -10,14 +10,14 @@ use futures_util::future::try_join_all;
 use super::{
     cloud::{Clouds, LocalCloud},
     meter::count,
-    queue,
+    queue, watch,
 };
 use crate::{
     backend::{
-        Arrival, Arrived, Created, Functions, Invoked, NewRow, Objects, Page, Row, StoreError, Table,
-        Timestamp,
+        Arrival, Arrived, Created, Functions, IndexPart, Invoked, Look, NewRow, Objects, Page, Row,
+        StoreError, Table, Timestamp,
     },
-    id::{ObjectKey, ObjectsOf, RowKey, RunId},
+    id::{Incarnation, ObjectKey, ObjectsOf, RowKey},
 };
 
 /// The most rows that a read of several takes in one request (DynamoDB, and TableStore alike).
@@ -53,6 +53,14 @@ impl View {
 
     fn now(&self) -> Timestamp {
         self.clouds.clock.now()
+    }
+
+    /// The time by which a row's expiry is judged: behind the clock by up to the cloud's
+    /// [`expiry_lag`](super::CloudConfig::expiry_lag), by another time for each row.
+    fn rows_as_of(&self, key: Option<&RowKey>) -> Timestamp {
+        let longest = self.cloud().expiry_lag_ms;
+        let part = key.map_or(longest, |key| (watch::hash(key) as u64 * 997) % (longest + 1));
+        self.now().saturating_sub(part)
     }
 
     /// Half of a latency: the way there, or the way back.
@@ -109,7 +117,7 @@ impl View {
 
     fn read(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
         let cloud = self.cloud();
-        let found = cloud.watch.reading(key, || cloud.store.get(key, self.now()))?;
+        let found = cloud.watch.reading(key, || cloud.store.get(key, self.rows_as_of(Some(key))))?;
         cloud.meter.read(cloud.provider.prices(), found.row_bytes);
         self.answered(found.row_bytes);
         Ok(found.answer)
@@ -148,7 +156,7 @@ impl Table for View {
         queue::sleep(half).await;
         count(&cloud.meter.table_creates, 1);
         self.admit(key)?;
-        let created = cloud.store.create(key, row, self.now()).await?;
+        let created = cloud.store.create(key, row, self.rows_as_of(Some(key))).await?;
         self.wrote(key, created.row_bytes, created.indexed);
         if created.changed {
             cloud.watch.wrote(key);
@@ -184,7 +192,7 @@ impl Table for View {
         queue::sleep(half).await;
         count(&cloud.meter.table_arrives, 1);
         self.admit(key)?;
-        let arrived = cloud.store.arrive(key, arrival, self.now()).await?;
+        let arrived = cloud.store.arrive(key, arrival, self.rows_as_of(Some(key))).await?;
         self.wrote(key, arrived.row_bytes, arrived.indexed);
         if arrived.changed {
             cloud.watch.wrote(key);
@@ -196,11 +204,11 @@ impl Table for View {
         Ok(arrived.answer)
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+    async fn due(&self, part: IndexPart, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
         let (cloud, half) = (self.cloud(), self.half_table());
         queue::sleep(half).await;
         count(&cloud.meter.table_queries, 1);
-        let keys = cloud.store.due(until, limit, self.now())?;
+        let keys = cloud.store.due(part, until, limit, self.rows_as_of(None))?;
         let bytes = keys.iter().map(|key| key.as_str().len()).sum();
         cloud.meter.read(cloud.provider.prices(), bytes);
         self.answered(bytes);
@@ -212,7 +220,7 @@ impl Table for View {
         let (cloud, half) = (self.cloud(), self.half_table());
         queue::sleep(half).await;
         count(&cloud.meter.table_queries, 1);
-        let page = cloud.store.runs(after, limit, self.now())?;
+        let page = cloud.store.runs(after, limit, self.rows_as_of(None))?;
         let bytes = page.keys.iter().map(|key| key.as_str().len()).sum();
         cloud.meter.read(cloud.provider.prices(), bytes);
         self.answered(bytes);
@@ -220,13 +228,13 @@ impl Table for View {
         Ok(page)
     }
 
-    async fn postpone(&self, key: &RowKey, check_at: Timestamp) -> Result<(), StoreError> {
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
         let (cloud, half) = (self.cloud(), self.half_table());
         self.sent(key.as_str().len());
         queue::sleep(half).await;
         count(&cloud.meter.table_postpones, 1);
         self.admit(key)?;
-        let moved = cloud.store.postpone(key, check_at, self.now()).await?;
+        let moved = cloud.store.postpone(key, look, self.rows_as_of(Some(key))).await?;
         self.wrote(key, moved.row_bytes, moved.indexed);
         queue::sleep(half).await;
         Ok(())
@@ -266,10 +274,10 @@ impl Objects for View {
         Ok(bytes)
     }
 
-    async fn delete_run(&self, run: &RunId, which: ObjectsOf) -> Result<(), StoreError> {
+    async fn delete_run(&self, of: &Incarnation, which: ObjectsOf) -> Result<(), StoreError> {
         let half = self.half_object();
         queue::sleep(half).await;
-        self.cloud().store.delete_run(run, which).await?;
+        self.cloud().store.delete_run(of, which).await?;
         queue::sleep(half).await;
         Ok(())
     }

@@ -184,7 +184,7 @@ async fn each_code_of_oss_is_asked_again_or_not() {
 async fn each_code_of_function_compute_is_asked_again_or_not() {
     let account = account().await;
     let backend = account.backend::<Chain>();
-    let (rejected, unknown) = (Invoked::Rejected(String::new()), Invoked::Unknown(String::new()));
+    let (rejected, denied, unknown) = (Invoked::Rejected(String::new()), Invoked::Denied(String::new()), Invoked::Unknown(String::new()));
     let codes = [
         (429, "ResourceExhausted", &Invoked::Throttled),
         (429, "ResourceThrottled", &Invoked::Throttled),

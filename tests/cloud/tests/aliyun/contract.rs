@@ -8,7 +8,7 @@ use aliyun_emulator::{
 };
 use jointlambda::{
     backend::{
-        Created, Invoked, NewRow,
+        Check, Created, IndexPart, Invoked, NewRow,
         conformance::{self, Subject},
     },
     id::{RowKey, RunId},
@@ -56,23 +56,24 @@ async fn a_run_that_takes_long_to_make_is_in_the_run_index() {
         .expect("one more fault can be");
     let row = NewRow {
         body: "run".into(),
-        check_at: Some(table.now() - 300_000),
+        check: Some(Check { at: table.now() - 300_000, ..Check::default() }),
         expires_at: table.now() + 86_400_000,
+        ..NewRow::default()
     };
     let sweep = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        table.due(table.now(), 10).await
+        table.due(IndexPart::default(), table.now(), 10).await
     };
     let (made, due) = tokio::join!(table.create(&key, row), sweep);
     assert_eq!((made, due), (Ok(Created::New), Ok(Vec::new())));
-    assert_eq!(table.due(table.now(), 10).await, Ok(vec![key]));
+    assert_eq!(table.due(IndexPart::default(), table.now(), 10).await, Ok(vec![key]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_done_is_said_in_one_line() {
     let account = account().await;
     let backend = account.backend::<Chain>();
-    let Invoked::Rejected(why) = backend.functions.invoke("first", vec![1].into()).await else {
+    let Invoked::Denied(why) = backend.functions.invoke("first", vec![1].into()).await else {
         panic!("there is no such function");
     };
     assert!(

@@ -17,7 +17,7 @@ use jointlambda::{
     Client, RunError, Workflow as _,
     backend::{Invoked, StoreError},
     deployment::Names,
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use jointlambda_cloud_tests::{
     AliyunAccount, AliyunDeploy,
@@ -123,9 +123,10 @@ async fn are_refused(account: &AliyunAccount, key: &AccessKey) {
     let backend = account.backend_with::<Steps>(key);
     let run = RunId::derive("steps", "any");
     let row = backend.table.get(&RowKey::run(&run)).await.map(drop);
-    let object = backend.objects.get(&ObjectKey::new(&run, &Digest::of(b"any"))).await.map(drop);
+    let object =
+        backend.objects.get(&ObjectKey::new(&Incarnation::of(&run, 1), &Digest::of(b"any"))).await.map(drop);
     let invoked = backend.functions.invoke("step", vec![1].into()).await;
-    let Invoked::Rejected(invoked) = invoked else { panic!("it was {invoked:?}") };
+    let Invoked::Denied(invoked) = invoked else { panic!("it was {invoked:?}") };
     for refused in [row, object, Err(StoreError::Denied(invoked))] {
         let Err(StoreError::Denied(why)) = refused else { panic!("it is not refused: {refused:?}") };
         assert!(

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Debug, io::Write as _};
 use aliyun_emulator::fault::{Action, Answer, Rule, Service};
 use jointlambda::{
     Workflow,
-    backend::{Arrival, Created, Invoked, NewRow, StoreError, fault::Schedule},
-    id::{Digest, ObjectKey, RowKey, RunId},
+    backend::{Arrival, Check, Created, IndexPart, Invoked, NewRow, StoreError, fault::Schedule},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use jointlambda_cloud_tests::{
     AliyunAccount,
@@ -145,7 +145,7 @@ fn a_condition_that_nobody_signed_counts_only_as_far_as_the_row_bears_it_out() {
     let table = behind.real.account.backend::<Chain>().table;
     behind.real.block_on(async {
         let key = |name: &str| RowKey::run(&RunId::derive("damage", name));
-        let row = || NewRow { body: "mine".into(), expires_at: 4_000_000_000_000, check_at: None };
+        let row = || NewRow { body: "mine".into(), expires_at: 4_000_000_000_000, ..NewRow::default() };
         let forged = |is_done| behind.rows.damage("UpdateRow", 0, is_done, Damage::Condition);
         let is_unknown = |error: StoreError| matches!(error, StoreError::Unknown(_));
 
@@ -185,7 +185,7 @@ fn a_refusal_that_is_damaged_is_none() {
     let table = behind.real.account.backend::<Chain>().table;
     behind.real.block_on(async {
         let key = RowKey::run(&RunId::derive("damage", "refusal"));
-        let row = || NewRow { body: "mine".into(), expires_at: 4_000_000_000_000, check_at: None };
+        let row = || NewRow { body: "mine".into(), expires_at: 4_000_000_000_000, ..NewRow::default() };
         assert_eq!(table.create(&key, row()).await, Ok(Created::New));
         let missing = Rule::new(
             Service::Tablestore,
@@ -240,7 +240,8 @@ fn a_row_leaves_the_run_index_also_when_a_condition_is_made_up() {
         let row = NewRow {
             body: "run".into(),
             expires_at: 4_000_000_000_000,
-            check_at: Some(table.now() + 60_000),
+            check: Some(Check { at: table.now() + 60_000, ..Check::default() }),
+            ..NewRow::default()
         };
         assert_eq!(table.create(&key, row).await, Ok(Created::New));
         let slot = |slot| Arrival { only_open: false, ..arrival(slot) };
@@ -255,7 +256,7 @@ fn a_row_leaves_the_run_index_also_when_a_condition_is_made_up() {
 }
 
 fn object() -> ObjectKey {
-    ObjectKey::new(&RunId::derive("damage", "key"), &Digest::of(b"content"))
+    ObjectKey::new(&Incarnation::of(&RunId::derive("damage", "key"), 1), &Digest::of(b"content"))
 }
 
 /// Whatever is answered to whichever request, nobody takes it for an answer.
@@ -290,7 +291,7 @@ async fn what_is_no_answer_of_a_service_is_none() {
         let created = table.create(&key, NewRow::default()).await.expect_err(what);
         let read = table.get(&key).await.expect_err(what);
         let many = table.get_many(std::slice::from_ref(&key)).await.expect_err(what);
-        let due = table.due(1, 10).await.expect_err(what);
+        let due = table.due(IndexPart::default(), 1, 10).await.expect_err(what);
         let put = objects.put(&object(), "content".into()).await.expect_err(what);
         let got = objects.get(&object()).await.expect_err(what);
         for error in [&created, &read, &many, &due, &put, &got] {

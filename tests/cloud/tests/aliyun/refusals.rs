@@ -4,11 +4,11 @@ use aliyun_emulator::fault::{Action, Answer, Rule, Service};
 use aliyun_wire::AccessKey;
 use jointlambda::{
     backend::{
-        Backend, Invoked, NewRow, StoreError,
+        Backend, IndexPart, Invoked, NewRow, StoreError,
         aliyun::{Endpoints, backend_with},
     },
     deployment::{CloudSettings, Names},
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use jointlambda_cloud_tests::{AliyunAccount, exchange, shapes::aliyun::chain::Chain};
 
@@ -44,11 +44,11 @@ pub(crate) fn row_key() -> RowKey {
 }
 
 pub(crate) fn row() -> NewRow {
-    NewRow { body: "mine".into(), check_at: None, expires_at: EXPIRES_AT }
+    NewRow { body: "mine".into(), expires_at: EXPIRES_AT, ..NewRow::default() }
 }
 
 pub(crate) fn object() -> ObjectKey {
-    ObjectKey::new(&RunId::derive("refusals", "key"), &Digest::of(b"content"))
+    ObjectKey::new(&Incarnation::of(&RunId::derive("refusals", "key"), 1), &Digest::of(b"content"))
 }
 
 async fn of_table(backend: &Backend) -> StoreError {
@@ -71,7 +71,7 @@ pub(crate) fn fails(account: &AliyunAccount, service: Service, status: u16, code
 
 /// What each of the three services says, one line each.
 async fn lines(backend: &Backend) -> [String; 3] {
-    let Invoked::Rejected(why) = of_function(backend).await else { panic!("it is refused for good") };
+    let Invoked::Denied(why) = of_function(backend).await else { panic!("it is refused for good") };
     let lines = [of_table(backend).await.to_string(), of_objects(backend).await.to_string(), why];
     assert!(lines.iter().all(|line| !line.contains('\n')), "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains("hidden")), "{lines:?}");
@@ -179,7 +179,7 @@ async fn a_right_that_is_missing_is_named() {
         "AccessDenied",
         "the caller is not authorized to perform 'fc:InvokeFunction'",
     );
-    let Invoked::Rejected(why) = of_function(&backend).await else { panic!("it is not allowed") };
+    let Invoked::Denied(why) = of_function(&backend).await else { panic!("it is not allowed") };
     assert!(
         why.starts_with("not allowed to invoke `chain-") && why.ends_with("grant fc:InvokeFunction on it"),
         "{why}"
@@ -196,13 +196,13 @@ async fn what_is_not_deployed_is_said_with_what_to_do() {
     let table = "the store refuses: there is no table `rows-test/none` in cn-hongkong, or it has no `none_due`: deploy the workflow's store, or correct `table`";
     assert_eq!(of_table(&nothing).await.to_string(), table);
     // Of the run index alone.
-    let due = nothing.table.due(1, 10).await.expect_err("there is none");
+    let due = nothing.table.due(IndexPart::default(), 1, 10).await.expect_err("there is none");
     assert_eq!(due.to_string(), table);
     assert_eq!(
         of_objects(&nothing).await.to_string(),
         "the store refuses: there is no bucket `none-test` in cn-hongkong: deploy the workflow's store, or correct `bucket`"
     );
-    let Invoked::Rejected(why) = of_function(&nothing).await else { panic!("there is no function") };
+    let Invoked::Denied(why) = of_function(&nothing).await else { panic!("there is no function") };
     assert!(
         why.starts_with("there is no function `chain-")
             && why.ends_with("in cn-hongkong: deploy this version of the workflow"),
@@ -227,7 +227,7 @@ async fn a_clock_that_is_wrong_is_said_with_what_to_do() {
         (400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."),
     ] {
         fails(&account, Service::FunctionCompute, status, code, message);
-        assert_eq!(of_function(&backend).await, Invoked::Rejected(differs("Function Compute")));
+        assert_eq!(of_function(&backend).await, Invoked::Denied(differs("Function Compute")));
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
-    Fault, Workflow as _,
+    Fault, GivenUp, Workflow as _,
     backend::{Delivery, Handler},
 };
 use jointlambda_cloud_tests::{
@@ -47,7 +47,7 @@ impl Handler for Remaining {
         Ok(())
     }
 
-    async fn abandon(&self, _: &str, _: Bytes, _: u32, _: String) -> Result<(), Fault> {
+    async fn abandon(&self, _: &str, _: Bytes, _: GivenUp) -> Result<(), Fault> {
         panic!("nothing is given up");
     }
 }
@@ -62,7 +62,7 @@ impl Handler for Together {
         Ok(())
     }
 
-    async fn abandon(&self, _: &str, _: Bytes, _: u32, _: String) -> Result<(), Fault> {
+    async fn abandon(&self, _: &str, _: Bytes, _: GivenUp) -> Result<(), Fault> {
         panic!("nothing is given up");
     }
 }
@@ -105,7 +105,7 @@ async fn an_event_that_fails_says_so_where_the_platform_looks() {
             Err(Fault::Crash)
         }
 
-        async fn abandon(&self, _: &str, _: Bytes, _: u32, _: String) -> Result<(), Fault> {
+        async fn abandon(&self, _: &str, _: Bytes, _: GivenUp) -> Result<(), Fault> {
             panic!("another delivery may help");
         }
     }

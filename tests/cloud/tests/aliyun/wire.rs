@@ -9,7 +9,7 @@ use aliyun_emulator::{
 };
 use jointlambda::{
     Workflow,
-    backend::{Arrival, Created, NewRow, StoreError, fault::Schedule},
+    backend::{Arrival, Check, Created, IndexPart, NewRow, StoreError, fault::Schedule},
     id::{RowKey, RunId},
 };
 use jointlambda_cloud_tests::{
@@ -152,7 +152,8 @@ fn a_write_whose_answer_was_lost_recognises_itself() {
     real.threads.block_on(async {
         let key = RowKey::run(&RunId::derive("chain", "ambiguous"));
         let expires_at = table.now() + 86_400_000;
-        let row = NewRow { body: "mine".into(), check_at: Some(table.now() + 60_000), expires_at };
+        let check = Some(Check { at: table.now() + 60_000, ..Check::default() });
+        let row = NewRow { body: "mine".into(), check, expires_at, ..NewRow::default() };
         lost();
         let unknown = table.create(&key, row.clone()).await;
         assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{unknown:?}");
@@ -166,6 +167,6 @@ fn a_write_whose_answer_was_lost_recognises_itself() {
         assert!(matches!(unknown, Err(StoreError::Unknown(_))), "{unknown:?}");
         let again = table.arrive(&key, arrival).await.expect("it is answered");
         assert_eq!((again.fresh, again.filled, again.ok), (false, 1, 1));
-        assert_eq!(table.due(table.now() + 120_000, 10).await, Ok(vec![key]));
+        assert_eq!(table.due(IndexPart::default(), table.now() + 120_000, 10).await, Ok(vec![key]));
     });
 }

@@ -2,7 +2,7 @@
 
 use jointlambda::{
     backend::{Backend, Invoked, NewRow, StoreError},
-    id::{Digest, ObjectKey, RowKey, RunId},
+    id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use jointlambda_cloud_tests::{Account, Standin, exchange, workflow::Doubled};
 
@@ -30,7 +30,7 @@ async fn of_table(backend: &Backend) -> StoreError {
 }
 
 async fn of_objects(backend: &Backend) -> StoreError {
-    let key = ObjectKey::new(&RunId::derive("refusals", "key"), &Digest::of(b"content"));
+    let key = ObjectKey::new(&Incarnation::of(&RunId::derive("refusals", "key"), 1), &Digest::of(b"content"));
     backend.objects.put(&key, "content".into()).await.expect_err("it is refused")
 }
 
@@ -56,7 +56,7 @@ async fn what_is_not_deployed_is_said_with_what_to_do() {
         one_line(&of_objects(&backend).await),
         "the store refuses: there is no bucket `objects` in us-east-1: deploy the workflow's store, or correct `bucket`"
     );
-    let Invoked::Rejected(why) = of_function(&backend).await else { panic!("there is no function") };
+    let Invoked::Denied(why) = of_function(&backend).await else { panic!("there is no function") };
     assert!(
         why.starts_with("there is no function `doubled-")
             && why.ends_with("deploy this version of the workflow"),
@@ -70,12 +70,12 @@ async fn credentials_that_expired_or_are_wrong_are_said_with_what_to_do() {
     let expired =
         backend(400, "ExpiredTokenException", "The security token included in the request is expired");
     assert_eq!(one_line(&of_table(&expired).await), format!("the store refuses: {renew}"));
-    assert_eq!(of_function(&expired).await, Invoked::Rejected(renew.to_owned()));
+    assert_eq!(of_function(&expired).await, Invoked::Denied(renew.to_owned()));
     let unknown =
         backend(403, "UnrecognizedClientException", "The security token included in the request is invalid");
     let check = "the AWS credentials are not known in us-east-1: check AWS_ACCESS_KEY_ID and the region";
     assert_eq!(one_line(&of_table(&unknown).await), format!("the store refuses: {check}"));
-    assert_eq!(of_function(&unknown).await, Invoked::Rejected(check.to_owned()));
+    assert_eq!(of_function(&unknown).await, Invoked::Denied(check.to_owned()));
     let s3 = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
     let s3 = service(http(400, &[XML], s3));
     let s3 = Account::at(&s3).backend::<Doubled>("rows");
@@ -103,7 +103,7 @@ async fn a_right_that_is_missing_is_named() {
         "the store refuses: not allowed to use the table `rows`: grant dynamodb:UpdateItem on it"
     );
     let denied = backend(403, "AccessDeniedException", "User: x is not authorized to perform: y");
-    let Invoked::Rejected(why) = of_function(&denied).await else { panic!("it is not allowed") };
+    let Invoked::Denied(why) = of_function(&denied).await else { panic!("it is not allowed") };
     assert!(
         why.starts_with("not allowed to invoke `doubled-")
             && why.ends_with("grant lambda:InvokeFunction on it"),

@@ -36,9 +36,12 @@ pub(super) enum Test {
     Missing(String),
     /// A number is not there, or is this one.
     Is(String, i64),
+    /// A number is there, and is this one.
+    Has(String, i64),
     /// A number is not there, or below a bound.
     Below(String, i64),
     All(Vec<Test>),
+    Any(Vec<Test>),
     Not(Box<Test>),
 }
 
@@ -56,25 +59,28 @@ impl Test {
         match self {
             Test::Missing(column) => row.get(column).is_none(),
             Test::Is(column, wanted) => number(column).is_none_or(|number| number == *wanted),
+            Test::Has(column, wanted) => number(column) == Some(*wanted),
             Test::Below(column, bound) => number(column).is_none_or(|number| number < *bound),
             Test::All(tests) => tests.iter().all(|test| test.is_passed_by(row)),
+            Test::Any(tests) => tests.iter().any(|test| test.is_passed_by(row)),
             Test::Not(test) => !test.is_passed_by(row),
         }
     }
 
     fn filter(&self) -> Filter {
-        let single = |column: &str, comparator: Comparator, value: Value| Filter {
+        let compared = |column: &str, comparator: Comparator, value: Value, fails_if_missing: bool| Filter {
             r#type: FilterType::SingleColumn as i32,
             filter: SingleColumnValueFilter {
                 comparator: comparator as i32,
                 column_name: column.to_owned(),
                 column_value: plain_buffer::encode_value(&value),
-                // A column that is not there passes.
-                filter_if_missing: false,
+                filter_if_missing: fails_if_missing,
                 latest_version_only: true,
             }
             .encode_to_vec(),
         };
+        // A column that is not there passes.
+        let single = |column: &str, comparator, value| compared(column, comparator, value, false);
         let composite = |combinator: LogicalOperator, sub_filters: Vec<Filter>| Filter {
             r#type: FilterType::Composite as i32,
             filter: CompositeColumnValueFilter { combinator: combinator as i32, sub_filters }.encode_to_vec(),
@@ -84,6 +90,8 @@ impl Test {
             Test::Is(column, number) => single(column, Comparator::Equal, Value::Integer(*number)),
             Test::Below(column, bound) => single(column, Comparator::LessThan, Value::Integer(*bound)),
             Test::All(tests) if tests.len() == 1 => tests[0].filter(),
+            Test::Has(column, number) => compared(column, Comparator::Equal, Value::Integer(*number), true),
+            Test::Any(tests) => composite(LogicalOperator::Or, tests.iter().map(Test::filter).collect()),
             Test::All(tests) => composite(LogicalOperator::And, tests.iter().map(Test::filter).collect()),
             Test::Not(test) => composite(LogicalOperator::Not, vec![test.filter()]),
         }
@@ -231,5 +239,7 @@ mod tests {
         assert!(passed(&Test::Is("filled".into(), 2)) && !passed(&Test::Is("filled".into(), 1)));
         assert!(!passed(&Test::All(vec![missing("s2"), below])) && passed(&Test::All(Vec::new())));
         assert!(passed(&Test::Not(Box::new(missing("s1")))));
+        assert!(passed(&Test::Has("filled".into(), 2)) && !passed(&Test::Has("ok".into(), 2)));
+        assert!(passed(&Test::Any(vec![missing("s1"), missing("s2")])) && !passed(&Test::Any(Vec::new())));
     }
 }
