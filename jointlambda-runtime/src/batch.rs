@@ -1,13 +1,17 @@
 //! Batch functions: the calls of many runs gather in a row, and the function runs on all of them
 //! at once.
 //!
-//! A call is a *member* of the first row of its time that has room. Which rows those are follows
-//! from when it was committed, so that whoever dispatches it again finds it where it is. A row is
+//! A call is a *member* of the first of its rows that has room. Which rows those are follows
+//! from when it was committed, and what was committed with it ([`rows`]), so that whoever dispatches it
+//! again finds it where it is. A row is
 //! closed when it has its members, or is sealed: when it is full, or has waited for long enough.
 //! Whoever seals it runs the function, and decides the outcome of each member by itself. What
 //! cannot be decided together is sent alone; so is, by a sweep, what was lost.
 
 mod flush;
+pub(crate) mod rows;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -18,7 +22,7 @@ use crate::{
     commit::Actor,
     definition::{BatchDef, FunctionDef, FunctionIndex},
     dispatch::{Outgoing, Way},
-    envelope::{Batch, Envelope, EventId, Place, Task, Value, instance_key},
+    envelope::{Batch, Call, Envelope, EventId, Place, Task, Value, instance_key},
     error::Fault,
     id::{Digest, Incarnation, RowKey},
     payload::fits_batch,
@@ -26,10 +30,8 @@ use crate::{
     runtime::Runtime,
 };
 
-/// The most rows of one time: who finds no room in them goes alone.
-pub(crate) const MAX_ROWS: u32 = 4096;
 /// Rows that are read at once to find one with room.
-const ROWS_PER_READ: u32 = 16;
+const ROWS_PER_READ: usize = 16;
 
 /// A slot of a batch row.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,12 +72,21 @@ impl Runtime {
         let table = &self.cloud(def.on)?.table;
         let (slot, value) = self.slot(one, def, gathers).await?;
         let expires_at = self.expires_at(&**table, &one.envelope.term);
-        let mut batch = Batch { function, epoch: since / gathers.wait_ms, index: 0, due: 0 };
+        let Task::Call(Call { gathers: first, .. }) = one.envelope.task else {
+            return Err(Fault::Poison("only calls gather in batches".to_owned()));
+        };
+        let mut rows = rows::rows(first);
+        let epoch = since / gathers.wait_ms;
+        let mut batch = Batch { function, epoch, index: rows.next().unwrap_or_default(), due: 0 };
+        let first = batch.index;
+        // Those that come after it, once they are needed.
+        let mut others: Option<VecDeque<u32>> = None;
         let arrival = Arrival { value, only_open: true, ..Arrival::at(slot, gathers.size, expires_at) };
         loop {
             let key = self.batch_key(&batch);
             let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
             if answer.fresh {
+                self.crowds.found(function, epoch, batch.index == first, answer.filled == 1);
                 if answer.filled >= gathers.size {
                     return self.call_for(one, batch).await;
                 }
@@ -101,40 +112,45 @@ impl Runtime {
                     return self.call_for(one, batch).await;
                 }
             }
-            match self.next_with_room(batch, gathers, &arrival).await? {
+            let others = others.get_or_insert_with(|| rows.by_ref().collect());
+            match self.with_room(batch, others, gathers, &arrival).await? {
                 Some(index) => batch.index = index,
                 None => {
-                    tracing::warn!(function = def.name, "no room in {MAX_ROWS} batches: sent alone");
+                    tracing::warn!(function = def.name, "no room in any batch of its time: sent alone");
                     return self.invoke(one).await;
                 }
             }
         }
     }
 
-    /// The first row after that of `batch` that has room for a member, or has the member.
-    async fn next_with_room(
+    /// The first of some rows that has room for a member, or has the member. It is taken out of them,
+    /// with those before it.
+    async fn with_room(
         &self,
         batch: Batch,
+        rows: &mut VecDeque<u32>,
         gathers: &BatchDef,
         member: &Arrival,
     ) -> Result<Option<u32>, Fault> {
         let (def, _) = self.gathering(batch.function)?;
         let table = &self.cloud(def.on)?.table;
-        let mut first = batch.index + 1;
-        while first < MAX_ROWS {
-            let some = first..(first + ROWS_PER_READ).min(MAX_ROWS);
-            let keys: Vec<_> = some.clone().map(|index| self.batch_key(&Batch { index, ..batch })).collect();
-            let rows = retry::store(|| table.get_many(&keys)).await?;
-            let fits = |row: &Option<Row>| {
-                row.as_ref().is_none_or(|row| match row.slots.get(&member.slot) {
-                    Some(value) => *value == member.value,
-                    None => row.body.is_none() && row.slots.len() < gathers.size as usize,
-                })
-            };
-            if let Some(found) = some.zip(&rows).find_map(|(index, row)| fits(row).then_some(index)) {
-                return Ok(Some(found));
+        let fits = |row: &Option<Row>| {
+            row.as_ref().is_none_or(|row| match row.slots.get(&member.slot) {
+                Some(value) => *value == member.value,
+                None => row.body.is_none() && row.slots.len() < gathers.size as usize,
+            })
+        };
+        while !rows.is_empty() {
+            let some: Vec<u32> = rows.iter().copied().take(ROWS_PER_READ).collect();
+            let keys: Vec<_> = some.iter().map(|&index| self.batch_key(&Batch { index, ..batch })).collect();
+            let read = retry::store(|| table.get_many(&keys)).await?;
+            match read.iter().position(fits) {
+                Some(at) => {
+                    rows.drain(..=at);
+                    return Ok(Some(some[at]));
+                }
+                None => drop(rows.drain(..some.len())),
             }
-            first += ROWS_PER_READ;
         }
         Ok(None)
     }

@@ -4,7 +4,11 @@
 
 mod list;
 
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt,
+    marker::PhantomData,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -29,6 +33,8 @@ use crate::{
 const START: u16 = 0;
 /// The longest idempotency key, in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
+/// How far the clock of the machine that starts a run may be off, in milliseconds.
+const MAX_CLOCK_OFF_MS: u64 = 5 * 60 * 1000;
 /// How often a run can be redriven.
 pub const MAX_REDRIVES: usize = 100;
 /// How many instances a report tells of.
@@ -85,6 +91,19 @@ pub enum StartError {
     BadKey {
         /// Its length.
         bytes: usize,
+    },
+    /// The clock of this machine is off by more than 5 minutes. Services refuse what it signs sooner or
+    /// later, and nobody could rely on the times that it prints.
+    #[error(
+        "the clock of this machine says {local}, and the table `{cloud}` says {theirs}: set the clock (for example with `timedatectl set-ntp true`)"
+    )]
+    Clock {
+        /// The cloud whose table says so.
+        cloud: String,
+        /// This machine's time.
+        local: String,
+        /// The table's.
+        theirs: String,
     },
     /// The stores or functions failed. Starting again with the same key and input is safe.
     #[error(transparent)]
@@ -239,6 +258,12 @@ impl<W: Workflow> Client<W> {
         if home.table.heard().is_none() {
             retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
         }
+        let (ahead_ms, theirs) = (home.table.ahead_ms(), home.table.now());
+        if ahead_ms.unsigned_abs() > MAX_CLOCK_OFF_MS {
+            let time = |ms| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms));
+            let (cloud, local) = (home.name.to_string(), time(theirs.saturating_add_signed(-ahead_ms)));
+            return Err(StartError::Clock { cloud, local, theirs: time(theirs) });
+        }
         let actor = Actor::passing(run.clone(), runtime.term_from(home.table.now()));
         let kept_until = runtime.expires_at(&*home.table, &actor.term);
         match self.create(&actor, key, digest, first, kept_until).await? {
@@ -259,6 +284,7 @@ impl<W: Workflow> Client<W> {
     ) -> Result<Option<Row>, Fault> {
         let (runtime, mut objects) = (&self.runtime, 0);
         let home = runtime.cloud(runtime.definition.home)?;
+        runtime.place_in_batches(actor, &[], &mut first);
         runtime.fit(actor, &[], &mut first, &mut objects).await?;
         let (inline, stored) = runtime.body(actor, runtime.definition.home, &first).await?;
         if stored.is_some() {
@@ -476,11 +502,15 @@ impl<W: Workflow> Client<W> {
             }
             Err(fault) => return Err(fault.into()),
         };
-        let again = Actor::passing(failed.of.redriven(), term);
-        // The link comes first: no run goes on that its key does not lead to.
-        if !self.mark(&failed, REDRIVEN, codec::pack_row(&again.run)).await? {
+        // The link comes first: no run goes on that its key does not lead to. It also says when that
+        // run was started, so that all who redrive this one name what they store alike.
+        let link = Link { run: failed.of.redriven(), started_at: term.started_at };
+        if !self.mark(&failed, REDRIVEN, codec::pack_row(&link)).await? {
             return Err(RedriveError::NoSuchRun(run));
         }
+        let linked = self.runtime.run_row(&failed).await?.unwrap_or_default();
+        let Link { run: next, started_at } = link_of(&linked)?.unwrap_or(link);
+        let again = Actor::passing(next, Term { started_at, ..term });
         if let Some(row) = self.create(&again, &record.key, record.input, left, record.kept_until).await? {
             let record = record_of(&row)?;
             let again = Actor::passing(again.run.clone(), record.term);
@@ -555,8 +585,20 @@ fn ended(row: &Row) -> Result<Option<Arrived>, Fault> {
     row.slots.get(&END).map(|bytes| codec::unpack_row(bytes, "the end of a run")).transpose()
 }
 
-fn redriven_as(row: &Row) -> Result<Option<RunId>, Fault> {
+/// What leads from a failed run to the one that goes on in its place.
+#[derive(Debug, Serialize, Deserialize)]
+struct Link {
+    run: RunId,
+    /// Its incarnation, unless its row is another's.
+    started_at: Timestamp,
+}
+
+fn link_of(row: &Row) -> Result<Option<Link>, Fault> {
     row.slots.get(&REDRIVEN).map(|bytes| codec::unpack_row(bytes, "the link to a redriven run")).transpose()
+}
+
+fn redriven_as(row: &Row) -> Result<Option<RunId>, Fault> {
+    Ok(link_of(row)?.map(|link| link.run))
 }
 
 fn status_of(row: &Row) -> Result<Status, Fault> {

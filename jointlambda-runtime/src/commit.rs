@@ -14,8 +14,8 @@ use crate::{
     codec,
     definition::{CloudIndex, NodeDef, NodeIndex},
     envelope::{
-        Arrived, CloudSet, Committed, Continuation, Ended, Envelope, EventId, Failure, Frame, Stamp, Term,
-        instance_key,
+        Arrived, CloudSet, Committed, Continuation, Ended, Envelope, EventId, Failure, Frame, Stamp, Task,
+        Term, instance_key,
     },
     error::Fault,
     id::{Incarnation, ObjectsOf, RowKey, RunId},
@@ -362,6 +362,35 @@ impl Runtime {
                 HomeRow { cloud: self.join_home(frame.join), key, slot: Some(slot), inc: None }
             }
         }
+    }
+
+    /// Whether what a damaged envelope names is done: its run is over, or its instance is decided.
+    /// Nothing that the envelope says has been checked.
+    pub(crate) async fn went_on(&self, envelope: &Envelope) -> Result<bool, Fault> {
+        let actor = Actor::copy(envelope, 1);
+        if self.is_over(&actor, 0).await? {
+            return Ok(true);
+        }
+        let mut homes = Vec::new();
+        if let Task::Call(call) = &envelope.task {
+            homes.push((instance_key(&actor.of, &envelope.frames, call.node, &call.turns), None));
+        }
+        if let Some((frame, around)) = envelope.frames.split_last() {
+            let (leaf, slot) = leaf_of(&actor.of, around, frame);
+            homes.push((leaf, Some(slot)));
+        }
+        for cloud in self.clouds.iter() {
+            for (key, slot) in &homes {
+                let row = retry::store(|| cloud.table.get(key)).await?;
+                if row.is_some_and(|row| match slot {
+                    Some(slot) => row.slots.contains_key(slot),
+                    None => row.body.is_some(),
+                }) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The cloud whose table holds the rows of a fan-in.

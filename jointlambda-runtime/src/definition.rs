@@ -240,6 +240,14 @@ impl Definition {
         }
     }
 
+    /// Which function a call node calls; `None` for a fan-in.
+    pub fn function_index(&self, node: &NodeDef) -> Option<FunctionIndex> {
+        match node.kind {
+            NodeKind::Call { function } => Some(function),
+            NodeKind::Join { .. } => None,
+        }
+    }
+
     /// How many `Ok` a fan-in waits for, as written; `None` when it waits for all branches.
     pub fn first_of(&self, node: NodeIndex) -> Option<&'static str> {
         match self.node(node)?.kind {

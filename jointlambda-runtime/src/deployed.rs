@@ -157,10 +157,10 @@ impl Function {
         match within(&self.name, time, handled).await {
             Ok(()) => Ok(Done::default()),
             // Another delivery cannot help, so it need not be waited for.
-            Err(fault) if !fault.is_transient() && fault.cause() == Cause::Call => {
+            Err(fault) if !fault.is_transient() => {
                 let why = chain(&fault);
                 tracing::error!(function = self.name, why, "given up");
-                let given_up = GivenUp { cause: Cause::Call, why, attempts: 1 };
+                let given_up = GivenUp { cause: fault.cause(), why, attempts: 1 };
                 self.receiver.abandon(&self.name, envelope, given_up).await?;
                 Ok(Done::default())
             }

@@ -14,8 +14,6 @@ use crate::{
 
 /// How often embedded clouds are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
-/// Runs that one sweep looks at.
-const MAX_RUNS: usize = 100;
 
 /// The workflow `W` on clouds of its own in this process.
 ///
@@ -124,7 +122,7 @@ impl<W: Workflow> Embedded<W> {
     pub async fn sweep_every(&self, pause: Duration) -> Infallible {
         loop {
             tokio::time::sleep(pause).await;
-            if let Err(fault) = self.sweeper.sweep(MAX_RUNS).await {
+            if let Err(fault) = self.sweeper.sweep_for(pause).await {
                 tracing::warn!(%fault, "the sweep failed");
             }
             if let Err(error) = self.clouds.sweep_expired().await {

@@ -72,6 +72,8 @@ impl Handler for Runtime {
                 // The sweeps of its members' runs find them.
                 Some(Envelope { task: Task::Batch(_), .. }) => Ok(()),
                 Some(envelope) if self.is_past(&envelope.term) => Ok(()),
+                // It was damaged on its way: another copy was not.
+                Some(envelope) if self.went_on(&envelope).await? => Ok(()),
                 Some(envelope) if given_up.cause == Cause::Call => {
                     let failure = Failure::new(function, Vec::new(), given_up.why, given_up.attempts);
                     let actor = Actor::copy(&envelope, given_up.attempts);
@@ -128,6 +130,7 @@ impl Runtime {
             vars,
         );
         let mut continuation = self.guard(node.name, || machine.run())?;
+        self.place_in_batches(&instance.actor, &instance.frames, &mut continuation);
         self.fit(&instance.actor, &instance.frames, &mut continuation, &mut instance.objects).await?;
         self.commit(instance, node, continuation).await
     }

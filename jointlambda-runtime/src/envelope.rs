@@ -131,6 +131,9 @@ pub struct Call {
     pub args: Value,
     /// The variables that a later node still needs.
     pub vars: Vars,
+    /// Of a call that gathers in batches: the row where it looks for room first. It is committed with
+    /// the call, so that each copy that dispatches it looks in the same rows.
+    pub gathers: Option<u32>,
 }
 
 /// A fan-out.
@@ -567,6 +570,7 @@ mod tests {
                     len: 70_000,
                 }),
                 vars: vec![],
+                gathers: None,
             }),
         }
     }

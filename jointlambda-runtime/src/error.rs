@@ -191,11 +191,14 @@ impl Fault {
     /// Whether another delivery of the same event may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Fault::Store(error) => error.is_transient(),
-            Fault::Poison(_) | Fault::Value { .. } | Fault::Bound(_) => false,
-            // A build that understands it may receive it the next time.
-            Fault::Foreign(_) | Fault::OutOfTime { .. } => true,
-            Fault::Panic { .. } | Fault::Timeout { .. } | Fault::Invoke { .. } | Fault::Crash => true,
+            // Rights may propagate, and keys be renewed, in the minutes until the next delivery.
+            Fault::Store(error) => !matches!(error, StoreError::TooLarge { .. } | StoreError::Corrupt(_)),
+            Fault::Poison(_) | Fault::Value { .. } | Fault::Bound(_) | Fault::Foreign(_) => false,
+            Fault::Panic { .. }
+            | Fault::Timeout { .. }
+            | Fault::Invoke { .. }
+            | Fault::OutOfTime { .. }
+            | Fault::Crash => true,
         }
     }
 }

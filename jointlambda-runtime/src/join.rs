@@ -212,8 +212,12 @@ impl Runtime {
             Err(ended) => return Ok(Some((full.join, Settled::Ended(ended)))),
         };
         let Full { mut join, last, .. } = full;
+        let is_bare = is_bare(node, &continuation);
+        if !is_bare {
+            self.place_in_batches(&join.actor, &join.frames, &mut continuation);
+        }
         self.fit(&join.actor, &join.frames, &mut continuation, &mut join.objects).await?;
-        let settled = if is_bare(node, &continuation) {
+        let settled = if is_bare {
             Some(Settled::Next(Next { continuation, objects: join.objects, stamp: last }))
         } else {
             self.commit(&join, node, continuation).await?

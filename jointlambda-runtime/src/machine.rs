@@ -334,7 +334,13 @@ impl Machine {
     pub fn call<A: Serialize>(&mut self, node: NodeIndex, live: &[u16], args: &A) -> Result<Step, Fault> {
         let args = Value::Inline(codec::encode(args, "the arguments of a call")?);
         let vars = self.encode_vars(live)?;
-        Ok(Step::Next(Continuation::Call(Call { node, turns: self.turns.clone(), args, vars })))
+        Ok(Step::Next(Continuation::Call(Call {
+            node,
+            turns: self.turns.clone(),
+            args,
+            vars,
+            gathers: None,
+        })))
     }
 
     /// Takes out the variables in `live`, encoded, and drops the others.

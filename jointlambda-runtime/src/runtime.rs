@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     backend::{Backend, Band, Check, IndexPart, Table, Timestamp},
+    batch::rows::Crowds,
     commit::Actor,
     definition::{CloudIndex, Definition, FunctionDef},
     envelope::{CloudSet, Stamp, Term},
@@ -60,6 +61,8 @@ pub struct Runtime {
     here: CloudIndex,
     /// What this is a part of.
     pub(crate) deployment: DeploymentId,
+    /// Shared by all copies of this: how many calls gather at a time.
+    pub(crate) crowds: Arc<Crowds>,
     /// Held by the one walk through a very wide run that goes on at a time.
     pub(crate) wide: Arc<Mutex<()>>,
 }
@@ -88,7 +91,8 @@ impl Runtime {
         let tables = clouds.iter().map(|cloud| &*cloud.place);
         let deployment = DeploymentId::of(definition.name, definition.hash, tables);
         let (code, here, wide) = (W::code(), definition.home, Arc::default());
-        Runtime { definition, code, clouds, options, health, here, deployment, wide }
+        let crowds = Arc::new(Crowds::of(definition));
+        Runtime { definition, code, clouds, options, health, here, deployment, crowds, wide }
     }
 
     /// The same as it runs on `cloud`: outcomes that are decided here are recorded as decided

@@ -94,6 +94,7 @@ impl Sketch {
                 turns: turns.clone(),
                 args: nothing(),
                 vars: Vec::new(),
+                gathers: None,
             }),
             Sketch::Fork { join, turns, of, branches, first } => {
                 let too_many = || Fault::Poison("refused a row: it has too many branches".to_owned());
@@ -131,7 +132,7 @@ mod tests {
 
     fn call(node: NodeIndex, bytes: &'static [u8]) -> Continuation {
         let args = Value::Inline(bytes::Bytes::from_static(bytes));
-        Continuation::Call(Call { node, turns: vec![1], args, vars: Vec::new() })
+        Continuation::Call(Call { node, turns: vec![1], args, vars: Vec::new(), gathers: None })
     }
 
     fn fork(branches: Vec<Continuation>) -> Continuation {

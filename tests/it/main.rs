@@ -31,6 +31,7 @@ mod providers;
 pub(crate) use providers::model;
 mod redriving;
 mod redundancy;
+mod repair;
 mod replay;
 mod reporting;
 mod schedules;

@@ -21,6 +21,8 @@ mod looks;
 mod many;
 #[cfg(any(feature = "aws", feature = "aliyun"))]
 mod patience;
+#[cfg(any(feature = "aws", feature = "aliyun"))]
+mod time_of_table;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -203,6 +205,11 @@ pub trait Table: Send + Sync {
     /// this time alone.
     fn heard(&self) -> Option<Timestamp> {
         Some(self.now())
+    }
+
+    /// By how many milliseconds the table's clock is ahead of this machine's; 0 while that is not known.
+    fn ahead_ms(&self) -> i64 {
+        0
     }
 
     /// Makes a cheap request, so that the table's time is known.

@@ -154,9 +154,7 @@ impl Runtime {
             match member {
                 Ok(member) if self.is_past(&member.instance.actor.term) => {}
                 Ok(member) => members.push(member),
-                Err(fault) if fault.is_transient() && !matches!(fault, Fault::Foreign(_)) => {
-                    done = done.and(Err(fault));
-                }
+                Err(fault) if fault.is_transient() => done = done.and(Err(fault)),
                 Err(fault) => tracing::error!(%fault, "dropped a member of a batch"),
             }
         }

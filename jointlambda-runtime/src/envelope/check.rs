@@ -3,7 +3,7 @@
 
 use super::{Batch, Call, Continuation, Envelope, Fork, Frame, MAX_DEPTH, Task, Vars};
 use crate::{
-    batch::MAX_ROWS,
+    batch::rows::is_row,
     definition::{Definition, NodeIndex, NodeKind},
     join::WIDTH,
 };
@@ -37,7 +37,7 @@ impl Batch {
         if function.is_none_or(|function| function.batch.is_none()) {
             return Err("it names a function without batches");
         }
-        if self.index >= MAX_ROWS {
+        if !is_row(self.index) {
             return Err("a batch index is out of range");
         }
         Ok(())
@@ -107,6 +107,9 @@ impl Call {
         let node = definition.node(self.node).ok_or("it names an unknown call site")?;
         if !matches!(node.kind, NodeKind::Call { .. }) {
             return Err("it names a fan-in where a call belongs");
+        }
+        if self.gathers.is_some_and(|row| !is_row(row)) {
+            return Err("a batch index is out of range");
         }
         check_turns(&self.turns, definition)?;
         check_vars(&self.vars)

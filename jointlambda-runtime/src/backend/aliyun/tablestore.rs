@@ -35,11 +35,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use self::wire::{Refused, Test, unclear};
-use super::client::{Client, now};
+use super::client::Client;
 use crate::{
     backend::{
         self, Arrival, Arrived, Check, Created, IndexPart, Look, NewRow, Page, RUN_SLOTS, Row, StoreError,
-        Timestamp, aside, looks::Looks, many,
+        Timestamp, aside, looks::Looks, many, time_of_table::TimeOfTable,
     },
     id::RowKey,
     provider::Provider,
@@ -71,13 +71,14 @@ pub(super) struct Table {
     /// The run index.
     index: String,
     looks: Looks,
+    time: TimeOfTable,
 }
 
 impl Table {
     pub(super) fn new(client: Arc<Client>, instance: &str, name: &str) -> Self {
         let (instance, name) = (instance.to_owned(), name.to_owned());
         let index = format!("{name}_due");
-        Table { client, instance, name, index, looks: Looks::default() }
+        Table { client, instance, name, index, looks: Looks::default(), time: TimeOfTable::default() }
     }
 
     /// Changes a row if it passes a test; gives the counters as they are then, where they are
@@ -139,7 +140,7 @@ impl Table {
     /// A row has come to be in the index. If that took until its time had come, a look may have taken
     /// its entry for a stale one.
     async fn enter_late(&self, key: &RowKey, check: Check) -> Result<(), StoreError> {
-        if now() >= check.at { self.enter(key, check).await } else { Ok(()) }
+        if self.time.now() >= check.at { self.enter(key, check).await } else { Ok(()) }
     }
 
     /// Removes an entry of the run index, unless it was made anew since it had this version.
@@ -395,7 +396,7 @@ impl backend::Table for Table {
             for ((check_at, key, version, shard), row) in entries.into_iter().zip(rows) {
                 if row.and_then(|row| row.check_at) == Some(check_at) {
                     due.push(key);
-                } else if check_at.saturating_add(STALE_FOR) < now() {
+                } else if check_at.saturating_add(STALE_FOR) < self.time.now() {
                     // The row has ended, or moved, or was never made.
                     stale.push((key, shard, check_at, version));
                 }
@@ -475,7 +476,19 @@ impl backend::Table for Table {
     }
 
     fn now(&self) -> Timestamp {
-        now()
+        self.time.now()
+    }
+
+    fn heard(&self) -> Option<Timestamp> {
+        self.time.heard()
+    }
+
+    fn ahead_ms(&self) -> i64 {
+        self.time.ahead_ms()
+    }
+
+    async fn ask_time(&self) -> Result<(), StoreError> {
+        self.wire(&RowKey::from_stored("time")).await.map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     env, fmt,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,12 +14,71 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use opendal::{Operator, layers::TimeoutLayer, services::S3};
 
 use crate::{
-    backend::patience::{CONNECT, IDLE, OBJECT_REQUEST, REQUEST},
+    backend::{
+        patience::{CONNECT, IDLE, OBJECT_REQUEST, REQUEST},
+        time_of_table::{Precision, Sent, TimeOfTable},
+    },
     deployment::CloudSettings,
 };
+
+/// Hears the date of each answer of DynamoDB.
+#[derive(Debug)]
+struct Dates(Arc<TimeOfTable>);
+
+/// When a request was sent, as it goes along with the request.
+#[derive(Clone, Copy, Debug)]
+struct SentAt(Sent);
+
+impl Storable for SentAt {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Dates {
+    fn name(&self) -> &'static str {
+        "dates of answers"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(SentAt(Sent::now()));
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date =
+            context.response().headers().get("date").and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+        if let (Some(date), Some(SentAt(sent))) = (date, config.load::<SentAt>()) {
+            self.0.hear(date.as_millis() as u64, Precision::Seconds, *sent);
+        }
+        Ok(())
+    }
+}
 
 /// What the clients are made of.
 pub(super) struct Clients {
@@ -27,6 +86,8 @@ pub(super) struct Clients {
     endpoint: Option<String>,
     bucket: String,
     credentials: Credentials,
+    /// The time that DynamoDB tells.
+    pub(super) time: Arc<TimeOfTable>,
     http: OnceLock<SharedHttpClient>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
@@ -49,6 +110,7 @@ impl Clients {
             endpoint: settings.endpoint.clone(),
             bucket: settings.bucket.clone(),
             credentials: Credentials::new(access_key_id, secret_access_key, session_token, None, "given"),
+            time: Arc::default(),
             http: OnceLock::new(),
             dynamodb: OnceLock::new(),
             lambda: OnceLock::new(),
@@ -65,7 +127,8 @@ impl Clients {
                 .credentials_provider(self.credentials.clone())
                 .http_client(self.http())
                 .retry_config(RetryConfig::disabled())
-                .timeout_config(timeouts(Some(REQUEST)));
+                .timeout_config(timeouts(Some(REQUEST)))
+                .interceptor(Dates(self.time.clone()));
             config.set_endpoint_url(self.endpoint("DYNAMODB"));
             aws_sdk_dynamodb::Client::from_conf(config.build())
         })

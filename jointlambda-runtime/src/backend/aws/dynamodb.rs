@@ -18,7 +18,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -413,7 +412,19 @@ impl backend::Table for Table {
     }
 
     fn now(&self) -> Timestamp {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+        self.clients.time.now()
+    }
+
+    fn heard(&self) -> Option<Timestamp> {
+        self.clients.time.heard()
+    }
+
+    fn ahead_ms(&self) -> i64 {
+        self.clients.time.ahead_ms()
+    }
+
+    async fn ask_time(&self) -> Result<(), StoreError> {
+        backend::Table::get(self, &RowKey::from_stored("time")).await.map(drop)
     }
 }
 

@@ -96,7 +96,7 @@ impl Watch {
         let first = seen.rows.get(key).cloned();
         match (created, first) {
             (Created::New, None) => {
-                let is_outcome = codec::unpack::<Committed>(body, "a row").is_ok();
+                let is_outcome = codec::unpack_row::<Committed>(body, "a row").is_ok();
                 if is_outcome && !key.is_value() && seen.is_cancelled(key) {
                     seen.violations.push(format!("row {key} was created after its run was cancelled"));
                 }
@@ -117,7 +117,7 @@ impl Watch {
     /// A slot of a row was filled for the first time. Once a run has ended as cancelled, nothing
     /// more is decided in it.
     pub(super) fn filled(&self, key: &RowKey, inc: Option<Timestamp>, slot: u32, value: &Bytes) {
-        let Ok(Arrived { ended, .. }) = codec::unpack(value, "a slot") else { return };
+        let Ok(Arrived { ended, .. }) = codec::unpack_row(value, "a slot") else { return };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = key.as_run() {
             if slot == END && ended == Ended::Cancelled {

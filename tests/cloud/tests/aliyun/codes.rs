@@ -184,7 +184,8 @@ async fn each_code_of_oss_is_asked_again_or_not() {
 async fn each_code_of_function_compute_is_asked_again_or_not() {
     let account = account().await;
     let backend = account.backend::<Chain>();
-    let (rejected, denied, unknown) = (Invoked::Rejected(String::new()), Invoked::Denied(String::new()), Invoked::Unknown(String::new()));
+    let (rejected, denied, unknown) =
+        (Invoked::Rejected(String::new()), Invoked::Denied(String::new()), Invoked::Unknown(String::new()));
     let codes = [
         (429, "ResourceExhausted", &Invoked::Throttled),
         (429, "ResourceThrottled", &Invoked::Throttled),
@@ -196,12 +197,12 @@ async fn each_code_of_function_compute_is_asked_again_or_not() {
         (503, "ServiceUnavailable", &unknown),
         (400, "EntityTooLarge", &rejected),
         (413, "EntityTooLarge", &rejected),
-        (400, "InvalidArgument", &rejected),
-        (400, "MissingRequiredHeader", &rejected),
-        (403, "AccessDenied", &rejected),
-        (403, "SignatureNotMatch", &rejected),
-        (404, "FunctionNotFound", &rejected),
-        (412, "PreconditionFailed", &rejected),
+        (400, "InvalidArgument", &denied),
+        (400, "MissingRequiredHeader", &denied),
+        (403, "AccessDenied", &denied),
+        (403, "SignatureNotMatch", &denied),
+        (404, "FunctionNotFound", &denied),
+        (412, "PreconditionFailed", &denied),
     ];
     for (status, code, means) in codes {
         fails(&account, Service::FunctionCompute, status, code, "as it was told to\nsay");

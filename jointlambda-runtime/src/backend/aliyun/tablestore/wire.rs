@@ -25,6 +25,7 @@ use crate::backend::{
     },
     aside,
     patience::REQUEST,
+    time_of_table::{Precision, Sent},
 };
 
 /// What no column of ours holds: a test for a column that is not there compares with it.
@@ -181,7 +182,7 @@ impl Table {
         headers.push((signing.header(), signature));
         let url = format!("{}/{operation}", self.client.endpoints.tablestore);
         let request = Request { method: Method::POST, url, headers, body, timeout: REQUEST, longest: ANSWER };
-        let client = self.client.clone();
+        let (client, sent) = (self.client.clone(), Sent::now());
         let answer = async move { client.send(request).await };
         // Only a read may be given up.
         let answer = if operation == "GetRow" { aside::to_its_end(answer).await } else { answer.await };
@@ -192,6 +193,10 @@ impl Table {
             })
         })?;
         let proof = Proof::of(&answer, &signing, &key.id, operation);
+        let date = answer.header("x-ots-date").and_then(time::parse);
+        if let (Proof::Signed, Some(date)) = (proof, date) {
+            self.time.hear(date, Precision::Milliseconds, sent);
+        }
         if answer.status.is_success() {
             if proof != Proof::Signed {
                 return Err(Refused::Error(unclear("an answer is not signed as it should be")));
