@@ -42,6 +42,10 @@
 //! [`batches`] is a model of its own: what matters there is between runs, and a run is one call. All its
 //! calls are of one time, and functions have one placement.
 //!
+//! [`incarnations`] is another: two or three runs that one key names, the starts that race for it, and rows
+//! that expire cell by cell. Its runs are two calls in a row. What becomes of the values within a run, and of
+//! platforms that give up, is in the model above.
+//!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
 //! fan-ins, an `Err` that is no failure, the clock by which the first branches are told apart (a copy
@@ -66,6 +70,7 @@ mod data;
 mod dispatch;
 mod draw;
 mod entrypoint;
+pub mod incarnations;
 mod join;
 mod model;
 mod mutation;

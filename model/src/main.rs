@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use jointlambda_model::suite;
 
 fn main() -> ExitCode {
-    let mut checks = suite::short();
+    let (mut checks, mut incarnations) = (suite::short(), suite::incarnations());
     match std::env::args().nth(1).as_deref() {
         None => {}
-        Some("long") => checks.extend(suite::long()),
+        Some("long") => {
+            checks.extend(suite::long());
+            incarnations.extend(suite::incarnations_long());
+        }
         Some(other) => {
             eprintln!("error: `{other}` is no mode: give `long`, or nothing");
             return ExitCode::FAILURE;
@@ -16,7 +19,9 @@ fn main() -> ExitCode {
     }
     let (mut states, mut held) = (0, true);
     let protocol = checks.into_iter().map(|check| check.check());
-    for report in protocol.chain(suite::batches().into_iter().map(|check| check.check())) {
+    let batches = suite::batches().into_iter().map(|check| check.check());
+    let incarnations = incarnations.into_iter().map(|check| check.check());
+    for report in protocol.chain(batches).chain(incarnations) {
         states += report.states;
         held &= report.violated.is_empty();
         println!("{report}");

@@ -3,6 +3,7 @@
 use crate::{
     batches::Batches,
     bounds::{Bounds, Clock, Outage},
+    incarnations::Incarnations,
     model::Protocol,
     shapes::{
         ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LATE, LONG, MAP_IMPURE, MAP_PURE, NodeIndex, RACE,
@@ -132,6 +133,55 @@ pub fn batches() -> Vec<Batches> {
         alone(Batches::new(2, Bounds { drops: 0, sweeps: 0, ..any(2) })),
         Batches::new(3, Bounds { total: 1, crashes: 1, duplicates: 1, drops: 1, ..none }),
         broken(3, Bounds { crashes: 1, ..none }),
+    ]
+}
+
+/// Any of the faults that a check of incarnations knows.
+fn any_of_incarnations(total: u8) -> Bounds {
+    Bounds {
+        total,
+        crashes: total,
+        duplicates: total,
+        drops: total,
+        sweeps: total,
+        deadlines: total,
+        ..Bounds::default()
+    }
+}
+
+/// A key whose runs fail, so that they can be redriven.
+fn failing_incarnations(starts: u8, bounds: Bounds) -> Incarnations {
+    Incarnations { failing: true, ..Incarnations::new(starts, bounds) }
+}
+
+/// Runs that one key names, at once and one after another, whose rows expire in any order; with any
+/// faults; cancelled; and redriven.
+pub fn incarnations() -> Vec<Incarnations> {
+    let (none, any, failing) = (Bounds::default(), any_of_incarnations, failing_incarnations);
+    let staying = |check| Incarnations { redriven_stay: true, ..check };
+    let crash_or_duplicate = Bounds { total: 1, crashes: 1, duplicates: 1, ..none };
+    vec![
+        Incarnations::new(2, any(1)),
+        Incarnations::new(2, any(2)),
+        Incarnations { same_time: true, ..Incarnations::new(2, any(1)) },
+        Incarnations::new(2, crash_or_duplicate.and_cancel()),
+        Incarnations::new(3, none),
+        failing(1, any(1).and_redrive(1)),
+        failing(1, none.and_redrive(2)),
+        failing(2, none.and_redrive(1)),
+        staying(failing(2, Bounds { duplicates: 1, ..none }.and_redrive(1))),
+        staying(failing(2, none.and_redrive(2))),
+    ]
+}
+
+/// The same for what takes minutes.
+pub fn incarnations_long() -> Vec<Incarnations> {
+    let (none, any, failing) = (Bounds::default(), any_of_incarnations, failing_incarnations);
+    vec![
+        Incarnations::new(2, any(2).and_cancel()),
+        Incarnations::new(3, any(1)),
+        failing(2, any(1).and_redrive(1)),
+        failing(2, none.and_redrive(2)),
     ]
 }
 
