@@ -46,6 +46,10 @@
 //! that expire cell by cell. Its runs are two calls in a row. What becomes of the values within a run, and of
 //! platforms that give up, is in the model above.
 //!
+//! [`tree`] is a third: one fan-in whose rows are a tree of depth 2, with every execution counted, under sweeps
+//! that look at it again and again. Time is counted there in ticks: a call is first taken for lost after one,
+//! and the bound on executions is the logarithm of the ticks.
+//!
 //! # What is left out
 //! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
 //! fan-ins, an `Err` that is no failure, the clock by which the first branches are told apart (a copy
@@ -82,6 +86,7 @@ pub mod shapes;
 mod state;
 pub mod suite;
 mod sweep;
+pub mod tree;
 mod watch;
 
 pub use bounds::{Bounds, Clock, Outage};

@@ -9,6 +9,7 @@ use crate::{
         ALL, BRANCH, CHAIN, CHOICE, Cloud, EMPTY, GATHER, LATE, LONG, MAP_IMPURE, MAP_PURE, NodeIndex, RACE,
         Shape,
     },
+    tree::Tree,
 };
 
 /// Any faults of any kind, in every order.
@@ -182,6 +183,30 @@ pub fn incarnations_long() -> Vec<Incarnations> {
         Incarnations::new(3, any(1)),
         failing(2, any(1).and_redrive(1)),
         failing(2, none.and_redrive(2)),
+    ]
+}
+
+/// A tree of join rows that sweeps look at again and again, with executions counted.
+pub fn trees() -> Vec<Tree> {
+    let none = Bounds::default();
+    let apart = |ticks, apart, bounds| Tree { apart, ..Tree::new(ticks, bounds) };
+    vec![
+        Tree::new(8, none),
+        apart(8, 4, none),
+        Tree::new(1, Bounds { crashes: 1, duplicates: 1, drops: 1, ..none }),
+        Tree::new(2, Bounds { total: 1, crashes: 1, duplicates: 1, ..none }),
+        apart(5, 2, Bounds { drops: 2, ..none }),
+        Tree { dark: true, ..apart(4, 2, Bounds { drops: 1, ..none }) },
+    ]
+}
+
+/// The same for what takes minutes.
+pub fn trees_long() -> Vec<Tree> {
+    let none = Bounds::default();
+    let one = Bounds { total: 1, crashes: 1, duplicates: 1, drops: 1, ..none };
+    vec![
+        Tree { apart: 2, ..Tree::new(4, one) },
+        Tree { apart: 3, ..Tree::new(9, Bounds { drops: 3, ..none }) },
     ]
 }
 
