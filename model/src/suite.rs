@@ -3,6 +3,7 @@
 use crate::{
     batches::Batches,
     bounds::{Bounds, Clock, Outage},
+    check::Report,
     incarnations::Incarnations,
     model::Protocol,
     shapes::{
@@ -43,12 +44,14 @@ pub fn outages() -> Vec<Protocol> {
     vec![without(&CHAIN, 0), without(&EMPTY, 0), without(&MAP_PURE, 1)]
 }
 
-/// Nobody sweeps, and no event is lost: copies alone bring the run to its end.
+/// Nobody sweeps, and no event is lost: copies alone bring the run to its end. An event that is given up
+/// since an answer was lost is a sweep's to find, so that there is one delivery more then.
 pub fn without_sweeper() -> Vec<Protocol> {
-    let bounds =
-        Bounds { crashes: 1, duplicates: 1, unknowns: 1, restarts: 1, total: 2, ..Bounds::default() };
+    let bounds = Bounds { crashes: 1, duplicates: 1, restarts: 1, total: 2, ..Bounds::default() };
     let alone = |shape| Protocol { sweeper: false, ..Protocol::new(shape, bounds) };
-    ALL.into_iter().map(alone).collect()
+    let unknown = Bounds { unknowns: 1, ..bounds };
+    let thrice = |shape| Protocol { attempts: 3, bounds: unknown, ..alone(shape) };
+    ALL.map(alone).into_iter().chain(ALL.map(thrice)).collect()
 }
 
 /// Rows that expire by the clock, at the earliest moment that is sound: whoever began before the
@@ -63,6 +66,27 @@ pub fn retention() -> Vec<Protocol> {
 pub fn timed(shape: &'static Shape, bounds: Bounds) -> Protocol {
     let clock = Clock { deadline: 2, timeout: 1, skew: 1, lag: 1, grace: 3, retention: 1 };
     Protocol { clock: Some(clock), ..Protocol::new(shape, bounds) }
+}
+
+/// Tables that go down at any moment and come back, and something else goes wrong; with platforms that
+/// give up after one delivery too.
+pub fn tables() -> Vec<Protocol> {
+    let down = |total| Bounds { tables: 1, ..Bounds::any(total) };
+    let once = |shape, bounds| Protocol { attempts: 1, ..Protocol::new(shape, bounds) };
+    let twice = ALL.map(|shape| Protocol::new(shape, Bounds { tables: 2, ..Bounds::default() }));
+    let narrow = [&CHAIN, &CHOICE, &EMPTY, &BRANCH];
+    let pairs = narrow.map(|shape| once(shape, down(2)));
+    let delivered_again = narrow.map(|shape| Protocol::new(shape, down(2)));
+    let crash = Bounds { total: 2, tables: 1, crashes: 1, ..Bounds::default() };
+    let wide = [&MAP_PURE, &MAP_IMPURE, &GATHER, &RACE].map(|shape| once(shape, crash));
+    let pairs = pairs.into_iter().chain(delivered_again).chain(wide);
+    let alone = Bounds { tables: 1, ..Bounds::default() };
+    let cancelled = ALL.map(|shape| once(shape, alone.and_cancel()));
+    let cancelled = cancelled.into_iter().chain(narrow.map(|shape| once(shape, down(1).and_cancel())));
+    let redriven = alone.and_redrive(1);
+    let redriven = [(&CHAIN, (2, 0)), (&MAP_PURE, (1, 0)), (&MAP_IMPURE, (1, 0)), (&EMPTY, (3, 0))]
+        .map(|(shape, broken)| Protocol { broken: Some(broken), ..once(shape, redriven) });
+    twice.into_iter().chain(pairs).chain(cancelled).chain(redriven).collect()
 }
 
 /// A client cancels the run at any moment, and something else goes wrong.
@@ -210,9 +234,24 @@ pub fn trees_long() -> Vec<Tree> {
     ]
 }
 
-/// All of the above but batches.
+/// What each check finds, one after another; also those that take minutes, if wanted.
+pub fn reports(is_long: bool) -> impl Iterator<Item = Report> {
+    let (mut protocols, mut incarnations, mut trees) = (short(), self::incarnations(), self::trees());
+    if is_long {
+        protocols.extend(long());
+        incarnations.extend(incarnations_long());
+        trees.extend(trees_long());
+    }
+    let protocols = protocols.into_iter().map(Protocol::check);
+    let others =
+        batches().into_iter().map(Batches::check).chain(incarnations.into_iter().map(Incarnations::check));
+    let others = others.chain(trees.into_iter().map(Tree::check));
+    protocols.chain(others)
+}
+
+/// All checks of the protocol within one run.
 pub fn short() -> Vec<Protocol> {
-    let faults = [any_faults(), giving_up(), at_joins(), outages(), without_sweeper()].concat();
+    let faults = [any_faults(), giving_up(), at_joins(), outages(), tables(), without_sweeper()].concat();
     [faults, retention(), cancellation(), executions(), redrives()].concat()
 }
 
@@ -224,6 +263,8 @@ pub fn long() -> Vec<Protocol> {
     let mut all = vec![Protocol::new(&CHAIN, Bounds::any(4)), Protocol::new(&BRANCH, Bounds::any(3))];
     all.extend(joins.map(|shape| Protocol::new(shape, sweep)));
     all.extend(joins.map(|shape| Protocol::new(shape, crashes)));
+    let down = Bounds { tables: 1, ..Bounds::any(2) };
+    all.extend(joins.map(|shape| Protocol { attempts: 1, ..Protocol::new(shape, down) }));
     all.extend(joins.map(|shape| Protocol::new(shape, Bounds::any(2).and_cancel())));
     all.push(Protocol::new(&CHOICE, Bounds::any(4)));
     let failing = |shape, broken| Protocol {
