@@ -4,6 +4,7 @@ use crate::{
     batches::Batches,
     bounds::{Bounds, Clock, Outage},
     check::Report,
+    clocks::Clocks,
     incarnations::Incarnations,
     model::Protocol,
     shapes::{
@@ -234,6 +235,12 @@ pub fn trees_long() -> Vec<Tree> {
     ]
 }
 
+/// Times of tables and clocks of processes that are wrong.
+pub fn clocks() -> Vec<Clocks> {
+    let wrong = [None, Some((0, true)), Some((0, false)), Some((1, true)), Some((1, false))];
+    [Clocks::new(1, None)].into_iter().chain(wrong.map(|wrong| Clocks::new(2, wrong))).collect()
+}
+
 /// What each check finds, one after another; also those that take minutes, if wanted.
 pub fn reports(is_long: bool) -> impl Iterator<Item = Report> {
     let (mut protocols, mut incarnations, mut trees) = (short(), self::incarnations(), self::trees());
@@ -246,6 +253,7 @@ pub fn reports(is_long: bool) -> impl Iterator<Item = Report> {
     let others =
         batches().into_iter().map(Batches::check).chain(incarnations.into_iter().map(Incarnations::check));
     let others = others.chain(trees.into_iter().map(Tree::check));
+    let others = others.chain(clocks().into_iter().map(Clocks::check));
     protocols.chain(others)
 }
 
