@@ -49,6 +49,7 @@
 //! | [`incarnations`] | two or three runs that one key names; starts at once; redrives of each; what starts store; a run row that expires cell by cell | a run is two calls in a row; a copy that finds its work done goes on unless its run is over; the row of a redriven run goes as a whole |
 //! | [`tree`] | a fan-in with join rows in two levels, executions counted under sweeps that look again and again | three branches; time in ticks, and a call is first taken for lost after one; sweeps do not die |
 //! | [`clocks`] | tables and processes whose time is wrong | a run is one call; a process does one thing; a wrong clock is off by more than the check is long |
+//! | [`versions`] | runs of two deployments in one table | a run is one call; a sweep looks at one run and nothing happens meanwhile |
 //!
 //! # What is left out
 //! Values and their sizes (objects but for those of a start, rows that refer to objects, relays), trees of
@@ -92,6 +93,7 @@ pub mod suite;
 mod sweep;
 mod tables;
 pub mod tree;
+pub mod versions;
 mod watch;
 
 pub use bounds::{Bounds, Clock, Outage};

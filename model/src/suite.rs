@@ -12,6 +12,7 @@ use crate::{
         Shape,
     },
     tree::Tree,
+    versions::Versions,
 };
 
 /// Any faults of any kind, in every order.
@@ -241,6 +242,11 @@ pub fn clocks() -> Vec<Clocks> {
     [Clocks::new(1, None)].into_iter().chain(wrong.map(|wrong| Clocks::new(2, wrong))).collect()
 }
 
+/// Two deployments side by side on one table, and one that is gone.
+pub fn versions() -> Vec<Versions> {
+    vec![Versions::new(2), Versions { gone: true, ..Versions::new(2) }, Versions::new(3)]
+}
+
 /// What each check finds, one after another; also those that take minutes, if wanted.
 pub fn reports(is_long: bool) -> impl Iterator<Item = Report> {
     let (mut protocols, mut incarnations, mut trees) = (short(), self::incarnations(), self::trees());
@@ -254,6 +260,7 @@ pub fn reports(is_long: bool) -> impl Iterator<Item = Report> {
         batches().into_iter().map(Batches::check).chain(incarnations.into_iter().map(Incarnations::check));
     let others = others.chain(trees.into_iter().map(Tree::check));
     let others = others.chain(clocks().into_iter().map(Clocks::check));
+    let others = others.chain(versions().into_iter().map(Versions::check));
     protocols.chain(others)
 }
 
