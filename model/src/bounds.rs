@@ -25,6 +25,8 @@ pub struct Bounds {
     pub sweeps: u8,
     /// A sweep finds the run past its deadline.
     pub deadlines: u8,
+    /// The table of a cloud goes down; it comes back. Not among [`any`](Bounds::any).
+    pub tables: u8,
     /// A client cancels the run. No fault, and so not in `total`.
     pub cancels: u8,
     /// A client redrives the run once it has failed. No fault either.
@@ -45,6 +47,7 @@ impl Bounds {
             restarts: total,
             sweeps: total,
             deadlines: total,
+            tables: 0,
             cancels: 0,
             redrives: 0,
         }
@@ -64,7 +67,7 @@ impl Bounds {
     pub(crate) fn all_of_these(self) -> Self {
         let Bounds { duplicates, drops, crashes, refusals, unknowns, outages, restarts, .. } = self;
         let sum = duplicates + drops + crashes + refusals + unknowns + outages + restarts;
-        Bounds { total: sum + self.sweeps + self.deadlines, ..self }
+        Bounds { total: sum + self.sweeps + self.deadlines + self.tables, ..self }
     }
 
     /// One thing has gone wrong.
@@ -83,6 +86,7 @@ impl Bounds {
             &mut self.restarts,
             &mut self.sweeps,
             &mut self.deadlines,
+            &mut self.tables,
         ] {
             *left = total.min(*left);
         }

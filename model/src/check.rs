@@ -120,6 +120,9 @@ impl fmt::Display for Protocol {
         if self.attempts == 1 {
             write!(f, ", one delivery")?;
         }
+        if self.attempts > 2 {
+            write!(f, ", {} deliveries", self.attempts)?;
+        }
         if self.broken.is_some() {
             write!(f, ", a call broken")?;
         }
@@ -152,9 +155,10 @@ impl fmt::Display for Bounds {
         if self.cancels > 0 {
             return write!(f, "{}, cancelled at any time", Bounds { cancels: 0, ..*self });
         }
-        if *self == Bounds::any(self.total) && self.total > 0 {
+        if (Bounds { tables: 0, ..*self }) == Bounds::any(self.total) && self.total > 0 {
             let plural = if self.total == 1 { "" } else { "s" };
-            return write!(f, "any {} fault{plural}", self.total);
+            let tables = if self.tables > 0 { " or table down" } else { "" };
+            return write!(f, "any {} fault{plural}{tables}", self.total);
         }
         let parts = [
             (self.crashes, "crash"),
@@ -166,6 +170,7 @@ impl fmt::Display for Bounds {
             (self.restarts, "restart"),
             (self.sweeps, "racing sweep"),
             (self.deadlines, "deadline"),
+            (self.tables, "table down"),
         ];
         let said: Vec<_> = parts
             .iter()

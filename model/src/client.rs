@@ -2,9 +2,10 @@
 
 use crate::{
     data::{Body, Data, Key, Name, Settled},
+    fate::Fate,
     model::Step,
     mutation::Mutation,
-    platform::{Act, Fate},
+    platform::Act,
     shapes::START,
     state::{Actor, At, Role},
 };

@@ -3,9 +3,10 @@
 
 use crate::{
     data::{Body, Continuation, Data, Ended, Left, Name, Settled, Stamp},
+    fate::{Cause, Fate},
     model::{Protocol, Step},
     mutation::Mutation,
-    platform::{Act, Answer, Fate},
+    platform::{Act, Answer},
     shapes::{BRANCHES, Cloud, NodeIndex},
     state::{Actor, At, Event, Place, Todo},
 };
@@ -159,7 +160,7 @@ impl Step<'_> {
             }
         }
         if usize::from(tried) + 1 == self.model.shape.node(to.node).placements.len() {
-            return Fate::Error;
+            return Fate::Error(Cause::World);
         }
         actor.todo.push(Todo::Send { to, data, first, tried: tried + 1 });
         self.sort(actor);

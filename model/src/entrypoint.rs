@@ -2,9 +2,10 @@
 
 use crate::{
     data::{Body, Continuation, Data, Ended, Name, Settled, Stamp},
+    fate::{Cause, Fate},
     model::{Protocol, Step},
     mutation::Mutation,
-    platform::{Act, Fate},
+    platform::Act,
     shapes::{Next, NodeIndex},
     state::{Actor, At, Event},
 };
@@ -31,7 +32,7 @@ impl Step<'_> {
                 self.go_on_glued(actor, name, found);
             }
             (Act::Compute { arm }, _) => self.compute(actor, name, arm),
-            (Act::Break, _) => return Fate::Error,
+            (Act::Break, _) => return Fate::Error(Cause::Own),
             (Act::Commit, At::Computed(continuation)) => {
                 let home = self.model.home(name, Some(event.cloud));
                 match self.create(home.key, name, Body::Next(continuation), actor.role.stamp()) {

@@ -36,36 +36,50 @@
 //! | `CreateRun`, `Role::Resume` | `client.rs`: `start`, `resume` |
 //! | `Cancel`, `Mark`, `Role::Stop`, `Todo::Cancel` | `client.rs`: `cancel`; `sweep.rs`: `stop`; `walk.rs`: `cancel`, `fire` |
 //! | `Redrive`, `Role::Redrive`, `TakeOver`, `Link`, `GoOn` | `client.rs`: `redrive`, `take_over`; `survey.rs`: `left_of` |
+//! | `TableDown`, `Cause`, events that decide nothing | `backend::StoreError`; `entrypoint.rs`: `abandon`, and the cause that the platform tells |
 //! | `Discard`, `Clock` | `entrypoint.rs`: `handle`; `runtime.rs`: `is_past` |
 //! | `ExpireAll`, `Expire` | the table's TTL; `runtime.rs`: `expires_at` |
 //!
-//! [`batches`] is a model of its own: what matters there is between runs, and a run is one call. All its
-//! calls are of one time, and functions have one placement.
+//! # Models of their own
+//! What matters in these is beside the course of one run. Each has its own mistakes and tests.
+//!
+//! | model | what is in it | what is simpler there |
+//! |---|---|---|
+//! | [`batches`] | calls of several runs that gather in batches | a run is one call; all calls are of one time; functions have one placement |
+//! | [`incarnations`] | two or three runs that one key names; starts at once; redrives of each; what starts store; a run row that expires cell by cell | a run is two calls in a row; a copy that finds its work done goes on unless its run is over; the row of a redriven run goes as a whole |
+//! | [`tree`] | a fan-in with join rows in two levels, executions counted under sweeps that look again and again | three branches; time in ticks, and a call is first taken for lost after one; sweeps do not die |
+//! | [`clocks`] | tables and processes whose time is wrong | a run is one call; a process does one thing; a wrong clock is off by more than the check is long |
+//! | [`versions`] | runs of two deployments in one table | a run is one call; a sweep looks at one run and nothing happens meanwhile |
 //!
 //! # What is left out
-//! Values and their sizes (objects, rows that refer to objects, relays), the tree of large
-//! fan-ins, an `Err` that is no failure, the clock by which the first branches are told apart (a copy
-//! takes those with the lowest index of what it sees), fan-outs within fan-outs, loops and the leap over
-//! their turns, `retry(…)`, `dedupe = before`, versions of a definition, errors of
-//! tables (an operation is made or the copy dies), the rounds in which placements are tried again, and
-//! reports, which the tests of the runtime cover. A run is redriven once, with its call mended, and what
-//! is left of it is read in one step. Two events of an instance never
-//! have the same number. A sweep takes whatever is open for lost, however short a time it has been
-//! open. Several steps are one where nobody can see what is between them: the user function and its
-//! glue; a full arrival and the glue after it; an error, or a row or slot that is found filled, and
-//! the look at whether the run is over. What a copy does for many successors is done in any order, a
-//! sweep's walk in one. A function that panics, times out or is killed is a crash.
-//! A cloud that is down takes and delivers nothing; what runs there already runs on.
+//! Values and their sizes (objects but for those of a start, rows that refer to objects, relays), trees of
+//! more than two levels, an `Err` that is no failure, the clock by which the first branches are told apart
+//! (a copy takes those with the lowest index of what it sees), fan-outs within fan-outs, loops and the leap
+//! over their turns, `retry(…)`, `dedupe = before`, errors of single operations (a table is down for a time,
+//! or an operation is made, or the copy dies), the rounds in which placements are tried again, and reports,
+//! which the tests of the runtime cover. A run is redriven once, with its call mended, and what is left of
+//! it is read in one step. Two events of an instance never have the same number. But in [`tree`], a sweep
+//! takes whatever is open for lost, however short a time it has been open. Several steps are one where
+//! nobody can see what is between them: the user function and its glue; a full arrival and the glue after
+//! it; an error, or a row or slot that is found filled, and the look at whether the run is over. What a copy
+//! does for many successors is done in any order, a sweep's walk in one. A function that panics, times out
+//! or is killed is a crash. A cloud that is down takes and delivers nothing; what runs there already runs
+//! on. A table that is down answers nothing; a step that writes and then looks at another table needs the
+//! first one alone. An event that is given up for the fault of a store or a cloud is lost: its handler
+//! decides nothing, and a sweep finds the run.
 
 pub mod batches;
 mod bounds;
 mod check;
 mod client;
+pub mod clocks;
 mod commit;
 mod data;
 mod dispatch;
 mod draw;
 mod entrypoint;
+mod fate;
+pub mod incarnations;
 mod join;
 mod model;
 mod mutation;
@@ -77,6 +91,9 @@ pub mod shapes;
 mod state;
 pub mod suite;
 mod sweep;
+mod tables;
+pub mod tree;
+pub mod versions;
 mod watch;
 
 pub use bounds::{Bounds, Clock, Outage};

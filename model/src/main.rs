@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use jointlambda_model::suite;
 
 fn main() -> ExitCode {
-    let mut checks = suite::short();
-    match std::env::args().nth(1).as_deref() {
-        None => {}
-        Some("long") => checks.extend(suite::long()),
+    let is_long = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("long") => true,
         Some(other) => {
             eprintln!("error: `{other}` is no mode: give `long`, or nothing");
             return ExitCode::FAILURE;
         }
-    }
+    };
     let (mut states, mut held) = (0, true);
-    let protocol = checks.into_iter().map(|check| check.check());
-    for report in protocol.chain(suite::batches().into_iter().map(|check| check.check())) {
+    for report in suite::reports(is_long) {
         states += report.states;
         held &= report.violated.is_empty();
         println!("{report}");

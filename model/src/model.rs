@@ -63,7 +63,7 @@ impl Protocol {
     /// Whether nothing is under way that could still change a row: what is left to happen is a
     /// sweep, or for something else to go wrong.
     pub(crate) fn is_quiet(&self, state: &State) -> bool {
-        let coming_back = state.down != 0 && self.outage == Outage::Passing;
+        let coming_back = state.down != 0 && self.outage == Outage::Passing || state.tables_down != 0;
         state.started
             && !coming_back
             && state.actors.is_empty()
@@ -103,6 +103,10 @@ pub enum Action {
     Down(Cloud),
     /// They come back.
     Up(Cloud),
+    /// The table of a cloud goes down.
+    TableDown(Cloud),
+    /// It comes back.
+    TableUp(Cloud),
     /// A sweep begins.
     Sweep {
         /// Whether it finds the run past its deadline.

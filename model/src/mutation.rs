@@ -59,6 +59,10 @@ pub enum Mutation {
     RedriveFromTheStart,
     /// A run goes on in place of a failed one that does not lead to it.
     RedriveWithoutLink,
+    /// An event that was given up fails its instance, also when a store or a cloud was to blame.
+    FailWhateverTheCause,
+    /// Whoever stops a run goes on past a part that it cannot read.
+    StopSkipsWhatIsDown,
     /// Nobody sweeps.
     NoSweeper,
 }

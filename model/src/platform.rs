@@ -3,6 +3,7 @@
 use crate::{
     bounds::Outage,
     data::{Ended, Key, Name},
+    fate::{Cause, Fate},
     model::{Action, CLOUDS, Protocol, Step},
     mutation::Mutation,
     shapes::START,
@@ -53,14 +54,6 @@ pub enum Answer {
     Unknown,
 }
 
-/// What becomes of an actor after a step.
-pub(crate) enum Fate {
-    Alive,
-    Done,
-    /// It answers with an error.
-    Error,
-}
-
 impl Protocol {
     pub(crate) fn events(&self, state: &State, actions: &mut Vec<Action>) {
         for (index, &event) in state.events.iter().enumerate() {
@@ -104,7 +97,9 @@ impl Protocol {
                 (At::Begun, Role::Copy(event)) if event.given_up => push(Act::Fail),
                 (At::Begun, Role::Copy(event)) if self.is_broken(event.to) => push(Act::Break),
                 (At::Begun, Role::Copy(event)) => {
-                    if self.settled(state, event.to, Some(event.cloud)).is_some() {
+                    let home = self.home(event.to, Some(event.cloud)).key.cloud;
+                    let found = self.settled(state, event.to, Some(event.cloud)).is_some();
+                    if found && !state.is_table_down(home) {
                         push(Act::ReadFound);
                     }
                     for arm in 0..self.shape.node(event.to.node).next.len() {
@@ -169,7 +164,9 @@ impl Protocol {
                 actions.push(Action::Down(cloud));
             }
         }
-        if self.sweeps() && state.is_open() {
+        self.tables(state, actions);
+        let can_read = !state.is_table_down(Key::run(0).cloud);
+        if self.sweeps() && state.is_open() && can_read {
             let overdue = self.is_overdue(state);
             let sweeping = state.actors.iter().any(|actor| actor.role == Role::Sweep || actor.role.stops());
             let free = self.is_quiet(state) && !state.swept;
@@ -180,10 +177,10 @@ impl Protocol {
                 actions.push(Action::Sweep { overdue: true });
             }
         }
-        if state.left.cancels > 0 && state.started && state.is_open() {
+        if state.left.cancels > 0 && state.started && state.is_open() && can_read {
             actions.push(Action::Cancel);
         }
-        if state.left.redrives > 0 && !state.expired && self.can_be_redriven(state) {
+        if state.left.redrives > 0 && !state.expired && can_read && self.can_be_redriven(state) {
             actions.push(Action::Redrive);
         }
         match self.clock {
@@ -227,7 +224,7 @@ impl Step<'_> {
             Action::Crash(index) => {
                 self.state.left.spend(|left| &mut left.crashes);
                 match self.state.actors.remove(index).role {
-                    Role::Copy(event) => self.requeue(event),
+                    Role::Copy(event) => self.requeue(event, Cause::Own),
                     // Where nobody sweeps, a client starts its run until it has started it.
                     Role::Client | Role::Resume if !self.model.sweeper => {
                         self.state.actors.push(Actor::client());
@@ -240,6 +237,11 @@ impl Step<'_> {
                 self.state.down |= 1 << cloud;
             }
             Action::Up(cloud) => self.state.down &= !(1 << cloud),
+            Action::TableDown(cloud) => {
+                self.state.left.spend(|left| &mut left.tables);
+                self.state.tables_down |= 1 << cloud;
+            }
+            Action::TableUp(cloud) => self.state.tables_down &= !(1 << cloud),
             Action::Sweep { overdue } => {
                 if !quiet || swept {
                     self.pay_for_sweep(overdue);
@@ -308,8 +310,9 @@ impl Step<'_> {
     }
 
     /// The platform delivers again what was answered with an error or not at all; at its bound
-    /// it gives up and says so, and at the bound of that nobody hears of the event again.
-    pub(crate) fn requeue(&mut self, mut event: Event) {
+    /// it gives up and says why the last delivery failed, and at the bound of that nobody hears of the
+    /// event again. An event that failed for no fault of its own decides nothing: nobody hears of it either.
+    pub(crate) fn requeue(&mut self, mut event: Event, cause: Cause) {
         if self.model.shape.node(event.to.node).source == START {
             // A minted id is not in the event.
             event.to.run = 0;
@@ -318,7 +321,8 @@ impl Step<'_> {
         if attempts < self.model.attempts {
             self.cause();
             self.state.events.push(Event { attempts, ..event });
-        } else if !event.given_up {
+        } else if !event.given_up && (cause == Cause::Own || self.model.has(Mutation::FailWhateverTheCause)) {
+            self.state.failed_by_itself |= cause == Cause::Own;
             self.cause();
             self.state.events.push(Event { attempts: 0, given_up: true, ..event });
         }
@@ -327,6 +331,7 @@ impl Step<'_> {
     fn act(&mut self, index: usize, act: Act) {
         let mut actor = self.state.actors.remove(index);
         let fate = match actor.role {
+            _ if self.is_cut_off(&actor, act) => self.cut_off(&mut actor, act),
             Role::Copy(event) => self.copy(&mut actor, event, act),
             Role::Client => self.client(&mut actor, act),
             Role::Stop if act == Act::Mark => self.mark(&mut actor),
@@ -336,10 +341,10 @@ impl Step<'_> {
             // Nobody waits for the answer of a client or sweep.
             (Fate::Alive, role) if role.follows_all() && actor.todo.is_empty() => {}
             (Fate::Alive, _) => self.state.actors.push(actor),
-            (Fate::Error, Role::Copy(event)) if !self.state.is_over(event.to.run) => {
-                self.requeue(event);
+            (Fate::Error(cause), Role::Copy(event)) if !self.state.is_over(event.to.run) => {
+                self.requeue(event, cause);
             }
-            (Fate::Done | Fate::Error, _) => {}
+            (Fate::Done | Fate::Error(_), _) => {}
         }
     }
 }

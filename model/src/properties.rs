@@ -28,8 +28,8 @@ pub const ONE_START: &str = "one start";
 pub const NO_ZOMBIES: &str = "zombies do nothing";
 /// A started run ends.
 pub const ENDS: &str = "a started run ends";
-/// A run fails only when a platform gave up or the deadline passed, and is cancelled only when a
-/// client said so.
+/// A run fails only when a platform gave up on a call for a fault of its own or the deadline passed,
+/// and is cancelled only when a client said so.
 pub const NO_FALSE_FAILURE: &str = "no failure without a cause";
 /// Nothing is left once rows have expired.
 pub const CLEAN: &str = "nothing is left";
@@ -97,7 +97,7 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(NO_ZOMBIES, |_, state: &State| no(state, Flaw::Zombie)),
         Property::always(ENDS, ends),
         Property::always(NO_FALSE_FAILURE, |model, state: &State| match state.first_end() {
-            Some(Ended::Failed) => may_fail(model),
+            Some(Ended::Failed) => may_fail(model, state),
             Some(Ended::Cancelled) => model.bounds.cancels > 0,
             _ => true,
         }),
@@ -149,15 +149,9 @@ fn ends(model: &Protocol, state: &State) -> bool {
     !stuck || !state.is_open()
 }
 
-/// Whether the bounds let a platform give up.
-fn may_fail(model: &Protocol) -> bool {
-    let bounds = model.bounds;
-    let errors = bounds.total.min(bounds.crashes + bounds.refusals + bounds.unknowns);
-    errors >= model.attempts
-        || bounds.outages > 0
-        || bounds.deadlines > 0
-        || model.clock.is_some()
-        || model.broken.is_some()
+/// Whether a platform gave up on a call for a fault of its own, or the deadline may have passed.
+fn may_fail(model: &Protocol, state: &State) -> bool {
+    state.failed_by_itself || model.bounds.deadlines > 0 || model.clock.is_some()
 }
 
 fn lost_race(model: &Protocol, state: &State) -> bool {

@@ -14,8 +14,8 @@ use crate::{
 impl Protocol {
     /// The step to be made now, if there is one whose order cannot matter.
     pub(crate) fn at_once(&self, state: &State) -> Option<Action> {
-        // Rows that go, and mutations, would break what was said above.
-        if !self.reduced || self.clock.is_some() || self.mutation.is_some() {
+        // Rows that go, tables that go down, and mutations, would break what was said above.
+        if !self.reduced || self.clock.is_some() || self.bounds.tables > 0 || self.mutation.is_some() {
             return None;
         }
         let mut all = state.actors.iter().enumerate();

@@ -21,6 +21,10 @@ pub struct State {
     pub(crate) left: Bounds,
     /// The clouds whose functions are down, a bit each.
     pub(crate) down: u8,
+    /// The clouds whose tables are down, a bit each.
+    pub(crate) tables_down: u8,
+    /// Whether a platform has given up an event whose last delivery failed by itself.
+    pub(crate) failed_by_itself: bool,
     /// How often the client has started the run.
     pub(crate) started: bool,
     /// Run ids that were minted.
@@ -281,6 +285,10 @@ impl State {
     fn end_where(&self, is_it: impl Fn(u8) -> bool) -> Option<Ended> {
         let end = self.known.iter().find(|known| known.name.node == END && is_it(known.name.run));
         end.map(|known| known.outcome)
+    }
+
+    pub(crate) fn is_table_down(&self, cloud: Cloud) -> bool {
+        self.tables_down & (1 << cloud) != 0
     }
 
     pub(crate) fn is_down(&self, cloud: Cloud) -> bool {

@@ -43,6 +43,7 @@ const NONE: Bounds = Bounds {
     restarts: 0,
     sweeps: 0,
     deadlines: 0,
+    tables: 0,
     cancels: 0,
     redrives: 0,
 };

@@ -49,6 +49,22 @@ fn a_cloud_that_is_down_for_good() {
 }
 
 #[test]
+fn tables_that_are_down_for_a_time() {
+    shows(&all_hold(suite::tables()), &[FAILED, RETURNED, CANCELLED, REDRIVEN, SWEPT, EXPIRED]);
+}
+
+/// A short outage fails a run as little as a long one does.
+#[test]
+fn a_table_that_is_down_fails_no_run() {
+    let down = Bounds { tables: 2, refusals: 1, drops: 1, total: 2, ..Bounds::default() };
+    for shape in [&shapes::CHAIN, &shapes::CHOICE, &shapes::BRANCH, &shapes::EMPTY, &shapes::MAP_PURE] {
+        let report = Protocol { attempts: 1, ..Protocol::new(shape, down) }.check();
+        assert!(report.violated.is_empty(), "{report}");
+        assert!(!report.shown.contains(&FAILED), "{report}");
+    }
+}
+
+#[test]
 fn copies_without_a_sweeper() {
     shows(&all_hold(suite::without_sweeper()), &[LOST_RACE, JOINED_TWICE, RETURNED]);
 }
@@ -115,6 +131,7 @@ fn no_state_comes_back() {
         .chain(single)
         .chain(cancelled)
         .chain(suite::outages().into_iter().take(2))
+        .chain(suite::tables().into_iter().take(shapes::ALL.len()))
     {
         let left = unordered(&model);
         assert_eq!(left, 0, "{} states are on a cycle or behind one", left);

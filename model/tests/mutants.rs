@@ -13,6 +13,7 @@ const NONE: Bounds = Bounds {
     restarts: 0,
     sweeps: 0,
     deadlines: 0,
+    tables: 0,
     cancels: 0,
     redrives: 0,
 };
@@ -198,6 +199,22 @@ fn a_client_that_trusts_itself() {
 fn a_failure_replaces_the_outcome() {
     let once = Protocol { attempts: 1, ..Protocol::new(&shapes::CHAIN, CRASH) };
     found(once, Mutation::FailureOverwrites, ONE_OUTCOME);
+}
+
+#[test]
+fn a_store_that_is_down_fails_the_run() {
+    let down = Bounds { tables: 1, ..NONE };
+    for shape in [&shapes::CHAIN, &shapes::MAP_PURE, &shapes::GATHER] {
+        let once = Protocol { attempts: 1, ..Protocol::new(shape, down) };
+        found(once, Mutation::FailWhateverTheCause, NO_FALSE_FAILURE);
+    }
+}
+
+#[test]
+fn a_cancellation_goes_on_past_what_it_cannot_read() {
+    let down = Bounds { tables: 1, ..NONE };
+    let branch = Protocol::new(&shapes::MAP_IMPURE, down.and_cancel());
+    found(branch, Mutation::StopSkipsWhatIsDown, NO_ZOMBIES);
 }
 
 #[test]
