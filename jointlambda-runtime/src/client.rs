@@ -257,6 +257,7 @@ impl<W: Workflow> Client<W> {
         // When a run was started counts for as long as it lives: the table says so, not this machine.
         if home.table.heard().is_none() {
             retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
+            runtime.ask_all_times().await;
         }
         let (ahead_ms, theirs) = (home.table.ahead_ms(), home.table.now());
         if ahead_ms.unsigned_abs() > MAX_CLOCK_OFF_MS {
@@ -309,9 +310,12 @@ impl<W: Workflow> Client<W> {
         let row_key = RowKey::run(&actor.run);
         match retry::store(|| home.table.create(&row_key, row.clone())).await? {
             Created::Exists(row) => {
-                // Another start was first. What was stored for this one is of no use to it.
+                // Another start was first. What was stored for this one is of no use to it. If both
+                // propose the same time they name it alike, and the run may use it, or have ended.
                 if row.inc != Some(actor.term.started_at) {
                     runtime.delete_objects(&actor.of, ObjectsOf::Run, objects).await?;
+                } else if objects != 0 && row.slots.contains_key(&END) {
+                    runtime.is_over(actor, objects).await?;
                 }
                 Ok(Some(row))
             }

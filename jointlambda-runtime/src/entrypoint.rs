@@ -39,7 +39,7 @@ impl Handler for Runtime {
             // Its members are of runs of their own.
             Task::Batch(batch) => return self.flush(&actor, batch, delivery).await,
             // Rows outlive the deadline, events need not: a sweep fails the run.
-            _ if self.is_past(&envelope.term) => return Ok(()),
+            _ if self.is_past(&envelope.term).await => return Ok(()),
             Task::Call(call) => {
                 let order = if envelope.again { Order::ReadFirst } else { Order::Beside };
                 self.call(call.instance(&actor, &envelope), &call, order, delivery).await
@@ -58,7 +58,7 @@ impl Handler for Runtime {
                 let actor = Actor::copy(&envelope, given_up.attempts);
                 let done = match &envelope.task {
                     Task::Batch(batch) => return self.disband(&actor, *batch, given_up.attempts).await,
-                    _ if self.is_past(&envelope.term) => return Ok(()),
+                    _ if self.is_past(&envelope.term).await => return Ok(()),
                     Task::Call(call) => self.fail(call.instance(&actor, &envelope), call, given_up).await,
                     // A sweep sends the branches that it was to start.
                     Task::Relay(_) => {
@@ -71,7 +71,7 @@ impl Handler for Runtime {
             Err(_) => match Envelope::refused(&wire, self.definition, self.deployment) {
                 // The sweeps of its members' runs find them.
                 Some(Envelope { task: Task::Batch(_), .. }) => Ok(()),
-                Some(envelope) if self.is_past(&envelope.term) => Ok(()),
+                Some(envelope) if self.is_past(&envelope.term).await => Ok(()),
                 // It was damaged on its way: another copy was not.
                 Some(envelope) if self.went_on(&envelope).await? => Ok(()),
                 Some(envelope) if given_up.cause == Cause::Call => {
@@ -202,11 +202,11 @@ impl Runtime {
             let loaded = loaded?;
             Ok(Found::Fresh(outcome?, loaded))
         };
-        let is_past = || self.is_past(&instance.actor.term);
+        let is_past = async || self.is_past(&instance.actor.term).await;
         if function.dedupe_before || order == Order::ReadFirst {
             return match read.await? {
                 Some(settled) => Ok(Found::Settled(settled)),
-                None if is_past() => Ok(Found::Past),
+                None if is_past().await => Ok(Found::Past),
                 None => run.await,
             };
         }
@@ -215,13 +215,13 @@ impl Runtime {
         match select(read, run).await {
             Either::Left((Ok(Some(settled)), _)) => Ok(Found::Settled(settled)),
             // It is the first answer of a table, and tells the time.
-            Either::Left((Ok(None), _)) if !knows_time && is_past() => Ok(Found::Past),
+            Either::Left((Ok(None), _)) if !knows_time && is_past().await => Ok(Found::Past),
             // Without a row, or without an answer: the commit will decide.
             Either::Left((_, run)) => run.await,
             // Nothing is decided by the clock of this process alone.
             Either::Right((found, read)) if !knows_time => match read.await? {
                 Some(settled) => Ok(Found::Settled(settled)),
-                None if is_past() => Ok(Found::Past),
+                None if is_past().await => Ok(Found::Past),
                 None => found,
             },
             Either::Right((found, _)) => found,

@@ -128,43 +128,6 @@ impl Runtime {
         Ok(Some(Full { join, frame: frame.clone(), arrived, last }))
     }
 
-    /// Counts full leaves of a fan-in in the rows above them, where the copy that filled one died
-    /// before it did so.
-    pub(crate) async fn climb(
-        &self,
-        actor: &Actor,
-        around: &[Frame],
-        frame: &Frame,
-        mut full: Vec<u32>,
-    ) -> Result<(), Fault> {
-        let table = &self.cloud(self.join_home(frame.join))?.table;
-        let expires_at = self.expires_at(&**table, &actor.term);
-        let path = path(around, &frame.turns);
-        let (mut level, mut of) = (1, frame.of.div_ceil(WIDTH));
-        while !full.is_empty() && of > 1 {
-            let key = |row| RowKey::join(&actor.of, frame.join, &path, level, row);
-            let rows: Vec<u32> = (0..of.div_ceil(WIDTH)).collect();
-            let keys: Vec<_> = rows.iter().map(|&row| key(row)).collect();
-            let read = retry::store(|| table.get_many(&keys)).await?;
-            let is_there = |index: u32| {
-                let row = read[(index / WIDTH) as usize].as_ref();
-                row.is_some_and(|row| row.slots.contains_key(&(index % WIDTH)))
-            };
-            let mut filled = Vec::new();
-            for index in full.into_iter().filter(|&index| !is_there(index)) {
-                let (row, slots) = (index / WIDTH, WIDTH.min(of - index / WIDTH * WIDTH));
-                let arrival = Arrival::at(index % WIDTH, slots, expires_at);
-                let key = key(row);
-                let answer = retry::store(|| table.arrive(&key, arrival.clone())).await?;
-                if answer.filled >= slots {
-                    filled.push(row);
-                }
-            }
-            (level, of, full) = (level + 1, of.div_ceil(WIDTH), filled);
-        }
-        Ok(())
-    }
-
     /// Reads which branches of a fan-out have arrived: their arrivals, by branch.
     pub(crate) async fn arrived(
         &self,

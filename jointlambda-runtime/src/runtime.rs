@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -198,9 +199,25 @@ impl Runtime {
         self.earliest().map_or(0, |now| now.saturating_sub(REPLACED_AFTER.as_millis() as u64))
     }
 
-    /// Whether a run is past its deadline, by all clocks that count.
-    pub(crate) fn is_past(&self, term: &Term) -> bool {
+    /// Has each table tell the time that has not done so yet, as far as it can be reached.
+    pub(crate) async fn ask_all_times(&self) {
+        let unheard = self.clouds.iter().filter(|cloud| cloud.table.heard().is_none());
+        join_all(unheard.map(|cloud| cloud.table.ask_time())).await;
+    }
+
+    /// Whether a run is past its deadline, by the tables that have answered. Decides nothing yet.
+    fn may_be_past(&self, term: &Term) -> bool {
         self.earliest().is_some_and(|now| now >= term.deadline)
+    }
+
+    /// Whether a run is past its deadline by all tables that can be reached: one whose clock is ahead
+    /// decides nothing alone.
+    pub(crate) async fn is_past(&self, term: &Term) -> bool {
+        if !self.may_be_past(term) {
+            return false;
+        }
+        self.ask_all_times().await;
+        self.may_be_past(term)
     }
 
     /// When a row of a run of this term, written now, may disappear.

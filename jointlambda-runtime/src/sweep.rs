@@ -163,7 +163,7 @@ impl Runtime {
             swept.cancelled += 1;
             return Ok(());
         }
-        if self.is_past(&record.term) {
+        if self.is_past(&record.term).await {
             let failure = self.overdue(&actor, &record, now).await;
             self.end(&actor, Ended::Failed(failure), record.objects).await?;
             swept.overdue += 1;
@@ -237,7 +237,7 @@ impl Runtime {
         if stopped.is_err() && self.has_ended(actor).await? {
             return Ok(());
         }
-        if stopped? || self.is_past(&actor.term) {
+        if stopped? || self.is_past(&actor.term).await {
             return self.end_cancelled(actor, record.objects).await;
         }
         tracing::warn!(run = %actor.run, "too large to be stopped before its deadline");

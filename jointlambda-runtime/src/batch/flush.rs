@@ -152,7 +152,7 @@ impl Runtime {
         let (mut members, mut done) = (Vec::new(), Ok(()));
         while let Some(member) = all.next().await {
             match member {
-                Ok(member) if self.is_past(&member.instance.actor.term) => {}
+                Ok(member) if self.is_past(&member.instance.actor.term).await => {}
                 Ok(member) => members.push(member),
                 Err(fault) if fault.is_transient() => done = done.and(Err(fault)),
                 Err(fault) => tracing::error!(%fault, "dropped a member of a batch"),

@@ -56,13 +56,9 @@ impl Walk<'_> {
         };
         let waits = first.is_none() || self.leaves_nothing() || !is_due;
         let mut done = Ok(());
-        let full = match is_due && !is_decided {
-            true => Some(self.full_of(instance, &frame, &arrived)),
-            false => {
-                note(&mut done, self.climb(&frames, &frame, &arrived).await);
-                None
-            }
-        };
+        // It goes on from the branches as they were read, and leaves the rows above them alone: a copy
+        // that found a slot there filled by a sweep would take itself for a repetition, and fire too.
+        let full = (is_due && !is_decided).then(|| self.full_of(instance, &frame, &arrived));
         let mut open = Vec::new();
         for ((index, continuation), arrived) in (0..).zip(branches).zip(arrived) {
             let around = |frames: &[Frame]| {
@@ -141,16 +137,6 @@ impl Walk<'_> {
         let last = count.iter().map(|one| one.stamp).max_by_key(|stamp| stamp.at_ms);
         let last = last.unwrap_or_else(|| self.runtime.stamp(self.actor));
         self.runtime.full_of(Instance { objects, ..join }, frame.clone(), count, last)
-    }
-
-    /// Sees to it that full rows of a fan-in that waits for others are counted in the rows above them.
-    async fn climb(&self, around: &[Frame], frame: &Frame, arrived: &[Option<Arrived>]) -> Result<(), Fault> {
-        if frame.of <= WIDTH || self.leaves_nothing() {
-            return Ok(());
-        }
-        let leaves = (0..).zip(arrived.chunks(WIDTH as usize));
-        let full = leaves.filter(|(_, leaf)| leaf.iter().all(Option::is_some)).map(|(index, _)| index);
-        self.runtime.climb(self.actor, around, frame, full.collect()).await
     }
 
     /// A fan-in is full: goes on with it, or sees to it that nothing does.
