@@ -1,0 +1,260 @@
+//! Tables and function services that are down for a while, of one cloud or of both: no run fails,
+//! however short or long the outage. Only a call that is to blame itself fails.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jointlambda::{
+    Client, Options, RunError, Runtime,
+    backend::{
+        Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Page, Row,
+        StoreError, Table, Timestamp,
+        local::{LocalClouds, Profile, virtual_time},
+    },
+    embedded::Embedded,
+    id::{RowKey, RunId},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+mod mixed {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// A chain, a map and a join, on both clouds; a wide map is started through relays.
+        #[workflow]
+        pub(crate) async fn mixed(n: u64) -> u64 {
+            let first = here(n).await;
+            let all = fan_out(0..first, async |x| there(here(x).await).await).await;
+            let (a, b) = join!(here(all.len() as u64), there(7));
+            here(a + b - 7).await
+        }
+
+        #[function(on = AWS)]
+        async fn here(x: u64) -> u64 {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            x
+        }
+
+        #[function(on = ALI)]
+        async fn there(x: u64) -> u64 {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            x
+        }
+    }
+}
+
+/// What is down, of each cloud.
+#[derive(Default)]
+struct Down {
+    tables: [AtomicBool; 2],
+    functions: [AtomicBool; 2],
+    throttles: AtomicBool,
+}
+
+struct Exposed {
+    down: Arc<Down>,
+    cloud: usize,
+    table: Arc<dyn Table>,
+    functions: Arc<dyn Functions>,
+}
+
+impl Exposed {
+    fn table(&self) -> Result<&dyn Table, StoreError> {
+        match (self.down.tables[self.cloud].load(Relaxed), self.down.throttles.load(Relaxed)) {
+            (false, _) => Ok(&*self.table),
+            (true, true) => Err(StoreError::Throttled),
+            (true, false) => Err(StoreError::Unavailable("the table is down".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Functions for Exposed {
+    async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
+        if self.down.functions[self.cloud].load(Relaxed) {
+            return Invoked::Unavailable("the functions are down".to_owned());
+        }
+        self.functions.invoke(function, envelope).await
+    }
+}
+
+#[async_trait]
+impl Table for Exposed {
+    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
+        self.table()?.create(key, row).await
+    }
+
+    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        self.table()?.get(key).await
+    }
+
+    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
+        self.table()?.arrive(key, arrival).await
+    }
+
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.table()?.due(part, now, limit).await
+    }
+
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table()?.postpone(key, look).await
+    }
+
+    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
+        self.table()?.runs(after, limit).await
+    }
+
+    async fn changed(&self, key: &RowKey) {
+        self.table.changed(key).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.table.now()
+    }
+}
+
+/// The result of a run for a client that asks again when the table is down.
+async fn result(client: &Client<mixed::Mixed>, run: &RunId) -> Result<u64, RunError> {
+    loop {
+        match client.result(run).await {
+            Err(RunError::Fault(_)) => tokio::time::sleep(MINUTE / 4).await,
+            result => return result,
+        }
+    }
+}
+
+/// An outage: which tables and functions, from when on, for how long.
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    tables: [bool; 2],
+    functions: [bool; 2],
+    throttles: bool,
+    from: Duration,
+    lasts: Duration,
+}
+
+/// How many of some runs of these sizes end well, and how many there are.
+fn survivors(outage: Outage, sizes: &[u64]) -> (usize, usize) {
+    virtual_time(0, async {
+        let mut config = Embedded::<mixed::Mixed>::config();
+        config.profile = Profile::REALISTIC;
+        let down = Arc::new(Down::default());
+        let clouds = LocalClouds::new(config).unwrap();
+        let exposed = |backends: Vec<Backend>| -> Vec<Backend> {
+            let exposed = |(cloud, one): (usize, Backend)| {
+                let (table, functions) = (one.table.clone(), one.functions.clone());
+                let part = Arc::new(Exposed { down: down.clone(), cloud, table, functions });
+                Backend { table: part.clone(), functions: part, ..one }
+            };
+            backends.into_iter().enumerate().map(exposed).collect()
+        };
+        for cloud in 0..2 {
+            let runtime =
+                Runtime::new::<mixed::Mixed>(exposed(clouds.backends_from(cloud)), Options::default());
+            clouds.serve(cloud, Arc::new(runtime.on(cloud as u16)));
+        }
+        let client = Client::<mixed::Mixed>::new(exposed(clouds.backends_for_client()), Options::default());
+        let sweeper = Runtime::new::<mixed::Mixed>(exposed(clouds.backends_from(0)), Options::default());
+        let mut runs = Vec::new();
+        for (key, n) in sizes.iter().enumerate() {
+            runs.push((*n, client.start(&key.to_string(), *n).await.unwrap()));
+        }
+        let weather = async {
+            tokio::time::sleep(outage.from).await;
+            for cloud in 0..2 {
+                down.tables[cloud].store(outage.tables[cloud], Relaxed);
+                down.functions[cloud].store(outage.functions[cloud], Relaxed);
+            }
+            down.throttles.store(outage.throttles, Relaxed);
+            tokio::time::sleep(outage.lasts).await;
+            for cloud in 0..2 {
+                down.tables[cloud].store(false, Relaxed);
+                down.functions[cloud].store(false, Relaxed);
+            }
+            std::future::pending::<()>().await;
+        };
+        let sweeping = async {
+            loop {
+                tokio::time::sleep(MINUTE).await;
+                let _ = sweeper.sweep_for(5 * MINUTE).await;
+            }
+        };
+        let ended = Cell::new(0);
+        let results = async {
+            for (n, run) in &runs {
+                match result(&client, run).await {
+                    Ok(value) => {
+                        assert_eq!(value, *n);
+                        ended.set(ended.get() + 1);
+                    }
+                    Err(why) => println!("{outage:?}: {why}"),
+                }
+            }
+        };
+        tokio::select! {
+            () = results => {},
+            () = weather => unreachable!(),
+            () = sweeping => unreachable!(),
+        }
+        (ended.get(), runs.len())
+    })
+}
+
+const SECONDS: [u64; 8] = [1, 30, 120, 240, 600, 900, 1_800, 3_600];
+
+#[test]
+fn tables_that_are_down_for_a_while_fail_no_run() {
+    let mut tried = 0;
+    for lasts in SECONDS.map(Duration::from_secs) {
+        for (tables, throttles) in
+            [([true, false], false), ([false, true], false), ([true, true], false), ([true, true], true)]
+        {
+            for from in [100, 1_000, 2_500].map(Duration::from_millis) {
+                let outage = Outage { tables, functions: [false; 2], throttles, from, lasts };
+                let (ended, of) = survivors(outage, &[0, 1, 2, 5, 9]);
+                assert_eq!(ended, of, "{outage:?}");
+                tried += of;
+            }
+        }
+    }
+    println!("{tried} runs through outages of tables of 1 s to 1 h: all ended well");
+}
+
+#[test]
+fn functions_that_are_down_for_a_while_fail_no_run() {
+    let mut tried = 0;
+    for lasts in SECONDS.map(Duration::from_secs) {
+        for functions in [[true, false], [false, true], [true, true]] {
+            for from in [0, 1_000, 2_500].map(Duration::from_millis) {
+                let outage = Outage { tables: [false; 2], functions, throttles: false, from, lasts };
+                let (ended, of) = survivors(outage, &[0, 1, 5]);
+                assert_eq!(ended, of, "{outage:?}");
+                tried += of;
+            }
+        }
+    }
+    println!("{tried} runs through outages of functions of 1 s to 1 h: all ended well");
+}
+
+#[test]
+fn relays_that_are_given_up_fail_no_run() {
+    for functions in [[true, false], [true, true]] {
+        for lasts in [5 * MINUTE, 20 * MINUTE] {
+            let from = Duration::from_millis(700);
+            let outage = Outage { tables: [false; 2], functions, throttles: false, from, lasts };
+            assert_eq!(survivors(outage, &[600]), (1, 1), "{outage:?}");
+        }
+    }
+}
