@@ -309,19 +309,31 @@ impl Machine {
         self.turns.push(0);
     }
 
-    /// Begins the next turn of the loop that is inside `depth` others.
-    pub fn turn(&mut self, depth: usize) -> Result<(), Fault> {
-        self.turns.truncate(depth + 1);
-        match self.turns.get_mut(depth) {
-            Some(turn) if *turn + 1 < self.definition.max_turns => {
-                *turn += 1;
-                Ok(())
-            }
+    /// Begins a turn of the loop that is inside `depth` others: its condition holds.
+    ///
+    /// # Errors
+    /// The loop has turned `max_turns` times already. Its condition was evaluated once more than
+    /// that, so a call in the condition may carry that counter.
+    pub fn begin_turn(&self, depth: usize) -> Result<(), Fault> {
+        match self.turns.get(depth) {
+            Some(turn) if *turn < self.definition.max_turns => Ok(()),
             Some(_) => Err(Fault::Bound(format!(
                 "a loop of `{}` passed its bound of {} turns: raise it with `#[workflow(max_turns = …)]`",
                 self.definition.name, self.definition.max_turns
             ))),
-            None => Err(Fault::Poison("the loop counters did not travel".to_owned())),
+            None => Err(lost_counters()),
+        }
+    }
+
+    /// Goes back to the head of the loop that is inside `depth` others.
+    pub fn turn(&mut self, depth: usize) -> Result<(), Fault> {
+        self.turns.truncate(depth + 1);
+        match self.turns.get_mut(depth) {
+            Some(turn) => {
+                *turn = turn.saturating_add(1);
+                Ok(())
+            }
+            None => Err(lost_counters()),
         }
     }
 
@@ -427,4 +439,8 @@ impl Machine {
         });
         Step::Next(Continuation::Fork(Fork { join, turns, vars, branches, first }))
     }
+}
+
+fn lost_counters() -> Fault {
+    Fault::Poison("the loop counters did not travel".to_owned())
 }

@@ -5,6 +5,7 @@
 mod agree;
 
 mod batches;
+mod bounds;
 mod cancelling;
 mod choice;
 mod corners;

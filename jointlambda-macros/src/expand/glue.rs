@@ -200,6 +200,7 @@ impl<'a> Context<'a> {
                 });
                 quote!(match #scrutinee { #(#arms)* })
             }
+            Op::BeginTurn(depth) => quote!(#m.begin_turn(#depth)?;),
             Op::Goto(target) => self.goto(*target),
             Op::Call { node, function, args, resume } => self.call(*node, *function, args, *resume),
             Op::Fork { node, over, resume } => self.fork(*node, over, *resume),
