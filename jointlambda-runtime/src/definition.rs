@@ -71,6 +71,9 @@ pub struct Definition {
     pub max_turns: u32,
     /// How many branches one fan-out may have before its run fails.
     pub max_branches: u32,
+    /// How many calls a run may make at one place before it fails: the product of the branches and
+    /// the turns of the fan-outs and loops around the place.
+    pub max_calls: u64,
 }
 
 /// A named cloud of a workflow.

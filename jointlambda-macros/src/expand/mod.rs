@@ -18,14 +18,21 @@ use crate::{
     model::{Function, Model},
 };
 
+/// The text that the hash of the definition is taken of.
+#[cfg(test)]
+pub(crate) fn hash_text(model: &Model, lowered: &Lowered) -> String {
+    crate::hash::text(model, lowered, &glue::Glue::new(model, lowered).tables())
+}
+
 /// What is emitted beside the user's items.
 pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
     let glue = glue::Glue::new(model, lowered);
     let workflow_type = expand_type(model);
     let checks = expand_checks(model);
     let functions = model.functions.iter().map(expand_function);
-    let definition = tables::expand_definition(model, lowered);
-    let (glue_fn, reads, vars) = (glue.expand(), glue.expand_reads(), glue.expand_var_names());
+    let tables = glue.tables();
+    let definition = tables::expand_definition(model, lowered, &tables);
+    let (glue_fn, reads, vars) = (glue.expand(), &tables.reads, &tables.vars);
     let implementation = expand_impl(model);
     quote! {
         #workflow_type
@@ -37,8 +44,8 @@ pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
             static __CODE: __private::Code = __private::Code {
                 glue: __glue,
                 functions: &[#(#functions),*],
-                reads: #reads,
-                vars: #vars,
+                reads: &[#(&[#(#reads),*]),*],
+                vars: &[#(#vars),*],
             };
             #glue_fn
             #implementation
