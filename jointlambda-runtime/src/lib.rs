@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod batch;
+mod bounds;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -91,3 +91,52 @@ fn a_bound_of_three_allows_three_and_refuses_the_fourth() {
         assert!(refused.contains(&format!("passed its bound of {bound}")), "{how}: {refused}");
     }
 }
+
+/// A fan-out in a loop, before a loop in a fan-out.
+mod called {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("us-east-1");
+
+        #[workflow(max_calls = 6)]
+        pub(crate) async fn called(how: String, n: u64) -> u64 {
+            let mut x = 0;
+            match how.as_str() {
+                "at the start" => return fan_out(0..n, async |y| step(y).await).await.len() as u64,
+                "after a call" => {
+                    x = step(0).await;
+                    for y in fan_out(0..n, async |y| step(y).await).await { x += y; }
+                }
+                "after a fan-in" => {
+                    let two = fan_out(0..2, async |y| step(y).await).await;
+                    x = two.len() as u64;
+                    for y in fan_out(0..n, async |y| step(y).await).await { x += y; }
+                }
+                "in turns of branches" => {
+                    let all = fan_out(0..2, async |b| {
+                        let mut y = b;
+                        for _ in 0..n.div_ceil(2) { y = step(y).await; }
+                        y
+                    }).await;
+                    x = all.len() as u64;
+                }
+                _ => {}
+            }
+            x
+        }
+
+        #[function]
+        async fn step(x: u64) -> u64 { x + 1 }
+    }
+}
+
+#[test]
+fn a_place_is_reached_max_calls_times_and_no_more() {
+    for how in ["at the start", "after a call", "after a fan-in", "in turns of branches"] {
+        let run = run::<called::Called>;
+        assert!(run(how, 6).is_ok(), "{how}: {:?}", run(how, 6));
+        let refused = run(how, 7).expect_err(how);
+        assert!(refused.contains("times at one place, over its bound of 6"), "{how}: {refused}");
+    }
+}
