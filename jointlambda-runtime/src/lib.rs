@@ -34,6 +34,7 @@ pub mod provider;
 mod repeats;
 mod retry;
 pub mod runtime;
+mod shape;
 mod sketch;
 mod survey;
 mod sweep;

@@ -20,6 +20,7 @@ use crate::{
     error::Fault,
     join::WIDTH,
     plain::{OkOrErr, check_first},
+    shape::Shapes,
 };
 
 /// What can travel between functions: owned, serialisable both ways, and `Send`.
@@ -40,8 +41,11 @@ pub trait Workflow: Send + Sync + 'static {
     type Input: Travel;
     /// What it returns.
     type Output: Travel;
-    /// Its static tables.
+    /// Its static tables. Their hash is made when they are first asked for.
     fn definition() -> &'static Definition;
+    /// Adds the shapes of what its functions and it take and return.
+    #[doc(hidden)]
+    fn shapes(shapes: &mut Shapes);
     /// Its code.
     fn code() -> &'static Code;
     /// Runs the workflow function itself, as ordinary Rust in this process.
@@ -89,7 +93,12 @@ pub enum Step {
     Goto(u16),
     /// The glue has ended.
     Next(Continuation),
+    /// The shapes of the variables: the answer in the state [`SHAPES`].
+    Shapes(Vec<fn(&mut Shapes)>),
 }
+
+/// The state of the glue that runs nothing and tells the shapes of the variables.
+pub const SHAPES: u16 = u16::MAX;
 
 /// A variable of the workflow function: an index, and how its type travels. The generated glue
 /// names no types; they follow from the assignments.
@@ -103,6 +112,7 @@ pub struct Var<T> {
     decode: fn(&[u8], &str) -> Result<T, Fault>,
     hold: fn(T) -> Box<dyn Any + Send>,
     release: fn(Box<dyn Any + Send>) -> T,
+    shape: fn(&mut Shapes),
 }
 
 impl<T: Travel> Var<T> {
@@ -116,7 +126,15 @@ impl<T: Travel> Var<T> {
             decode: codec::decode,
             hold: |value| Box::new(value),
             release: |value| *value.downcast().expect(ONE_TYPE),
+            shape: Shapes::of::<T>,
         }
+    }
+}
+
+impl<T> Var<T> {
+    /// Adds the shape of its type.
+    pub fn shape(&self) -> fn(&mut Shapes) {
+        self.shape
     }
 }
 
@@ -193,6 +211,7 @@ impl Machine {
         loop {
             match step {
                 Step::Next(continuation) => return Ok(continuation),
+                Step::Shapes(_) => return Err(Fault::Poison(format!("state {} runs nothing", self.state))),
                 Step::Goto(state) => {
                     self.state = state;
                     step = (self.code.glue)(self)?;

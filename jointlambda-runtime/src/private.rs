@@ -10,10 +10,11 @@ use std::{any::Any, future::Future, marker::PhantomData};
 pub use futures_util::{future::LocalBoxFuture, join};
 
 pub use crate::{
-    definition::{BatchDef, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
+    definition::{BatchDef, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef, hashed},
     error::Fault,
-    machine::{Code, Machine, Outcome, Start, Step, Travel, Var, Workflow},
+    machine::{Code, Machine, Outcome, SHAPES, Start, Step, Travel, Var, Workflow},
     plain::{AllOk, OkOrErr},
+    shape::Shapes,
 };
 pub(crate) use batch::wrong_count;
 pub use batch::{OneOfBatch, one_of_batch, start_batch};

@@ -39,4 +39,5 @@ mod schedules;
 mod sequence;
 mod size;
 mod sweeping;
+mod versions;
 mod warming;

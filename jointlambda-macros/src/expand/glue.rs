@@ -71,6 +71,8 @@ impl<'a> Glue<'a> {
             let ty = def.ty.as_ref().map(|ty| quote!(::<#ty>));
             quote_spanned!(def.ident.span()=> let #witness = __private::Var #ty ::new(#index);)
         });
+        let branches = (0..self.lowered.regions.len()).map(returns);
+        let witnesses = self.hoisted.iter().map(|&var| self.witness(var)).chain(branches);
         let returns = self.lowered.regions.iter().enumerate().map(|(region, def)| {
             let (witness, workflow) = (returns(region), &self.model.workflow.type_ident);
             let ty = def.output.as_ref().map(|ty| quote!(::<#ty>));
@@ -92,6 +94,9 @@ impl<'a> Glue<'a> {
                 #(#returns)*
                 match #m.state() {
                     #(#states)*
+                    __private::SHAPES => ::core::result::Result::Ok(__private::Step::Shapes(
+                        ::std::vec![#(#witnesses.shape()),*]
+                    )),
                     _ => #m.unknown_state(),
                 }
             }

@@ -113,12 +113,19 @@ fn expand_impl(model: &Model) -> TokenStream {
         ([ty], [arg]) => (quote!(#ty), quote!(#arg)),
         _ => (quote!((#(#types,)*)), quote!((#(#args,)*))),
     };
+    let all = model.functions.iter().flat_map(|f| f.params.iter().map(|p| &p.ty).chain([&f.output]));
+    let mut seen = HashSet::new();
+    let travelling = types.iter().copied().chain([output]).chain(all).filter(|ty| seen.insert(*ty));
     quote! {
         impl __private::Workflow for #ident {
             type Input = #input;
             type Output = #output;
             fn definition() -> &'static __private::Definition {
-                &__DEFINITION
+                static __WHOLE: ::std::sync::OnceLock<__private::Definition> = ::std::sync::OnceLock::new();
+                __WHOLE.get_or_init(|| __private::hashed::<Self>(&__DEFINITION))
+            }
+            fn shapes(shapes: &mut __private::Shapes) {
+                #(shapes.of::<#travelling>();)*
             }
             fn code() -> &'static __private::Code {
                 &__CODE
