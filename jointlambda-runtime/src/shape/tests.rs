@@ -34,7 +34,7 @@ fn assert_read<T: DeserializeOwned + 'static>() -> String {
 }
 
 fn passes(text: &str) -> usize {
-    text.lines().filter(|line| ["ok", "refused", "panicked"].contains(line)).count()
+    text.lines().filter(|line| ["ok", "refused"].contains(line)).count()
 }
 
 /// Declares the same type twice, with one difference.
@@ -263,7 +263,7 @@ fn what_is_never_made_is_noted_with_what_was_asked() {
     assert!(text.contains("tuple 3\nu8\nstr\nrefused"), "{text}");
     assert!(text.ends_with("refused\n") && passes(&text) < 60, "{text}");
     let text = super::tests::text::<Panics>();
-    assert!(text.contains("u64\npanicked"), "{text}");
+    assert!(text.contains("u64\nrefused"), "{text}");
 }
 
 #[test]
