@@ -43,7 +43,7 @@ pub trait Workflow: Send + Sync + 'static {
     type Output: Travel;
     /// Its static tables. Their hash is made when they are first asked for.
     fn definition() -> &'static Definition;
-    /// Adds the shapes of what its functions and it take and return.
+    /// Adds the shapes of what its functions take and return.
     #[doc(hidden)]
     fn shapes(shapes: &mut Shapes);
     /// Its code.

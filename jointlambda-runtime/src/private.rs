@@ -24,8 +24,10 @@ pub use residual::{FromResidual, Try};
 
 use crate::codec;
 
-/// Holds a type to the rule for what travels.
-pub fn travels<T: Travel>() {}
+/// Holds a type to the rule for what travels, and gives its shape.
+pub fn travels<T: Travel>() -> fn(&mut Shapes) {
+    Shapes::of::<T>
+}
 
 /// What a workflow returns; that it travels is a rule of [`Workflow`] already.
 pub fn output<W: Workflow>() -> Var<W::Output> {

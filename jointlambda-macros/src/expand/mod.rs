@@ -64,19 +64,20 @@ fn expand_type(model: &Model) -> TokenStream {
     }
 }
 
-/// What a function takes and returns must be able to travel; said at the type itself.
+/// What a function takes and returns must be able to travel; said once, at the type itself. Gives
+/// the shapes of these types.
 fn expand_checks(model: &Model) -> TokenStream {
     let functions = model.functions.iter().flat_map(|f| f.params.iter().map(|p| &p.ty).chain([&f.output]));
     let workflow = &model.workflow;
     // What the workflow takes and returns is checked by the trait `Workflow`.
     let ours = workflow.params.iter().map(|p| &p.ty).chain([&workflow.output]);
     let mut seen: HashSet<&Type> = ours.collect();
-    let checks = functions
-        .filter(|ty| seen.insert(ty))
-        .map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>();));
+    let types: Vec<_> = functions.filter(|ty| seen.insert(ty)).collect();
+    let count = types.len();
+    let checks = types.iter().map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>()));
     quote! {
         #[allow(warnings, unused, clippy::all)]
-        fn __travel() { #(#checks)* }
+        fn __travel() -> [fn(&mut __private::Shapes); #count] { [#(#checks),*] }
     }
 }
 
@@ -113,9 +114,6 @@ fn expand_impl(model: &Model) -> TokenStream {
         ([ty], [arg]) => (quote!(#ty), quote!(#arg)),
         _ => (quote!((#(#types,)*)), quote!((#(#args,)*))),
     };
-    let all = model.functions.iter().flat_map(|f| f.params.iter().map(|p| &p.ty).chain([&f.output]));
-    let mut seen = HashSet::new();
-    let travelling = types.iter().copied().chain([output]).chain(all).filter(|ty| seen.insert(*ty));
     quote! {
         impl __private::Workflow for #ident {
             type Input = #input;
@@ -125,7 +123,7 @@ fn expand_impl(model: &Model) -> TokenStream {
                 __WHOLE.get_or_init(|| __private::hashed::<Self>(&__DEFINITION))
             }
             fn shapes(shapes: &mut __private::Shapes) {
-                #(shapes.of::<#travelling>();)*
+                __travel().into_iter().for_each(|add| add(shapes));
             }
             fn code() -> &'static __private::Code {
                 &__CODE

@@ -25,10 +25,12 @@ pub fn hashed<W: Workflow>(tables: &'static Definition) -> Definition {
     Definition { hash: u64::from_be_bytes(*first), ..*tables }
 }
 
-/// The shapes of what functions take and return, of the variables that live across calls, and of what
+/// The shapes of what the workflow and its functions take and return, of the variables that live across calls, and of what
 /// branches return.
 fn shapes<W: Workflow>(tables: &'static Definition) -> [u8; 32] {
     let mut shapes = Shapes::new();
+    shapes.of::<W::Input>();
+    shapes.of::<W::Output>();
     W::shapes(&mut shapes);
     let mut machine = Machine::new(tables, W::code(), SHAPES, Input::Branches(Vec::new()));
     if let Ok(Step::Shapes(all)) = (W::code().glue)(&mut machine) {
