@@ -95,7 +95,8 @@
 ///   many calls at once, below).
 /// - `#[workflow(…)] async fn`, exactly one, calls them. Keys: `home` (the cloud of the run rows,
 ///   default the first), `max_turns` (of one loop, default 10,000), `max_branches` (of one
-///   fan-out, default 100,000).
+///   fan-out, default 100,000), `max_calls` (at one place, below, default 1,000,000,000),
+///   `version = "2"` (a text of up to 64 bytes that makes another definition, below).
 /// - Any other item (types, helpers, `use`) passes through.
 ///
 /// In the workflow function:
@@ -120,6 +121,12 @@
 /// outcome is the `Err` of the first branch, in order, of those that had ended; only if all of these
 /// failed does the failure go further, to the next such branch around, or to the run. A `first_ok`
 /// has up to 128 branches.
+///
+/// A bound is what a run may reach: with `max_turns = 3` a loop may turn three times, and the fourth
+/// turn fails the run. `max_calls` bounds how many calls a run may make at one place, nested loops and
+/// fan-outs multiplied: where a call, or the start of branches, is committed, the branches of each
+/// fan-out around it and the turns so far of each loop around it are multiplied. A run of which the
+/// product passes the bound fails there. The default is the product of the other two defaults.
 ///
 /// They nest as they please, with ordinary code between the calls. That code runs in the function
 /// whose result it uses, before the commit; it need not be deterministic, and must not block.
@@ -213,6 +220,28 @@
 ///     async fn double(x: u64) -> u64 { 2 * x }
 /// }
 /// ```
+///
+/// # Definitions
+/// A workflow's *definition* has a hash, and functions are deployed under it: two builds of one hash
+/// replace one another, also under runs in flight; a build of another hash stands beside the first, on
+/// which the runs in flight end. The hash covers what names, homes and encodings of a run follow from:
+///
+/// - the clouds, `home`, the bounds, and `version`;
+/// - the code of the workflow function and the signatures of all functions, however they are formatted
+///   and commented; of their keys `on` and `batch`;
+/// - the shapes of the types that travel: parameters, what is returned, variables that live across a
+///   call. Each type is read once a process from made-up values, to see what its `Deserialize` asks for:
+///   the names of fields and variants, and the types of what is in them.
+///
+/// Not bodies of functions, `memory`, `timeout`, `cpu`, `gpu`, `retry`, `failover`, `dedupe`: they may
+/// change under runs in flight, and a run that failed for want of memory is redriven after the fix.
+/// Neither code outside that the workflow function uses, such as its helpers.
+///
+/// An impl of `Deserialize` by hand shows what it asks for, not what it makes of that: a text that holds
+/// a date now and a time tomorrow is a text. What such an impl, an `untagged` enum or a flattened field
+/// hides is seen as far as it answers to made-up values. An impl of `Serialize` is not seen. Where such a
+/// thing changes, write another `version`. An impl that panics at a made-up value does no harm, beside
+/// what the panic prints.
 pub use jointlambda_macros::workflow;
 /// [`workflow!`] as an attribute of a module, where editors complete best: `#[workflow_mod] mod
 /// name { … }` with the same items.

@@ -51,6 +51,8 @@ pub(crate) struct WorkflowArgs {
     pub(crate) home: CloudName,
     pub(crate) max_turns: Option<Given<u32>>,
     pub(crate) max_branches: Option<Given<u32>>,
+    pub(crate) max_calls: Option<Given<u64>>,
+    pub(crate) version: Option<Given<String>>,
 }
 
 /// A cloud that a key may name.
@@ -95,6 +97,8 @@ const WORKFLOW: &[Key] = &[
     key("home", "home = AWS"),
     key("max_turns", "max_turns = 1000"),
     key("max_branches", "max_branches = 1000"),
+    key("max_calls", "max_calls = 1000000"),
+    key("version", "version = \"2\""),
 ];
 
 pub(crate) fn function(args: TokenStream, diagnostics: &mut Diagnostics) -> FunctionArgs {
@@ -124,7 +128,11 @@ pub(crate) fn workflow(args: TokenStream, diagnostics: &mut Diagnostics) -> Work
         match entry.key.name {
             "home" => workflow.home = entry.cloud(diagnostics),
             "max_turns" => workflow.max_turns = entry.value("a whole number", value::whole, diagnostics),
-            _ => workflow.max_branches = entry.value("a whole number", value::whole, diagnostics),
+            "max_branches" => {
+                workflow.max_branches = entry.value("a whole number", value::whole, diagnostics);
+            }
+            "max_calls" => workflow.max_calls = entry.value("a whole number", value::whole, diagnostics),
+            _ => workflow.version = entry.value("a text", value::text, diagnostics),
         }
     }
     workflow

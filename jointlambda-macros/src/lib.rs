@@ -11,6 +11,7 @@ mod attr;
 mod diagnostics;
 mod expand;
 mod fallback;
+mod hash;
 mod lower;
 #[allow(dead_code)] // until lowering and expansion read all of it
 mod model;

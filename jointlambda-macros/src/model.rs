@@ -118,7 +118,16 @@ pub(crate) struct Workflow {
     pub(crate) home: Option<usize>,
     pub(crate) max_turns: u32,
     pub(crate) max_branches: u32,
-    /// The text that the definition's hash is taken of: the clouds, the workflow function, and
-    /// every function's signature and placement. Doc comments and function bodies are not in it.
-    pub(crate) hash_input: String,
+    pub(crate) max_calls: u64,
+    /// `version = "…"`.
+    pub(crate) version: Option<String>,
+}
+
+impl Workflow {
+    /// The cloud of the run rows. By default the first: a key must name the same row in every
+    /// version of a workflow, and the order of the clouds changes less often than the functions'
+    /// placements.
+    pub(crate) fn home(&self) -> usize {
+        self.home.unwrap_or(0)
+    }
 }

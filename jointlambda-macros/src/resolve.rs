@@ -2,8 +2,6 @@
 //!
 //! Must not report: whatever can be wrong is found by `validate`, which runs first.
 
-use std::fmt::Write;
-
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Block, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Type, parse_quote};
@@ -20,6 +18,8 @@ pub(crate) const DEFAULT_TIMEOUT_MS: u64 = 60_000;
 const DEFAULT_BACKOFF_MS: u64 = 100;
 const DEFAULT_MAX_TURNS: u32 = 10_000;
 const DEFAULT_MAX_BRANCHES: u32 = 100_000;
+/// As many as the other defaults allow of one fan-out in one loop.
+const DEFAULT_MAX_CALLS: u64 = DEFAULT_MAX_TURNS as u64 * DEFAULT_MAX_BRANCHES as u64;
 
 /// The model of a source without errors; `None` when the workflow's body is half typed, which
 /// rustc reports.
@@ -45,7 +45,7 @@ pub(crate) fn resolve(source: &Source) -> Option<Model> {
         })
         .collect::<Option<Vec<_>>>()?;
     let (item, args) = source.workflows().next()?;
-    let workflow = workflow(item, args, &clouds, &functions)?;
+    let workflow = workflow(item, args, &clouds)?;
     let by_name =
         functions.iter().enumerate().map(|(at, function)| (function.ident.to_string(), at)).collect();
     Some(Model { clouds, functions, workflow, by_name })
@@ -56,12 +56,7 @@ fn cloud(item: &CloudItem) -> Option<Cloud> {
     Some(Cloud { ident: item.ident.clone(), provider, region })
 }
 
-fn workflow(
-    item: &FnItem,
-    args: &WorkflowArgs,
-    clouds: &[Cloud],
-    functions: &[Function],
-) -> Option<Workflow> {
+fn workflow(item: &FnItem, args: &WorkflowArgs, clouds: &[Cloud]) -> Option<Workflow> {
     let body: Block = syn::parse2(item.body.to_token_stream()).ok()?;
     Some(Workflow {
         vis: item.vis.clone(),
@@ -71,11 +66,12 @@ fn workflow(
         sig: item.sig.clone(),
         params: params(&item.sig),
         output: output(&item.sig),
-        hash_input: hash_input(&item.sig, &body, clouds, functions),
         body,
         home: args.home.ident().and_then(|name| index(name, clouds)),
         max_turns: value(args.max_turns).unwrap_or(DEFAULT_MAX_TURNS),
         max_branches: value(args.max_branches).unwrap_or(DEFAULT_MAX_BRANCHES),
+        max_calls: value(args.max_calls).unwrap_or(DEFAULT_MAX_CALLS),
+        version: value(args.version.clone()),
     })
 }
 
@@ -142,30 +138,4 @@ fn index(name: &Ident, clouds: &[Cloud]) -> Option<usize> {
 
 fn value<T>(given: Option<Given<T>>) -> Option<T> {
     given.map(|given| given.value)
-}
-
-/// One line each for the clouds, the workflow function and the functions. Numbers, not what the
-/// user typed, so that `"1m"` and `"60s"` are the same definition.
-fn hash_input(sig: &Signature, body: &Block, clouds: &[Cloud], functions: &[Function]) -> String {
-    let mut text = String::new();
-    for cloud in clouds {
-        let Cloud { ident, provider, region } = cloud;
-        _ = writeln!(text, "cloud {ident} {provider:?} {}", region.value());
-    }
-    _ = writeln!(text, "workflow {} {}", sig.to_token_stream(), body.to_token_stream());
-    for Function { sig, placement, .. } in functions {
-        let Placement { on, failover, memory_mb, timeout_ms, cpu_milli, gpu_gb, retry, dedupe_before, batch } =
-            placement;
-        let Retry { attempts, backoff_ms, jitter_percent } = retry;
-        _ = writeln!(
-            text,
-            "function {} on {on} failover {failover:?} memory {memory_mb} timeout {timeout_ms} cpu {cpu_milli} \
-             gpu {gpu_gb} retry {attempts} {backoff_ms} {jitter_percent} dedupe_before {dedupe_before}",
-            sig.to_token_stream()
-        );
-        if let Some(Batch { size, wait_ms }) = batch {
-            _ = writeln!(text, "batch {size} {wait_ms}");
-        }
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! The expansion as a whole, in process: what is emitted for good and for broken input.
 
 mod expansion;
+mod hash;
 mod size;
 
 use proc_macro2::TokenStream;
@@ -33,14 +34,6 @@ fn errors(output: &str) -> usize {
 #[track_caller]
 fn assert_holds(output: &str, item: TokenStream) {
     assert!(output.contains(&item.to_string()), "`{item}` is not in:\n{output}");
-}
-
-fn hash_input(input: TokenStream) -> String {
-    let mut diagnostics = Diagnostics::new();
-    let source = parse::parse(input, &mut diagnostics);
-    validate::validate(&source, &mut diagnostics);
-    assert!(diagnostics.is_empty(), "{:?}", diagnostics.into_errors());
-    resolve::resolve(&source).unwrap().workflow.hash_input
 }
 
 #[test]
@@ -252,20 +245,4 @@ fn items_from_another_macro_are_seen_through_its_invisible_groups() {
     let vis = hidden(quote!(pub(crate)));
     let output = expand(quote!(#cloud #run #[function] #vis async fn step(x: u32) -> u32 { x }));
     assert_eq!(errors(&output), 0, "{output}");
-}
-
-#[test]
-fn the_hash_follows_signatures_and_placements_but_not_function_bodies() {
-    let base = hash_input(good());
-    let changed = |from: &str, to: &str| {
-        let text = good().to_string();
-        assert!(text.contains(from), "{from}");
-        hash_input(text.replace(from, to).parse().unwrap())
-    };
-    assert_eq!(base, changed("triple (x) - x", "2 * x"));
-    assert_eq!(base, changed("\"1m\"", "\"60s\""));
-    assert_eq!(base, changed("Doubles twice", "Quadruples"));
-    assert_ne!(base, changed("1024", "2048"));
-    assert_ne!(base, changed("ap-northeast-1", "ap-southeast-1"));
-    assert_ne!(base, changed("double (double (x) . await) . await", "double (x) . await"));
 }

@@ -11,11 +11,15 @@ use crate::{
     diagnostics::Diagnostics,
     source::{BrokenKind, Source, camel_case},
     suggest,
+    value::Given,
 };
 
 mod batch;
 mod placement;
 mod signature;
+
+/// The longest `version`, in bytes.
+const LONGEST_VERSION: usize = 64;
 
 /// Checks the whole source.
 pub(crate) fn validate(source: &Source, diagnostics: &mut Diagnostics) {
@@ -31,6 +35,7 @@ pub(crate) fn validate(source: &Source, diagnostics: &mut Diagnostics) {
         batch::validate(source, diagnostics);
     }
     bounds(source, diagnostics);
+    version(source, diagnostics);
     for item in source.fns() {
         signature::validate(item, diagnostics);
     }
@@ -148,17 +153,43 @@ fn home(source: &Source, diagnostics: &mut Diagnostics) {
 
 fn bounds(source: &Source, diagnostics: &mut Diagnostics) {
     for (_, args) in source.workflows() {
-        let bounds = [("max_turns", &args.max_turns), ("max_branches", &args.max_branches)];
+        let small = |given: Option<Given<u32>>| given.map(|given| (u64::from(given.value), given.span));
+        let bounds = [
+            ("max_turns", small(args.max_turns)),
+            ("max_branches", small(args.max_branches)),
+            ("max_calls", args.max_calls.map(|given| (given.value, given.span))),
+        ];
         for (key, bound) in bounds {
-            if let Some(bound) = bound.filter(|bound| bound.value == 0) {
+            if let Some((0, span)) = bound {
                 diagnostics.error(
-                    bound.span,
+                    span,
                     format!(
                         "`{key}` is 0, so that nothing could run\nhelp: write at least 1, or remove the key"
                     ),
                 );
             }
         }
+    }
+}
+
+fn version(source: &Source, diagnostics: &mut Diagnostics) {
+    for version in source.workflows().filter_map(|(_, args)| args.version.as_ref()) {
+        let text = &version.value;
+        let wrong = if text.is_empty() {
+            "is empty".to_owned()
+        } else if text.len() > LONGEST_VERSION {
+            format!("has {} bytes, over its limit of {LONGEST_VERSION}", text.len())
+        } else if text.chars().any(char::is_control) {
+            "holds a control character".to_owned()
+        } else {
+            continue;
+        };
+        diagnostics.error(
+            version.span,
+            format!(
+                "`version` {wrong}\nhelp: write a short text, as in `version = \"2\"`, or remove the key"
+            ),
+        );
     }
 }
 

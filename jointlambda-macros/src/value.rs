@@ -2,6 +2,8 @@
 //!
 //! A reader gives `None` for a token of the wrong kind. Must not report: the caller knows the key.
 
+use std::{fmt::Display, str::FromStr};
+
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::Lit;
 
@@ -16,7 +18,7 @@ pub(crate) struct Given<T> {
 pub(crate) const DURATION: &str = "a duration: text of a whole number and `ms`, `s` or `m`";
 
 /// `2048`, `2_048`; no suffix.
-pub(crate) fn whole(token: &TokenTree) -> Option<u32> {
+pub(crate) fn whole<N: FromStr<Err: Display>>(token: &TokenTree) -> Option<N> {
     match literal(token)? {
         Lit::Int(int) if int.suffix().is_empty() => int.base10_parse().ok(),
         _ => None,
@@ -41,10 +43,7 @@ pub(crate) fn thousandths(token: &TokenTree) -> Option<u32> {
 
 /// `"500ms"`, `"90s"`, `"15m"` → milliseconds.
 pub(crate) fn duration(token: &TokenTree) -> Option<u64> {
-    match literal(token)? {
-        Lit::Str(text) => milliseconds(&text.value()),
-        _ => None,
-    }
+    milliseconds(&text(token)?)
 }
 
 fn milliseconds(text: &str) -> Option<u64> {
@@ -57,6 +56,14 @@ fn milliseconds(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit_ms)
+}
+
+/// `"text"`.
+pub(crate) fn text(token: &TokenTree) -> Option<String> {
+    match literal(token)? {
+        Lit::Str(text) => Some(text.value()),
+        _ => None,
+    }
 }
 
 /// A name.
@@ -146,9 +153,10 @@ mod tests {
     #[test]
     fn a_suffix_is_not_a_unit() {
         assert_eq!(whole(&token("2_048")), Some(2048));
-        assert_eq!(whole(&token("2GB")), None);
-        assert_eq!(whole(&token("2.0")), None);
-        assert_eq!(whole(&token("4294967296")), None);
+        assert_eq!(whole::<u32>(&token("2GB")), None);
+        assert_eq!(whole::<u32>(&token("2.0")), None);
+        assert_eq!(whole::<u32>(&token("4294967296")), None);
+        assert_eq!(whole(&token("4294967296")), Some(1_u64 << 32));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use self::list::{MAX_LISTED, RunList, RunSummary, Which};
 use crate::{
     backend::{Arrival, Backend, Check, Created, Look, NewRow, NewRun, Row, Table, Timestamp},
+    bounds::check_calls,
     codec,
     commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Ran, Settled},
     envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
@@ -285,6 +286,7 @@ impl<W: Workflow> Client<W> {
     ) -> Result<Option<Row>, Fault> {
         let (runtime, mut objects) = (&self.runtime, 0);
         let home = runtime.cloud(runtime.definition.home)?;
+        check_calls(runtime.definition, &[], &first)?;
         runtime.place_in_batches(actor, &[], &mut first);
         runtime.fit(actor, &[], &mut first, &mut objects).await?;
         let (inline, stored) = runtime.body(actor, runtime.definition.home, &first).await?;

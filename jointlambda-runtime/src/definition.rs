@@ -4,6 +4,9 @@
 //! the nodes (call sites and fan-ins) with their successors, and an outline to draw. No function
 //! here runs anything; the code that goes with a definition is [`Code`](crate::machine::Code).
 
+mod hash;
+
+pub use hash::hashed;
 use serde::Serialize;
 
 use crate::provider::Provider;
@@ -50,8 +53,11 @@ pub struct Definition {
     pub name: &'static str,
     /// The first line of its doc comment, or nothing.
     pub doc: &'static str,
-    /// A hash of the workflow function and of every signature and placement. Two deployments
-    /// with different hashes do not understand each other's envelopes.
+    /// A hash of what names, homes and encodings follow from: the clouds, `home`, the bounds,
+    /// `version`, the code of the workflow function, the signatures and `on` and `batch` of the
+    /// functions, the nodes and variables, the formats of the runtime, and the shapes of the types
+    /// that travel, as their `Deserialize` impls ask for them. Two deployments with different
+    /// hashes do not understand each other's rows and envelopes.
     pub hash: u64,
     /// The names of the workflow function's parameters.
     pub params: &'static [&'static str],
@@ -71,6 +77,9 @@ pub struct Definition {
     pub max_turns: u32,
     /// How many branches one fan-out may have before its run fails.
     pub max_branches: u32,
+    /// How many calls a run may make at one place before it fails: the product of the branches and
+    /// the turns of the fan-outs and loops around the place.
+    pub max_calls: u64,
 }
 
 /// A named cloud of a workflow.

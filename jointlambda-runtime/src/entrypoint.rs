@@ -15,6 +15,7 @@ use futures_util::{
 
 use crate::{
     backend::{Delivery, Handler},
+    bounds::check_calls,
     commit::{Actor, Instance, Ran, Settled},
     definition::{FunctionDef, NodeDef, NodeKind},
     dispatch::Stuck,
@@ -130,6 +131,7 @@ impl Runtime {
             vars,
         );
         let mut continuation = self.guard(node.name, || machine.run())?;
+        check_calls(self.definition, &instance.frames, &continuation)?;
         self.place_in_batches(&instance.actor, &instance.frames, &mut continuation);
         self.fit(&instance.actor, &instance.frames, &mut continuation, &mut instance.objects).await?;
         self.commit(instance, node, continuation).await

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     backend::{self, Arrival, Row, StoreError},
+    bounds::check_calls,
     codec,
     commit::{Actor, END, Instance, Next, Ran, Settled},
     definition::{CloudIndex, NodeDef, NodeIndex},
@@ -175,6 +176,7 @@ impl Runtime {
             Err(ended) => return Ok(Some((full.join, Settled::Ended(ended)))),
         };
         let Full { mut join, last, .. } = full;
+        check_calls(self.definition, &join.frames, &continuation)?;
         let is_bare = is_bare(node, &continuation);
         if !is_bare {
             self.place_in_batches(&join.actor, &join.frames, &mut continuation);

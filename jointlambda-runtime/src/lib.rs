@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod batch;
+mod bounds;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -33,6 +34,7 @@ pub mod provider;
 mod repeats;
 mod retry;
 pub mod runtime;
+mod shape;
 mod sketch;
 mod survey;
 mod sweep;

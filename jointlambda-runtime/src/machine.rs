@@ -20,6 +20,7 @@ use crate::{
     error::Fault,
     join::WIDTH,
     plain::{OkOrErr, check_first},
+    shape::Shapes,
 };
 
 /// What can travel between functions: owned, serialisable both ways, and `Send`.
@@ -40,8 +41,11 @@ pub trait Workflow: Send + Sync + 'static {
     type Input: Travel;
     /// What it returns.
     type Output: Travel;
-    /// Its static tables.
+    /// Its static tables. Their hash is made when they are first asked for.
     fn definition() -> &'static Definition;
+    /// Adds the shapes of what its functions take and return.
+    #[doc(hidden)]
+    fn shapes(shapes: &mut Shapes);
     /// Its code.
     fn code() -> &'static Code;
     /// Runs the workflow function itself, as ordinary Rust in this process.
@@ -89,7 +93,12 @@ pub enum Step {
     Goto(u16),
     /// The glue has ended.
     Next(Continuation),
+    /// The shapes of the variables: the answer in the state [`SHAPES`].
+    Shapes(Vec<fn(&mut Shapes)>),
 }
+
+/// The state of the glue that runs nothing and tells the shapes of the variables.
+pub const SHAPES: u16 = u16::MAX;
 
 /// A variable of the workflow function: an index, and how its type travels. The generated glue
 /// names no types; they follow from the assignments.
@@ -103,6 +112,7 @@ pub struct Var<T> {
     decode: fn(&[u8], &str) -> Result<T, Fault>,
     hold: fn(T) -> Box<dyn Any + Send>,
     release: fn(Box<dyn Any + Send>) -> T,
+    shape: fn(&mut Shapes),
 }
 
 impl<T: Travel> Var<T> {
@@ -116,7 +126,15 @@ impl<T: Travel> Var<T> {
             decode: codec::decode,
             hold: |value| Box::new(value),
             release: |value| *value.downcast().expect(ONE_TYPE),
+            shape: Shapes::of::<T>,
         }
+    }
+}
+
+impl<T> Var<T> {
+    /// Adds the shape of its type.
+    pub fn shape(&self) -> fn(&mut Shapes) {
+        self.shape
     }
 }
 
@@ -193,6 +211,7 @@ impl Machine {
         loop {
             match step {
                 Step::Next(continuation) => return Ok(continuation),
+                Step::Shapes(_) => return Err(Fault::Poison(format!("state {} runs nothing", self.state))),
                 Step::Goto(state) => {
                     self.state = state;
                     step = (self.code.glue)(self)?;
@@ -309,19 +328,31 @@ impl Machine {
         self.turns.push(0);
     }
 
-    /// Begins the next turn of the loop that is inside `depth` others.
-    pub fn turn(&mut self, depth: usize) -> Result<(), Fault> {
-        self.turns.truncate(depth + 1);
-        match self.turns.get_mut(depth) {
-            Some(turn) if *turn + 1 < self.definition.max_turns => {
-                *turn += 1;
-                Ok(())
-            }
+    /// Begins a turn of the loop that is inside `depth` others: its condition holds.
+    ///
+    /// # Errors
+    /// The loop has turned `max_turns` times already. Its condition was evaluated once more than
+    /// that, so a call in the condition may carry that counter.
+    pub fn begin_turn(&self, depth: usize) -> Result<(), Fault> {
+        match self.turns.get(depth) {
+            Some(turn) if *turn < self.definition.max_turns => Ok(()),
             Some(_) => Err(Fault::Bound(format!(
                 "a loop of `{}` passed its bound of {} turns: raise it with `#[workflow(max_turns = …)]`",
                 self.definition.name, self.definition.max_turns
             ))),
-            None => Err(Fault::Poison("the loop counters did not travel".to_owned())),
+            None => Err(lost_counters()),
+        }
+    }
+
+    /// Goes back to the head of the loop that is inside `depth` others.
+    pub fn turn(&mut self, depth: usize) -> Result<(), Fault> {
+        self.turns.truncate(depth + 1);
+        match self.turns.get_mut(depth) {
+            Some(turn) => {
+                *turn = turn.saturating_add(1);
+                Ok(())
+            }
+            None => Err(lost_counters()),
         }
     }
 
@@ -427,4 +458,8 @@ impl Machine {
         });
         Step::Next(Continuation::Fork(Fork { join, turns, vars, branches, first }))
     }
+}
+
+fn lost_counters() -> Fault {
+    Fault::Poison("the loop counters did not travel".to_owned())
 }

@@ -10,10 +10,11 @@ use std::{any::Any, future::Future, marker::PhantomData};
 pub use futures_util::{future::LocalBoxFuture, join};
 
 pub use crate::{
-    definition::{BatchDef, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef},
+    definition::{BatchDef, CloudDef, Definition, FunctionDef, NodeDef, NodeKind, Outline, RetryDef, hashed},
     error::Fault,
-    machine::{Code, Machine, Outcome, Start, Step, Travel, Var, Workflow},
+    machine::{Code, Machine, Outcome, SHAPES, Start, Step, Travel, Var, Workflow},
     plain::{AllOk, OkOrErr},
+    shape::Shapes,
 };
 pub(crate) use batch::wrong_count;
 pub use batch::{OneOfBatch, one_of_batch, start_batch};
@@ -23,8 +24,10 @@ pub use residual::{FromResidual, Try};
 
 use crate::codec;
 
-/// Holds a type to the rule for what travels.
-pub fn travels<T: Travel>() {}
+/// Holds a type to the rule for what travels, and gives its shape.
+pub fn travels<T: Travel>() -> fn(&mut Shapes) {
+    Shapes::of::<T>
+}
 
 /// What a workflow returns; that it travels is a rule of [`Workflow`] already.
 pub fn output<W: Workflow>() -> Var<W::Output> {

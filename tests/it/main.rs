@@ -5,6 +5,7 @@
 mod agree;
 
 mod batches;
+mod bounds;
 mod cancelling;
 mod choice;
 mod corners;
@@ -40,4 +41,5 @@ mod sequence;
 mod size;
 mod stores_down;
 mod sweeping;
+mod versions;
 mod warming;

@@ -15,6 +15,7 @@ use super::{
     tables::index,
 };
 use crate::{
+    hash::Tables,
     lower::{
         Arm, Lowered, NodeId, Op, Outcomes, Over, RegionId, SeqId, StateId, Target, Turns, VarId, VarSet,
         arm_of, mentioned_in, of_fork, of_region,
@@ -70,6 +71,8 @@ impl<'a> Glue<'a> {
             let ty = def.ty.as_ref().map(|ty| quote!(::<#ty>));
             quote_spanned!(def.ident.span()=> let #witness = __private::Var #ty ::new(#index);)
         });
+        let branches = (0..self.lowered.regions.len()).map(returns);
+        let witnesses = self.hoisted.iter().map(|&var| self.witness(var)).chain(branches);
         let returns = self.lowered.regions.iter().enumerate().map(|(region, def)| {
             let (witness, workflow) = (returns(region), &self.model.workflow.type_ident);
             let ty = def.output.as_ref().map(|ty| quote!(::<#ty>));
@@ -91,36 +94,36 @@ impl<'a> Glue<'a> {
                 #(#returns)*
                 match #m.state() {
                     #(#states)*
+                    __private::SHAPES => ::core::result::Result::Ok(__private::Step::Shapes(
+                        ::std::vec![#(#witnesses.shape()),*]
+                    )),
                     _ => #m.unknown_state(),
                 }
             }
         }
     }
 
-    /// Per state, the variables that are read from there on.
-    pub(super) fn expand_reads(&self) -> TokenStream {
-        let states = (0..self.lowered.states.len()).map(|state| {
-            let mut seen = std::collections::BTreeSet::new();
-            let mut reads = VarSet::new();
-            let mut todo = vec![state];
-            while let Some(state) = todo.pop() {
-                if seen.insert(state) {
-                    reads.extend(self.taken(state));
-                    todo.extend(self.arms[state].gotos.iter().copied());
-                }
-            }
-            let reads = reads.into_iter().map(|var| self.index(var));
-            quote!(&[#(#reads),*])
-        });
-        quote!(&[#(#states),*])
-    }
-
-    /// The names of the variables, for messages.
-    pub(super) fn expand_var_names(&self) -> TokenStream {
+    /// The tables that go with the glue.
+    pub(super) fn tables(&self) -> Tables {
+        let reads = (0..self.lowered.states.len()).map(|state| self.reads(state)).collect();
         let names = self.hoisted.iter().map(|&var| {
             self.lowered.vars[var].user.clone().unwrap_or_else(|| "a value computed before a call".to_owned())
         });
-        quote!(&[#(#names),*])
+        Tables { reads, vars: names.collect() }
+    }
+
+    /// The variables that are read from a state on.
+    fn reads(&self, state: StateId) -> Vec<u16> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut reads = VarSet::new();
+        let mut todo = vec![state];
+        while let Some(state) = todo.pop() {
+            if seen.insert(state) {
+                reads.extend(self.taken(state));
+                todo.extend(self.arms[state].gotos.iter().copied());
+            }
+        }
+        reads.into_iter().map(|var| self.index(var)).collect()
     }
 
     fn index(&self, var: VarId) -> u16 {
@@ -200,6 +203,7 @@ impl<'a> Context<'a> {
                 });
                 quote!(match #scrutinee { #(#arms)* })
             }
+            Op::BeginTurn(depth) => quote!(#m.begin_turn(#depth)?;),
             Op::Goto(target) => self.goto(*target),
             Op::Call { node, function, args, resume } => self.call(*node, *function, args, *resume),
             Op::Fork { node, over, resume } => self.fork(*node, over, *resume),

@@ -18,14 +18,21 @@ use crate::{
     model::{Function, Model},
 };
 
+/// The text that the hash of the definition is taken of.
+#[cfg(test)]
+pub(crate) fn hash_text(model: &Model, lowered: &Lowered) -> String {
+    crate::hash::text(model, lowered, &glue::Glue::new(model, lowered).tables())
+}
+
 /// What is emitted beside the user's items.
 pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
     let glue = glue::Glue::new(model, lowered);
     let workflow_type = expand_type(model);
     let checks = expand_checks(model);
     let functions = model.functions.iter().map(expand_function);
-    let definition = tables::expand_definition(model, lowered);
-    let (glue_fn, reads, vars) = (glue.expand(), glue.expand_reads(), glue.expand_var_names());
+    let tables = glue.tables();
+    let definition = tables::expand_definition(model, lowered, &tables);
+    let (glue_fn, reads, vars) = (glue.expand(), &tables.reads, &tables.vars);
     let implementation = expand_impl(model);
     quote! {
         #workflow_type
@@ -37,8 +44,8 @@ pub(crate) fn expand(model: &Model, lowered: &Lowered) -> TokenStream {
             static __CODE: __private::Code = __private::Code {
                 glue: __glue,
                 functions: &[#(#functions),*],
-                reads: #reads,
-                vars: #vars,
+                reads: &[#(&[#(#reads),*]),*],
+                vars: &[#(#vars),*],
             };
             #glue_fn
             #implementation
@@ -57,19 +64,20 @@ fn expand_type(model: &Model) -> TokenStream {
     }
 }
 
-/// What a function takes and returns must be able to travel; said at the type itself.
+/// What a function takes and returns must be able to travel; said once, at the type itself. Gives
+/// the shapes of these types.
 fn expand_checks(model: &Model) -> TokenStream {
     let functions = model.functions.iter().flat_map(|f| f.params.iter().map(|p| &p.ty).chain([&f.output]));
     let workflow = &model.workflow;
     // What the workflow takes and returns is checked by the trait `Workflow`.
     let ours = workflow.params.iter().map(|p| &p.ty).chain([&workflow.output]);
     let mut seen: HashSet<&Type> = ours.collect();
-    let checks = functions
-        .filter(|ty| seen.insert(ty))
-        .map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>();));
+    let types: Vec<_> = functions.filter(|ty| seen.insert(ty)).collect();
+    let count = types.len();
+    let checks = types.iter().map(|ty| quote_spanned!(ty.span()=> __private::travels::<#ty>()));
     quote! {
         #[allow(warnings, unused, clippy::all)]
-        fn __travel() { #(#checks)* }
+        fn __travel() -> [fn(&mut __private::Shapes); #count] { [#(#checks),*] }
     }
 }
 
@@ -111,7 +119,11 @@ fn expand_impl(model: &Model) -> TokenStream {
             type Input = #input;
             type Output = #output;
             fn definition() -> &'static __private::Definition {
-                &__DEFINITION
+                static __WHOLE: ::std::sync::OnceLock<__private::Definition> = ::std::sync::OnceLock::new();
+                __WHOLE.get_or_init(|| __private::hashed::<Self>(&__DEFINITION))
+            }
+            fn shapes(shapes: &mut __private::Shapes) {
+                __travel().into_iter().for_each(|add| add(shapes));
             }
             fn code() -> &'static __private::Code {
                 &__CODE

@@ -4,22 +4,21 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::{
+    hash::{self, Tables},
     lower::{Lowered, Node, NodeKind, Outline},
     model::{Batch, Function, Model},
 };
 
 /// The `Definition` of a workflow.
-pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream {
+pub(super) fn expand_definition(model: &Model, lowered: &Lowered, tables: &Tables) -> TokenStream {
     let workflow = &model.workflow;
     let (name, doc) = (workflow.ident.to_string(), &workflow.doc);
-    let hash = fnv1a(&workflow.hash_input);
+    let hash = hash::hash(model, lowered, tables);
     let params = workflow.params.iter().map(|param| match &param.pat {
         syn::Pat::Ident(pat) => pat.ident.to_string(),
         _ => String::new(),
     });
-    // By default the first cloud: a key must name the same row in every version of a workflow,
-    // and the order of the clouds changes less often than the functions' placements.
-    let home = index(workflow.home.unwrap_or(0));
+    let home = index(workflow.home());
     let clouds = model.clouds.iter().map(|cloud| {
         let (ident, name) = (&cloud.ident, cloud.ident.to_string());
         quote!(__private::CloudDef { name: #name, cloud: #ident })
@@ -28,7 +27,8 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
     let nodes = lowered.nodes.iter().map(expand_node);
     let first = lowered.first.iter().map(|&node| index(node));
     let outline = expand_outline(&lowered.outline);
-    let (max_turns, max_branches) = (workflow.max_turns, workflow.max_branches);
+    let (max_turns, max_branches, max_calls) =
+        (workflow.max_turns, workflow.max_branches, workflow.max_calls);
     quote! {
         __private::Definition {
             name: #name,
@@ -43,6 +43,7 @@ pub(super) fn expand_definition(model: &Model, lowered: &Lowered) -> TokenStream
             outline: #outline,
             max_turns: #max_turns,
             max_branches: #max_branches,
+            max_calls: #max_calls,
         }
     }
 }
@@ -153,10 +154,4 @@ fn expand_outline(outline: &[Outline]) -> TokenStream {
 /// in reasonable time, so the bound is not reached.
 pub(super) fn index(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
-}
-
-/// FNV-1a, 64 bits: stable across compilers, unlike `std`'s hasher.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -64,6 +64,7 @@ impl Gather<'_> {
                     self.seq(*seq);
                 }
             }
+            Op::BeginTurn(_) => {}
             Op::Goto(target) => self.arm.gotos.push(target.state),
             Op::Call { args, .. } => args.iter().for_each(|arg| self.note(&self.names.of_expr(arg))),
             Op::Fork { over: Over::Items { items, pat, branch }, .. } => {

@@ -65,7 +65,8 @@ impl<'a> Reach<'a> {
     fn seq(&mut self, seq: SeqId) {
         for op in &self.lowered.seqs[seq].ops {
             match op {
-                Op::Glue(_) | Op::Outcome { .. } | Op::Branches { .. } | Op::Return(_) => {}
+                Op::Glue(_) | Op::Outcome { .. } | Op::Branches { .. } | Op::BeginTurn(_) | Op::Return(_) => {
+                }
                 Op::If { then, otherwise, .. } => {
                     self.seq(*then);
                     self.seq(*otherwise);

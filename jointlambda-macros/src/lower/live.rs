@@ -115,6 +115,7 @@ impl Live<'_> {
                 }
                 self.expr(scrutinee, live)
             }
+            Op::BeginTurn(_) => after,
             Op::Goto(target) => self.state(target.state).clone(),
             Op::Call { args, resume, .. } => {
                 let live = self.state(*resume).clone();

@@ -84,6 +84,8 @@ pub(crate) enum Op {
     If { cond: Expr, then: SeqId, otherwise: SeqId },
     /// `match`.
     Match { scrutinee: Expr, arms: Vec<(Pat, SeqId)> },
+    /// The beginning of a turn of the loop inside this many others: its condition holds.
+    BeginTurn(usize),
     /// On to another state.
     Goto(Target),
     /// A call.

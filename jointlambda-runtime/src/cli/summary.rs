@@ -17,7 +17,13 @@ pub(super) fn summary(definition: &Definition) -> String {
     let facts = [
         ("definition", format!("{:016x}", definition.hash)),
         ("run rows", format!("on {home}")),
-        ("bounds", format!("{} turns of a loop, {} branches", definition.max_turns, definition.max_branches)),
+        (
+            "bounds",
+            format!(
+                "{} turns of a loop, {} branches, {} calls at one place",
+                definition.max_turns, definition.max_branches, definition.max_calls
+            ),
+        ),
     ];
     for (what, value) in facts {
         let _ = writeln!(text, "  {what:12}{value}");

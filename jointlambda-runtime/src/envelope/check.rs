@@ -124,8 +124,9 @@ fn check_vars(vars: &Vars) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A condition is evaluated once more than its loop turns: a call in it carries that counter.
 fn check_turns(turns: &[u32], definition: &Definition) -> Result<(), &'static str> {
-    if turns.len() > MAX_LOOPS || turns.iter().any(|&turn| turn >= definition.max_turns) {
+    if turns.len() > MAX_LOOPS || turns.iter().any(|&turn| turn > definition.max_turns) {
         return Err("a loop counter is out of range");
     }
     Ok(())

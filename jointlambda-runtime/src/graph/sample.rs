@@ -103,6 +103,7 @@ pub(crate) static ALL: Definition = Definition {
     ],
     max_turns: 10_000,
     max_branches: 100_000,
+    max_calls: 1_000_000_000,
 };
 
 /// No call at all.
@@ -119,4 +120,5 @@ pub(crate) static NOTHING: Definition = Definition {
     outline: &[],
     max_turns: 1,
     max_branches: 1,
+    max_calls: 1,
 };

@@ -117,6 +117,7 @@ mod tests {
             outline,
             max_turns: 10,
             max_branches: 10,
+            max_calls: 1_000,
         })
     }
 

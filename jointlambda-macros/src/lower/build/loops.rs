@@ -88,6 +88,8 @@ impl Builder<'_> {
 
     /// The body of a loop, and the way back to its head.
     fn loop_body(&mut self, body: &Block, drawn_head: String) {
+        let (_, depth) = self.innermost();
+        self.push(Op::BeginTurn(depth));
         let outline = std::mem::take(&mut self.outline);
         self.block(body, Dest::Discard);
         let drawn = std::mem::replace(&mut self.outline, outline);

@@ -1,0 +1,17 @@
+use jointlambda::prelude::*;
+
+jointlambda::workflow! {
+    const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+    #[workflow(version = "2026-11-30 2026-11-30 2026-11-30 2026-11-30 2026-11-30 2026-11-30 ")]
+    async fn twice(x: u32) -> u32 {
+        double(double(x).await).await
+    }
+
+    #[function]
+    async fn double(x: u32) -> u32 {
+        2 * x
+    }
+}
+
+fn main() {}
