@@ -67,7 +67,13 @@ mod tests {
     }
 
     fn call(turns: &[u32]) -> Continuation {
-        Continuation::Call(Call { node: 0, turns: turns.to_vec(), args: value(), vars: vec![], gathers: None })
+        Continuation::Call(Call {
+            node: 0,
+            turns: turns.to_vec(),
+            args: value(),
+            vars: vec![],
+            gathers: None,
+        })
     }
 
     fn fork(turns: &[u32], branches: Vec<Continuation>) -> Continuation {
