@@ -176,7 +176,7 @@ async fn table_on_disk(callers: u32) {
     let started = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .map(|caller| {
-            let (table, run) = (table.clone(), run.clone());
+            let (table, run) = (table.clone(), run);
             tokio::spawn(async move {
                 for i in 0..writes / callers {
                     table.create(&RowKey::instance(&run, 1, &[caller, i]), row()).await.expect("create");

@@ -37,7 +37,7 @@ const LAST_LEVEL: u32 = 12;
 
 /// Whether a row may be one where calls gather.
 pub(crate) fn is_row(index: u32) -> bool {
-    index < SHARED || index >= OWN
+    !(SHARED..OWN).contains(&index)
 }
 
 /// The rows where a call looks for room, the first one first.
@@ -89,7 +89,8 @@ impl Crowds {
         self.with(function, |crowd| {
             if crowd.epoch == epoch && !is_first_row {
                 crowd.level = (crowd.level + 1).min(LAST_LEVEL);
-            } else if is_alone {
+            // Less often than the other way: a row too many costs less than a row that is full.
+            } else if is_alone && fastrand::u8(..4) == 0 {
                 crowd.level = crowd.level.saturating_sub(1);
             }
             0
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn many_processes_learn_how_many_they_are() {
         let (tries, members) = gather(2_000, 1, 40);
-        assert!(tries < 8.0 && members > 4.0, "{tries} rows tried, {members} members");
+        assert!(tries < 2.0 && members > 3.0, "{tries} rows tried, {members} members");
     }
 
     #[test]

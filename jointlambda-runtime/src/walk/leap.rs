@@ -38,10 +38,11 @@ impl Walk<'_> {
         while let Some(body) = self.loops.around(at.node, depth).filter(|_| depth < at.turns.len()) {
             let leaves_something = matches!(self.errand, Errand::Stop) && body.is_loose;
             let is_last = self.runtime.definition.node(at.node).is_none_or(|node| node.tail);
-            if !leaves_something && !is_last {
-                if let Some(later) = self.last_turn(&at, depth, body, found).await? {
-                    (at, settled) = later;
-                }
+            if !leaves_something
+                && !is_last
+                && let Some(later) = self.last_turn(&at, depth, body, found).await?
+            {
+                (at, settled) = later;
             }
             depth += 1;
         }

@@ -89,7 +89,7 @@ impl Table {
         // functional test `IncrementRequest.testReturnColumnNames` of the official Java SDK).
         let incremented = cells.iter().filter(|cell| cell.change == Some(Change::Increment));
         let incremented: Vec<_> = incremented.map(|cell| cell.name.clone()).collect();
-        let return_content = (!incremented.is_empty()).then(|| ReturnContent {
+        let return_content = (!incremented.is_empty()).then_some(ReturnContent {
             return_type: Some(ReturnType::AfterModify as i32),
             return_column_names: incremented,
         });
