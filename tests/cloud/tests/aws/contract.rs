@@ -62,7 +62,7 @@ async fn an_event_over_the_limit_is_rejected_before_it_is_sent() {
     let backend = Account::at("http://127.0.0.1:9").backend::<Doubled>(TABLE);
     let limit = backend.provider.limits().async_payload_bytes;
     let invoked = backend.functions.invoke("sum", vec![7; limit + 1].into()).await;
-    let Invoked::Denied(why) = invoked else { panic!("it was {invoked:?}") };
+    let Invoked::Rejected(why) = invoked else { panic!("it was {invoked:?}") };
     assert_eq!(why, format!("an envelope of {} bytes is over Lambda's limit of {limit}", limit + 1));
     let invoked = backend.functions.invoke("sum", vec![7; limit].into()).await;
     assert!(matches!(invoked, Invoked::Unavailable(_)), "it was {invoked:?}");

@@ -57,7 +57,8 @@ impl Deployed {
 async fn a_hop_asks_for_a_write_a_read_and_an_invocation() {
     let deployed = Deployed::new(true).await;
     let mut counts = Vec::new();
-    for (hops, branches) in [(1, 0), (11, 0), (0, 1), (0, 21)] {
+    // In the first run processes hear the time of the table, too.
+    for (hops, branches) in [(1, 0), (1, 0), (11, 0), (0, 1), (0, 21)] {
         deployed.proxy.reset();
         let key = format!("{} {hops} {branches}", counts.len());
         // Long enough for the read beside the function to be answered.
@@ -70,10 +71,10 @@ async fn a_hop_asks_for_a_write_a_read_and_an_invocation() {
         let of = |at: usize| counts[at].get(what).copied().unwrap_or(0);
         of(with) - of(without)
     };
-    let chain = ["UpdateItem", "GetItem", "Invoke"].map(|what| more(1, 0, what));
+    let chain = ["UpdateItem", "GetItem", "Invoke"].map(|what| more(2, 1, what));
     assert_eq!(chain, [10, 10, 10], "of 10 hops more: {counts:?}");
     // The client invokes the branches, and these return before their rows have been read, or after.
-    assert_eq!(more(3, 2, "UpdateItem"), 20, "of 20 branches more: {counts:?}");
+    assert_eq!(more(4, 3, "UpdateItem"), 20, "of 20 branches more: {counts:?}");
 }
 
 #[tokio::test]
