@@ -114,7 +114,7 @@ fn a_run_that_is_not_there_is_named() {
     }
     assert_eq!(run(WORD_COUNT, &stored(directory.path(), "k", &pages(1, 0))).code, Some(0));
     let theirs = run(WORD_COUNT_2, &of("status", directory.path(), "k"));
-    assert!(theirs.error().starts_with("error: the run was started by another version"), "{theirs:?}");
+    assert!(theirs.error().starts_with("error: the run is of another deployment"), "{theirs:?}");
     for command in ["status", "trace", "cancel", "redrive"] {
         let unknown = run(WORD_COUNT, &of(command, directory.path(), "a\nb"));
         assert!(unknown.error().starts_with("error: there is no run `a b` in "), "{unknown:?}");

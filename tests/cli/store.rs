@@ -53,10 +53,7 @@ fn a_run_of_another_version_is_refused_and_another_key_is_not() {
     child.wait().unwrap();
     drop(stderr);
     let ran = run(WORD_COUNT_2, &args);
-    assert!(
-        ran.error().starts_with("error: the key `k` names a run that was started by another version"),
-        "{ran:?}"
-    );
+    assert!(ran.error().starts_with("error: the key `k` names a run of another deployment"), "{ran:?}");
     let ran = run(WORD_COUNT_2, &stored(directory.path(), "k2", &input));
     assert!(ran.code == Some(0) && ran.stdout.starts_with("2\n"), "{ran:?}");
 }
