@@ -34,6 +34,8 @@ use crate::{
 const START: u16 = 0;
 /// The longest idempotency key, in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
+/// How often a table is asked for the time before a run is started without it.
+const TIME_TRIES: usize = 3;
 /// How far the clock of the machine that starts a run may be off, in milliseconds.
 const MAX_CLOCK_OFF_MS: u64 = 5 * 60 * 1000;
 /// How often a run can be redriven.
@@ -256,7 +258,11 @@ impl<W: Workflow> Client<W> {
             }
         }
         // When a run was started counts for as long as it lives: the table says so, not this machine.
-        if home.table.heard().is_none() {
+        // An answer that took long says nothing, such as the first one of a connection.
+        for _ in 0..TIME_TRIES {
+            if home.table.heard().is_some() {
+                break;
+            }
             retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
             runtime.ask_all_times().await;
         }
@@ -349,7 +355,7 @@ impl<W: Workflow> Client<W> {
         if record.deployment != ours {
             return Err(StartError::OtherDeployment { key: key.to_owned(), theirs: record.deployment, ours });
         }
-        self.runtime.resume(&actor, &record, None).await?;
+        self.runtime.resume(&actor, &record, None).await?.done?;
         Ok(run)
     }
 
@@ -487,8 +493,9 @@ impl<W: Workflow> Client<W> {
             Status::Failed(_) => {}
             // Whoever redrove it before may have died before it was dispatched.
             Status::Running if redrives > 0 => {
-                let record = record_of(&row)?;
-                self.runtime.resume(&Actor::passing(run.clone(), record.term), &record, None).await?;
+                let record = self.of_this_deployment(record_of(&row)?)?;
+                let actor = Actor::passing(run.clone(), record.term);
+                self.runtime.resume(&actor, &record, None).await?.done?;
                 return Ok(run);
             }
             status => return Err(RedriveError::NotFailed(status)),
@@ -520,7 +527,7 @@ impl<W: Workflow> Client<W> {
         if let Some(row) = self.create(&again, &record.key, record.input, left, record.kept_until).await? {
             let record = record_of(&row)?;
             let again = Actor::passing(again.run.clone(), record.term);
-            self.runtime.resume(&again, &record, None).await?;
+            self.runtime.resume(&again, &record, None).await?.done?;
         }
         // What it stored has been taken over.
         self.runtime.delete_objects(&failed.of, ObjectsOf::Work, CloudSet::MAX).await?;

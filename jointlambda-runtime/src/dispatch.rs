@@ -368,13 +368,13 @@ impl Runtime {
 
     /// Sends calls again, beginning with another placement than the first where there is one. What
     /// gathers in batches goes alone, unless it `gathers` again: then whoever shares a batch with
-    /// it is helped on, too.
+    /// it is helped on, too. Says how many were sent, and the first fault.
     pub(crate) async fn send_again(
         &self,
         actor: &Actor,
         calls: Vec<Lost>,
         gathers: bool,
-    ) -> Result<(), Fault> {
+    ) -> (usize, Result<(), Fault>) {
         let outgoing = calls.into_iter().map(|Lost { frames, call, objects, since }| {
             let function = self.function_at(&call)?;
             let way = match function.batch {
@@ -386,7 +386,13 @@ impl Runtime {
             let again = !matches!(way, Way::Gather { .. });
             Ok(Outgoing { function, envelope: Envelope { again, ..envelope }, way })
         });
-        Ok(self.send_all(outgoing.collect::<Result<_, Fault>>()?).await?)
+        let outgoing: Vec<Result<Outgoing, Fault>> = outgoing.collect();
+        let sends = outgoing.into_iter().map(|one| async move { self.send(&one?).await });
+        let sends: Vec<_> = sends.collect();
+        stream::iter(sends)
+            .buffer_unordered(CONCURRENCY)
+            .fold((0, Ok(())), async |(sent, done), one| (sent + usize::from(one.is_ok()), done.and(one)))
+            .await
     }
 
     async fn send(&self, one: &Outgoing) -> Result<(), Fault> {

@@ -54,6 +54,9 @@ impl Swept {
     }
 }
 
+/// How long a run that is past its deadline is searched for the call that it waited for.
+const LONGEST_SEARCH: Duration = Duration::from_secs(30);
+
 /// How much a sweep may do.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -172,18 +175,23 @@ impl Runtime {
         let when = When { now, before: row.looked_at, until };
         match self.resume(&actor, &record, Some(when)).await {
             Ok(resumed) => {
-                swept.invoked += resumed.invoked;
-                if resumed.is_whole {
+                swept.invoked += resumed.sent;
+                if let Err(fault) = &resumed.done {
+                    tracing::warn!(%run, fault = chain(fault), "not wholly re-driven");
+                }
+                // Once anything was sent, this look counts: were it to be made again for what it has
+                // left, it would send the rest again too, each time.
+                if resumed.is_whole || resumed.sent > 0 {
                     return Ok(());
                 }
             }
-            Err(fault) if fault.is_of_the_code() => return self.give_up(run, started_at, &fault).await,
-            Err(fault) => tracing::warn!(%run, fault = chain(&fault), "not wholly re-driven"),
+            Err(fault) => return self.give_up(run, started_at, &fault).await,
         }
         self.note_partial(key, &row, &record.term, now).await
     }
 
-    /// A look has left something. What it would have sent is due at the next look all the same.
+    /// A look has left something, and sent nothing. What it would have sent is due at the next look all
+    /// the same.
     async fn note_partial(&self, key: &RowKey, row: &Row, term: &Term, now: Timestamp) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
         let look =
@@ -197,7 +205,10 @@ impl Runtime {
         let after_s = record.term.deadline.saturating_sub(record.term.started_at) / 1000;
         let cause = format!("the run had not ended {after_s} s after its start");
         let look = Some(When { now, before: None, until: None });
-        let lost = Walk::new(self, actor, Errand::Resume { look }).follow_all(record).await.lost;
+        let walk = Walk::new(self, actor, Errand::Resume { look });
+        let found = async { walk.go_through(&mut walk.begin(record).await).await };
+        // The run ends all the same where its rows cannot be read now.
+        let lost = tokio::time::timeout(LONGEST_SEARCH, found).await.unwrap_or_default();
         let Some(Lost { frames, call, since, .. }) = lost.first() else {
             return Failure::new("the run", Vec::new(), cause, 1);
         };
@@ -213,21 +224,38 @@ impl Runtime {
 
     /// Sends the open calls of a run again; for a sweep, only those that have been open for so long
     /// that they are due.
+    ///
+    /// # Errors
+    /// Faults of the run's own code or data, for which it cannot go on.
     pub(crate) async fn resume(
         &self,
         actor: &Actor,
         record: &RunRecord,
         look: Option<When>,
     ) -> Result<Resumed, Fault> {
-        let walked = Walk::new(self, actor, Errand::Resume { look }).follow_all(record).await;
-        let resumed = Resumed { invoked: walked.lost.len(), is_whole: walked.is_whole };
-        let sent = self.send_again(actor, walked.lost, look.is_none()).await;
+        let walk = Walk::new(self, actor, Errand::Resume { look });
+        let mut walking = walk.begin(record).await;
+        let (mut sent, mut sending) = (0, Ok(()));
+        loop {
+            let lost = walk.go_through(&mut walking).await;
+            if lost.is_empty() {
+                break;
+            }
+            let (some, done) = self.send_again(actor, lost, look.is_none()).await;
+            (sent, sending) = (sent + some, sending.and(done));
+        }
+        let is_whole = walking.is_whole() && sending.is_ok();
         // A fault of the code ends the run, whatever else there was.
-        let done = match (sent, walked.done) {
-            (Err(sent), Err(walked)) if walked.is_of_the_code() && !sent.is_of_the_code() => Err(walked),
-            (sent, walked) => sent.and(walked),
+        let done = match (sending, walking.done) {
+            (Err(sending), Err(walked)) if walked.is_of_the_code() && !sending.is_of_the_code() => {
+                Err(walked)
+            }
+            (sending, walked) => sending.and(walked),
         };
-        self.unless_ended(actor, false, done).await.map(|()| resumed)
+        match self.unless_ended(actor, false, done).await {
+            Err(fault) if fault.is_of_the_code() => Err(fault),
+            done => Ok(Resumed { sent, is_whole, done }),
+        }
     }
 
     /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
@@ -237,9 +265,11 @@ impl Runtime {
         if stopped.is_err() && self.has_ended(actor).await? {
             return Ok(());
         }
-        if stopped? || self.is_past(&actor.term).await {
+        // What could not be read until its deadline is not waited for any longer.
+        if matches!(stopped, Ok(true)) || self.is_past(&actor.term).await {
             return self.end_cancelled(actor, record.objects).await;
         }
+        stopped?;
         tracing::warn!(run = %actor.run, "too large to be stopped before its deadline");
         Ok(())
     }
@@ -247,8 +277,11 @@ impl Runtime {
     /// Decides that whatever of a run is open is cancelled: nothing more is decided in it. Says
     /// whether that was all of it.
     pub(crate) async fn close(&self, actor: &Actor, record: &RunRecord) -> Result<bool, Fault> {
-        let walked = Walk::new(self, actor, Errand::Stop).follow_all(record).await;
-        walked.done.map(|()| walked.is_whole)
+        let walk = Walk::new(self, actor, Errand::Stop);
+        let mut walking = walk.begin(record).await;
+        walk.go_through(&mut walking).await;
+        let is_whole = walking.is_whole();
+        walking.done.map(|()| is_whole)
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
@@ -260,9 +293,12 @@ impl Runtime {
 }
 
 /// What came of a walk that sends calls again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Resumed {
-    pub(crate) invoked: usize,
-    /// Whether it has looked at all of the run.
+    /// How many were sent.
+    pub(crate) sent: usize,
+    /// Whether it has looked at all of the run, and sent all that it found.
     pub(crate) is_whole: bool,
+    /// What kept it from that: a store or a cloud.
+    pub(crate) done: Result<(), Fault>,
 }

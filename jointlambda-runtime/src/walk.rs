@@ -22,8 +22,8 @@ use crate::{
     walk::loops::Loops,
 };
 
-/// Calls of one run that one walk sends again; the next one finds the others.
-const MAX_INVOKED: usize = 10_000;
+/// Calls that a walk finds before they are sent again, and it goes on: they take memory.
+const MAX_FOUND: usize = 10_000;
 /// Parts of a run that one walk looks at before it leaves the rest to the next one, about a row
 /// each. Where there are more, it begins with other branches each time, so that each has its turn.
 const MAX_LOOKED_AT: usize = 200_000;
@@ -76,15 +76,22 @@ pub(crate) struct Lost {
     pub(crate) since: Timestamp,
 }
 
-/// What came of a walk.
-pub(crate) struct Walked {
-    /// The calls that are to be sent again.
-    pub(crate) lost: Vec<Lost>,
-    /// Whether nothing was left for another walk.
-    pub(crate) is_whole: bool,
+/// Where a walk is.
+pub(crate) struct Walking<'a> {
+    parts: Vec<Part>,
+    looked_at: usize,
     /// The first fault of the run's own code, if there was one; else the first of any kind. What
-    /// could not be read is left, and the rest was walked through.
+    /// could not be read is left, and the rest is walked through.
     pub(crate) done: Result<(), Fault>,
+    /// Held while it has many parts before it.
+    wide: Option<MutexGuard<'a, ()>>,
+}
+
+impl Walking<'_> {
+    /// Whether nothing is left for another walk.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.parts.is_empty() && self.done.is_ok()
+    }
 }
 
 /// What came of looking at a part.
@@ -113,19 +120,13 @@ impl<'a> Walk<'a> {
         Walk { runtime, actor, errand, loops, least_ms: runtime.least_repeat_ms() }
     }
 
-    /// Follows what is committed to where nothing follows.
-    pub(crate) async fn follow_all(&self, record: &RunRecord) -> Walked {
-        let mut all = Found::default();
-        let mut done = match self.root(record).await {
-            Ok(root) => {
-                all.parts.push(root);
-                Ok(())
-            }
-            Err(fault) => Err(fault),
+    /// Begins at the root.
+    pub(crate) async fn begin(&self, record: &RunRecord) -> Walking<'a> {
+        let (parts, done) = match self.root(record).await {
+            Ok(root) => (vec![root], Ok(())),
+            Err(fault) => (Vec::new(), Err(fault)),
         };
-        self.through(&mut all, &mut done).await;
-        let is_whole = all.parts.is_empty() && done.is_ok();
-        Walked { is_whole, lost: all.lost, done }
+        Walking { parts, looked_at: 0, done, wide: None }
     }
 
     async fn root(&self, record: &RunRecord) -> Result<Part, Fault> {
@@ -135,14 +136,16 @@ impl<'a> Walk<'a> {
         Ok(Part { frames: Vec::new(), continuation, objects, since, is_over: false })
     }
 
-    /// Looks at parts side by side, for as long as there are any.
-    async fn through(&self, all: &mut Found, done: &mut Result<(), Fault>) {
-        let mut wide: Option<MutexGuard<'_, ()>> = None;
-        while !all.parts.is_empty() && !self.has_enough(all) {
-            if all.parts.len() > WIDE && wide.is_none() {
-                wide = Some(self.runtime.wide.lock().await);
+    /// Follows what is committed, and gives calls that are to be sent again. Where there are very many
+    /// it gives some of them, and goes on when it is called again; without any it has come to its end.
+    pub(crate) async fn go_through(&self, walking: &mut Walking<'a>) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        while !walking.parts.is_empty() && lost.len() < MAX_FOUND && !self.has_enough(walking) {
+            let parts = &mut walking.parts;
+            if parts.len() > WIDE && walking.wide.is_none() {
+                walking.wide = Some(self.runtime.wide.lock().await);
             }
-            let wave = all.parts.split_off(all.parts.len().saturating_sub(CONCURRENCY));
+            let wave = parts.split_off(parts.len().saturating_sub(CONCURRENCY));
             let look_at = |part| async {
                 let mut found = Found { looked_at: 1, ..Found::default() };
                 let looked = self.look_at(part, &mut found).await;
@@ -150,22 +153,22 @@ impl<'a> Walk<'a> {
             };
             let mut looks = std::pin::pin!(stream::iter(wave).map(look_at).buffered(CONCURRENCY));
             while let Some((found, looked)) = looks.next().await {
-                all.parts.extend(found.parts);
-                all.lost.extend(found.lost);
-                all.looked_at += found.looked_at;
-                note(done, looked);
+                walking.parts.extend(found.parts);
+                lost.extend(found.lost);
+                walking.looked_at += found.looked_at;
+                note(&mut walking.done, looked);
             }
         }
-        all.lost.truncate(MAX_INVOKED);
+        lost
     }
 
-    fn has_enough(&self, all: &Found) -> bool {
+    fn has_enough(&self, walking: &Walking<'_>) -> bool {
         match self.errand {
             Errand::Resume { look } => {
                 let is_late = look.and_then(|look| look.until).is_some_and(|until| Instant::now() >= until);
-                all.lost.len() >= MAX_INVOKED || all.looked_at >= MAX_LOOKED_AT || is_late
+                walking.looked_at >= MAX_LOOKED_AT || is_late
             }
-            Errand::Stop => all.looked_at >= MAX_STOPPED,
+            Errand::Stop => walking.looked_at >= MAX_STOPPED,
         }
     }
 
