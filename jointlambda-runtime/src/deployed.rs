@@ -223,8 +223,9 @@ fn given_up(record: &Record<'_>, service: &str, shares_processes: bool) -> Given
     let error_type = said.as_ref().and_then(|said| said.error_type.as_deref());
     let condition = &*record.context.condition;
     let cause = match (condition, error, error_type) {
-        // It was too old, or was never taken by a function.
-        (condition, ..) if condition != RETRIES_EXHAUSTED => Cause::Surroundings,
+        // What a function said before counts for nothing if the event was too old in the end. Any other
+        // word is not gone by: that of Function Compute is not known for certain.
+        ("EventAgeExceeded", ..) => Cause::Surroundings,
         (_, _, Some(OF_THE_CALL)) => Cause::Call,
         (_, _, Some(OF_THE_SURROUNDINGS)) => Cause::Surroundings,
         // The process ended without a word, or was ended by the platform.
@@ -237,9 +238,6 @@ fn given_up(record: &Record<'_>, service: &str, shares_processes: bool) -> Given
     });
     GivenUp { cause, why, attempts: record.context.attempts.unwrap_or(1) }
 }
-
-/// Why a platform gives up on an event that a function has taken.
-const RETRIES_EXHAUSTED: &str = "RetriesExhausted";
 
 /// Whether an execution began, and its process ended before it answered: `error` is the platform's word
 /// for an error of a function, `error_type` what Lambda says of it.
@@ -334,6 +332,7 @@ mod tests {
         for error_type in ["jointlambda.call", "Runtime.ExitError", "Sandbox.Timedout"] {
             assert_eq!(told(exhausted, unhandled, &said(error_type), false), Cause::Call, "{error_type}");
             assert_eq!(told("EventAgeExceeded", unhandled, &said(error_type), false), Cause::Surroundings);
+            assert_eq!(told("SomeOtherWord", unhandled, &said(error_type), false), Cause::Call);
         }
         for error_type in ["jointlambda.surroundings", "Runtime.InvalidEntrypoint", "Extension.Crash"] {
             let cause = told(exhausted, unhandled, &said(error_type), false);
