@@ -218,6 +218,7 @@ impl Runtime {
             Either::Left((Ok(Some(settled)), _)) => Ok(Found::Settled(settled)),
             // It is the first answer of a table, and tells the time.
             Either::Left((Ok(None), _)) if !knows_time && is_past().await => Ok(Found::Past),
+            Either::Left((Err(fault), _)) if !knows_time => Err(fault),
             // Without a row, or without an answer: the commit will decide.
             Either::Left((_, run)) => run.await,
             // Nothing is decided by the clock of this process alone.
