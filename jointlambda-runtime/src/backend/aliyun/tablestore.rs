@@ -56,6 +56,8 @@ const RANGE: i32 = 1_000;
 const STALE_FOR: u64 = 60_000;
 /// What an arrival counts.
 const COUNTERS: [&str; 3] = ["filled", "ok", "indexed"];
+/// Rows of the index that are read at once.
+const MOST_ROWS: usize = 1_000;
 /// Stale entries that are removed at once.
 const REMOVED_AT_ONCE: usize = 32;
 /// How often a look at the index reads on behind stale entries that it has removed.
@@ -389,16 +391,21 @@ impl backend::Table for Table {
             });
             let mut entries: Vec<_> = all.collect();
             entries.sort_unstable();
-            let (count, keys): (_, Vec<RowKey>) =
-                (entries.len(), entries.iter().map(|(_, key, ..)| key.clone()).collect());
-            let rows = self.get_many(&keys).await?;
-            let mut stale = Vec::new();
-            for ((check_at, key, version, shard), row) in entries.into_iter().zip(rows) {
-                if row.and_then(|row| row.check_at) == Some(check_at) {
-                    due.push(key);
-                } else if check_at.saturating_add(STALE_FOR) < self.time.now() {
-                    // The row has ended, or moved, or was never made.
-                    stale.push((key, shard, check_at, version));
+            let (count, mut stale) = (entries.len(), Vec::new());
+            // No more rows at once than were asked for: a run row holds what the run began with.
+            for entries in entries.chunks(limit.min(MOST_ROWS)) {
+                let keys: Vec<RowKey> = entries.iter().map(|(_, key, ..)| key.clone()).collect();
+                for ((check_at, key, version, shard), row) in entries.iter().zip(self.get_many(&keys).await?)
+                {
+                    if row.and_then(|row| row.check_at) == Some(*check_at) {
+                        due.push(key.clone());
+                    } else if check_at.saturating_add(STALE_FOR) < self.time.now() {
+                        // The row has ended, or moved, or was never made.
+                        stale.push((key.clone(), *shard, *check_at, *version));
+                    }
+                }
+                if due.len() >= limit {
+                    break;
                 }
             }
             // Behind entries that stand for nothing any more there may be others that do.
