@@ -8,6 +8,7 @@ mod batches;
 mod bounds;
 mod cancelling;
 mod choice;
+mod clocks;
 mod corners;
 mod deliveries;
 mod errors;

@@ -2,7 +2,8 @@
 //! or by days, and what a run decides by time must not be.
 //!
 //! The local clock goes on between answers; only its difference from the table's is learnt. An answer
-//! that took long says little, so one of the last hour that took the shortest counts.
+//! that took long says little, so one of the last hour that took the shortest counts. What was learnt
+//! is forgotten when the local clock is set to another time.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,6 +16,9 @@ use crate::backend::Timestamp;
 const LONGEST: Duration = Duration::from_secs(2);
 /// For how long one answer counts before any other takes its place.
 const KEPT: Duration = Duration::from_secs(3600);
+/// How far the local clock may come away from the time that has passed, in milliseconds, before what
+/// was learnt by it is forgotten.
+const STEP_MS: u64 = 2_000;
 /// What is told of local clocks that are off by more, in milliseconds.
 const TOLD_MS: i64 = 5 * 60 * 1000;
 
@@ -27,7 +31,17 @@ struct Heard {
     /// The table's time less the local one, in milliseconds.
     offset_ms: i64,
     took: Duration,
+    /// When, by both of the process's clocks.
+    local_ms: Timestamp,
     at: Instant,
+}
+
+impl Heard {
+    /// Whether the local clock was set since, as far as one sees at a moment.
+    fn is_of_another_clock(&self, local_ms: Timestamp, at: Instant) -> bool {
+        let passed = at.saturating_duration_since(self.at).as_millis() as u64;
+        self.local_ms.saturating_add(passed).abs_diff(local_ms) > STEP_MS
+    }
 }
 
 /// When a request was sent, by both of the process's clocks.
@@ -70,6 +84,7 @@ impl TimeOfTable {
             return;
         }
         let mut heard = self.lock();
+        heard.take_if(|heard| heard.is_of_another_clock(sent_ms, at.checked_sub(took).unwrap_or(at)));
         let is_better = |before: &Heard| took <= before.took || at.duration_since(before.at) > KEPT;
         if heard.as_ref().is_none_or(is_better) {
             let offset_ms = offset(date_ms, precision, sent_ms, took);
@@ -79,14 +94,20 @@ impl TimeOfTable {
                     "the clock of this machine is off: the table's counts"
                 );
             }
-            *heard = Some(Heard { offset_ms, took, at });
+            let local_ms = sent_ms.saturating_add(took.as_millis() as u64);
+            *heard = Some(Heard { offset_ms, took, local_ms, at });
         }
     }
 
     /// The table's time, if it has answered.
     pub(super) fn heard(&self) -> Option<Timestamp> {
-        let offset_ms = self.lock().as_ref()?.offset_ms;
-        Some(local_ms().saturating_add_signed(offset_ms))
+        self.heard_by(local_ms(), Instant::now())
+    }
+
+    fn heard_by(&self, local_ms: Timestamp, at: Instant) -> Option<Timestamp> {
+        let mut heard = self.lock();
+        heard.take_if(|heard| heard.is_of_another_clock(local_ms, at));
+        Some(local_ms.saturating_add_signed(heard.as_ref()?.offset_ms))
     }
 
     /// The table's time; the local one, for as long as it has not answered.
@@ -155,19 +176,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_learnt_is_forgotten_when_the_local_clock_is_set() {
+        for step in [-9 * DAY, -3_000, 3_000, 9 * DAY] {
+            let (time, began) = (TimeOfTable::default(), Instant::now());
+            time.hear_at(NOW + 60_000, Precision::Milliseconds, NOW, ms(0), began);
+            let minute = |by: i64| (NOW.saturating_add_signed(60_000 + by), began + ms(60_000));
+            let (local, at) = minute(1_500);
+            assert_eq!(time.heard_by(local, at), Some(local + 60_000), "clocks drift");
+            let (local, at) = minute(step);
+            assert_eq!(time.heard_by(local, at), None, "{step}");
+            // A slow answer after it counts, where a quick one came before it.
+            time.hear_at(NOW + 120_000, Precision::Milliseconds, local, ms(900), at + ms(900));
+            assert!(time.heard_by(local + 900, at + ms(900)).is_some(), "{step}");
+        }
+    }
+
+    #[test]
     fn the_shortest_answer_of_an_hour_counts_and_a_slow_one_never() {
         let time = TimeOfTable::default();
         assert_eq!(time.heard(), None);
         let began = Instant::now();
-        let hear = |date: i64, took, at| {
-            let date = NOW.saturating_add_signed(date);
-            time.hear_at(date, Precision::Milliseconds, NOW, took, began + at);
+        let hear = |date: i64, took: Duration, at: Duration| {
+            let sent = NOW + (at - took).as_millis() as u64;
+            let date = sent.saturating_add_signed(date);
+            time.hear_at(date, Precision::Milliseconds, sent, took, began + at);
             time.lock().map(|heard| heard.offset_ms)
         };
-        assert_eq!(hear(9 * DAY, ms(2_001), ms(0)), None, "it took too long");
-        assert_eq!(hear(60_000, ms(100), ms(0)), Some(59_950));
-        assert_eq!(hear(70_000, ms(200), ms(10)), Some(59_950), "it took longer than the one before");
-        assert_eq!(hear(80_000, ms(50), ms(20)), Some(79_975));
-        assert_eq!(hear(90_000, ms(900), KEPT + ms(100)), Some(89_550), "the one before is an hour old");
+        assert_eq!(hear(9 * DAY, ms(2_001), ms(2_001)), None, "it took too long");
+        assert_eq!(hear(60_000, ms(100), ms(2_200)), Some(59_950));
+        assert_eq!(hear(70_000, ms(200), ms(2_400)), Some(59_950), "it took longer than the one before");
+        assert_eq!(hear(80_000, ms(50), ms(2_500)), Some(79_975));
+        assert_eq!(hear(90_000, ms(900), KEPT + ms(4_000)), Some(89_550), "the one before is an hour old");
     }
 }

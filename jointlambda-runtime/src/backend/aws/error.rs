@@ -57,9 +57,15 @@ fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// What it means that a service refuses, where the code is one that all services have: what to do.
-pub(super) fn advice(code: &str, region: &str) -> Option<String> {
+pub(super) fn advice(code: &str, message: &str, region: &str) -> Option<String> {
+    // As AWS's own SDKs know them: a signature holds for five minutes, on S3 for fifteen.
+    let is_of_the_clock = matches!(code, "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture")
+        || ["Signature expired", "Signature not yet current"].iter().any(|said| message.contains(said));
     let advice = match code {
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+        _ if is_of_the_clock => {
+            "the clock of this machine and AWS's are too far apart: set the clock".to_owned()
+        }
+        "ExpiredToken" | "ExpiredTokenException" => {
             "the AWS credentials have expired: renew them, for instance with `aws sso login`".to_owned()
         }
         "UnrecognizedClientException"
@@ -116,7 +122,7 @@ where
             if code == "ValidationException" && message.contains("tem size") {
                 return StoreError::TooLarge { what: "row", bytes, limit: ROW_LIMIT };
             }
-            StoreError::Denied(match (&*code, advice(&code, region)) {
+            StoreError::Denied(match (&*code, advice(&code, &message, region)) {
                 (_, Some(advice)) => advice,
                 ("ResourceNotFoundException", _) => format!(
                     "there is no table `{table}` in {region}: deploy the workflow's store, or correct `table` and `region`"
@@ -127,5 +133,26 @@ where
                 _ => format!("DynamoDB: {code}: {message}"),
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn a_clock_that_is_off_is_not_taken_for_wrong_keys() {
+        for (code, message, word) in [
+            ("InvalidSignatureException", "Signature expired: 20261130T0000Z is now earlier than …", "clock"),
+            ("InvalidSignatureException", "Signature not yet current: 20261130T0000Z is still …", "clock"),
+            ("RequestTimeTooSkewed", "The difference between the request time and …", "clock"),
+            ("RequestInTheFuture", "", "clock"),
+            ("InvalidSignatureException", "The request signature we calculated does not match …", "KEY_ID"),
+            ("ExpiredTokenException", "The security token included in the request is expired", "renew"),
+        ] {
+            let advice = advice(code, message, "us-east-1").unwrap();
+            assert!(advice.contains(word), "{code}: {advice}");
+        }
+        assert_eq!(advice("ValidationException", "", "us-east-1"), None);
     }
 }

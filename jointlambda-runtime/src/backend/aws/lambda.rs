@@ -71,21 +71,23 @@ impl backend::Functions for Functions {
             Wrong::Refused { code, message, .. } if code == "ResourceConflictException" => {
                 Invoked::Unavailable(message)
             }
-            Wrong::Refused { code, message, .. } => Invoked::Denied(match (&*code, advice(&code, region)) {
-                (_, Some(advice)) => advice,
-                ("ResourceNotFoundException", _) => match &self.qualifier {
-                    None => format!(
-                        "there is no function `{name}` in {region}: deploy this version of the workflow"
-                    ),
-                    Some(alias) => format!(
-                        "there is no function `{name}` with an alias `{alias}` in {region}: deploy this version of the workflow, or correct `qualifier`"
-                    ),
-                },
-                ("AccessDeniedException", _) => {
-                    format!("not allowed to invoke `{name}`: grant lambda:InvokeFunction on it")
-                }
-                _ => format!("Lambda: {code}: {message}"),
-            }),
+            Wrong::Refused { code, message, .. } => {
+                Invoked::Denied(match (&*code, advice(&code, &message, region)) {
+                    (_, Some(advice)) => advice,
+                    ("ResourceNotFoundException", _) => match &self.qualifier {
+                        None => format!(
+                            "there is no function `{name}` in {region}: deploy this version of the workflow"
+                        ),
+                        Some(alias) => format!(
+                            "there is no function `{name}` with an alias `{alias}` in {region}: deploy this version of the workflow, or correct `qualifier`"
+                        ),
+                    },
+                    ("AccessDeniedException", _) => {
+                        format!("not allowed to invoke `{name}`: grant lambda:InvokeFunction on it")
+                    }
+                    _ => format!("Lambda: {code}: {message}"),
+                })
+            }
         }
     }
 

@@ -34,7 +34,7 @@ impl Objects {
         // What S3 says is in the text, as it came.
         let said = error.to_string();
         let code = CODES.iter().find(|code| said.contains(**code));
-        if let Some(advice) = code.and_then(|code| advice(code, &self.clients.region)) {
+        if let Some(advice) = code.and_then(|code| advice(code, &said, &self.clients.region)) {
             return StoreError::Denied(advice);
         }
         match error.kind() {
@@ -56,8 +56,9 @@ impl Objects {
     }
 }
 
-/// The codes of S3 that say something of the credentials.
-const CODES: [&str; 3] = ["ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
+/// The codes of S3 that say something of the credentials, or of the clock.
+const CODES: [&str; 4] =
+    ["ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"];
 
 /// The codes with which S3 says that a bucket is in another region.
 const ELSEWHERE: [&str; 2] = ["PermanentRedirect", "AuthorizationHeaderMalformed"];
