@@ -22,7 +22,7 @@ use crate::{
     commit::Actor,
     definition::{BatchDef, FunctionDef, FunctionIndex},
     dispatch::{Outgoing, Way},
-    envelope::{Batch, Call, Envelope, EventId, Place, Task, Value, instance_key},
+    envelope::{Batch, Call, CloudSet, Envelope, EventId, Place, Task, Value, instance_key},
     error::Fault,
     id::{Digest, Incarnation, RowKey},
     payload::fits_batch,
@@ -36,10 +36,21 @@ const ROWS_PER_READ: usize = 16;
 /// A slot of a batch row.
 #[derive(Debug, Serialize, Deserialize)]
 struct Slot {
+    /// The clouds that hold objects of the run, as far as whoever put it there knew. It is no part of
+    /// what tells two members apart: copies may know of different ones.
+    objects: CloudSet,
     /// Whose value the envelope is, when it is stored elsewhere.
     of: Option<Incarnation>,
     /// The envelope of the member's call.
     envelope: Value,
+}
+
+impl Slot {
+    /// Whether these bytes are a slot of the same member.
+    fn is_same_as(&self, other: &[u8]) -> bool {
+        let other = codec::unpack_row::<Slot>(other, "a slot");
+        other.is_ok_and(|other| (&other.of, &other.envelope) == (&self.of, &self.envelope))
+    }
 }
 
 /// The body of a batch row that is sealed.
@@ -70,7 +81,8 @@ impl Runtime {
         let function = index.ok_or_else(unknown)? as FunctionIndex;
         let (def, gathers) = self.gathering(function)?;
         let table = &self.cloud(def.on)?.table;
-        let (slot, value) = self.slot(one, def, gathers).await?;
+        let (slot, member) = self.slot(one, def, gathers).await?;
+        let value = codec::pack_row(&member);
         let expires_at = self.expires_at(&**table, &one.envelope.term);
         let Task::Call(Call { gathers: first, .. }) = one.envelope.task else {
             return Err(Fault::Poison("only calls gather in batches".to_owned()));
@@ -101,7 +113,7 @@ impl Runtime {
                     Some(row) => row,
                     None => retry::store(|| table.get(&key)).await?.unwrap_or_default(),
                 };
-                if row.slots.get(&slot) == Some(&arrival.value) {
+                if row.slots.get(&slot).is_some_and(|found| member.is_same_as(found)) {
                     // It is in, and whoever put it there may have died right then.
                     if row.body.is_some() {
                         return if again { self.invoke(one).await } else { Ok(()) };
@@ -113,7 +125,7 @@ impl Runtime {
                 }
             }
             let others = others.get_or_insert_with(|| rows.by_ref().collect());
-            match self.with_room(batch, others, gathers, &arrival).await? {
+            match self.with_room(batch, others, gathers, (slot, &member)).await? {
                 Some(index) => batch.index = index,
                 None => {
                     tracing::warn!(function = def.name, "no room in any batch of its time: sent alone");
@@ -130,13 +142,13 @@ impl Runtime {
         batch: Batch,
         rows: &mut VecDeque<u32>,
         gathers: &BatchDef,
-        member: &Arrival,
+        (slot, member): (u32, &Slot),
     ) -> Result<Option<u32>, Fault> {
         let (def, _) = self.gathering(batch.function)?;
         let table = &self.cloud(def.on)?.table;
         let fits = |row: &Option<Row>| {
-            row.as_ref().is_none_or(|row| match row.slots.get(&member.slot) {
-                Some(value) => *value == member.value,
+            row.as_ref().is_none_or(|row| match row.slots.get(&slot) {
+                Some(found) => member.is_same_as(found),
                 None => row.body.is_none() && row.slots.len() < gathers.size as usize,
             })
         };
@@ -173,20 +185,22 @@ impl Runtime {
         one: &Outgoing,
         def: &FunctionDef,
         gathers: &BatchDef,
-    ) -> Result<(u32, Bytes), Fault> {
-        let envelope = Envelope { event: 0, ..one.envelope.clone() };
+    ) -> Result<(u32, Slot), Fault> {
+        let objects = one.envelope.objects;
+        let envelope = Envelope { event: 0, objects: 0, ..one.envelope.clone() };
         let Task::Call(call) = &envelope.task else {
             return Err(Fault::Poison("only calls gather in batches".to_owned()));
         };
         let name = instance_key(&envelope.incarnation(), &envelope.frames, call.node, &call.turns);
         let wire = envelope.encode();
         let slot = if fits_batch(self.prices(def.on), wire.len(), gathers.size as usize) {
-            Slot { of: None, envelope: Value::Inline(wire) }
+            Slot { objects, of: None, envelope: Value::Inline(wire) }
         } else {
             let actor = Actor::passing(envelope.run.clone(), envelope.term);
-            Slot { of: Some(actor.of), envelope: self.store(&actor, wire, def.on, Place::Row).await? }
+            let envelope = self.store(&actor, wire, def.on, Place::Row).await?;
+            Slot { objects, of: Some(actor.of), envelope }
         };
-        Ok((Digest::of(name.as_str().as_bytes()).short(), codec::pack_row(&slot)))
+        Ok((Digest::of(name.as_str().as_bytes()).short(), slot))
     }
 
     fn batch_key(&self, batch: &Batch) -> RowKey {
@@ -197,7 +211,7 @@ impl Runtime {
 /// The envelope in a slot of a batch row, or where it is; for a watch on what is sent.
 #[cfg(feature = "local")]
 pub(crate) fn peek(slot: &[u8]) -> Option<Result<Bytes, RowKey>> {
-    let Slot { of, envelope } = codec::unpack_row(slot, "a slot").ok()?;
+    let Slot { of, envelope, .. } = codec::unpack_row(slot, "a slot").ok()?;
     match envelope {
         Value::Inline(wire) => Some(Ok(wire)),
         Value::Stored(stored) => Some(Err(RowKey::value(&of?, &stored.digest))),

@@ -162,7 +162,7 @@ impl Runtime {
     }
 
     async fn member(&self, actor: &Actor, function: FunctionIndex, slot: Bytes) -> Result<Member, Fault> {
-        let Slot { of, envelope } = codec::unpack_row(&slot, "a slot")?;
+        let Slot { objects, of, envelope } = codec::unpack_row(&slot, "a slot")?;
         let wire = match (of, envelope) {
             (_, Value::Inline(wire)) => wire,
             (Some(of), stored) => self.fetch(&of, &stored).await?,
@@ -171,6 +171,7 @@ impl Runtime {
             }
         };
         let envelope = Envelope::decode(&wire, self.definition, self.deployment)?;
+        let envelope = Envelope { objects, ..envelope };
         let Task::Call(call) = &envelope.task else {
             return Err(Fault::Poison("a member is no call".to_owned()));
         };
