@@ -355,7 +355,7 @@ impl<W: Workflow> Client<W> {
         if record.deployment != ours {
             return Err(StartError::OtherDeployment { key: key.to_owned(), theirs: record.deployment, ours });
         }
-        self.runtime.resume(&actor, &record, None).await?.done?;
+        self.runtime.resume(&actor, &record, None, None).await?.done?;
         Ok(run)
     }
 
@@ -470,9 +470,9 @@ impl<W: Workflow> Client<W> {
         let soon = table.now();
         let part = self.runtime.part_of(soon.saturating_sub(record.term.started_at));
         let looked_at = row.looked_at.unwrap_or(record.term.started_at);
-        let look = Look { next: Check { part, at: soon }, looked_at };
+        let look = Look { next: Check { part, at: soon }, looked_at, inc: Some(record.term.started_at) };
         retry::store(|| table.postpone(&key, look)).await.map_err(Fault::from)?;
-        self.runtime.stop(&actor, &record).await?;
+        self.runtime.stop(&actor, &record, None).await?;
         self.status(&run).await
     }
 
@@ -495,7 +495,7 @@ impl<W: Workflow> Client<W> {
             Status::Running if redrives > 0 => {
                 let record = self.of_this_deployment(record_of(&row)?)?;
                 let actor = Actor::passing(run.clone(), record.term);
-                self.runtime.resume(&actor, &record, None).await?.done?;
+                self.runtime.resume(&actor, &record, None, None).await?.done?;
                 return Ok(run);
             }
             status => return Err(RedriveError::NotFailed(status)),
@@ -527,7 +527,7 @@ impl<W: Workflow> Client<W> {
         if let Some(row) = self.create(&again, &record.key, record.input, left, record.kept_until).await? {
             let record = record_of(&row)?;
             let again = Actor::passing(again.run.clone(), record.term);
-            self.runtime.resume(&again, &record, None).await?.done?;
+            self.runtime.resume(&again, &record, None, None).await?.done?;
         }
         // What it stored has been taken over.
         self.runtime.delete_objects(&failed.of, ObjectsOf::Work, CloudSet::MAX).await?;
@@ -537,7 +537,7 @@ impl<W: Workflow> Client<W> {
     /// What is left of a failed run, with its values. What of it is not decided is decided as
     /// cancelled first: it is called again elsewhere, and no copy that still runs here counts too.
     async fn take_over(&self, failed: &Actor, record: &RunRecord) -> Result<Continuation, Fault> {
-        if !self.runtime.close(failed, record).await? {
+        if !self.runtime.close(failed, record, None).await? {
             let why = format!("{} is too large to be redriven: start another run with a new key", failed.run);
             return Err(Fault::Bound(why));
         }

@@ -23,7 +23,7 @@ use crate::{
     retry,
     runtime::Runtime,
     timing,
-    walk::Lost,
+    walk::{Lost, is_past},
 };
 
 /// Requests that one function has under way at once.
@@ -368,12 +368,13 @@ impl Runtime {
 
     /// Sends calls again, beginning with another placement than the first where there is one. What
     /// gathers in batches goes alone, unless it `gathers` again: then whoever shares a batch with
-    /// it is helped on, too. Says how many were sent, and the first fault.
+    /// it is helped on, too. Says how many were sent until then, and the first fault.
     pub(crate) async fn send_again(
         &self,
         actor: &Actor,
         calls: Vec<Lost>,
         gathers: bool,
+        until: Option<Instant>,
     ) -> (usize, Result<(), Fault>) {
         let outgoing = calls.into_iter().map(|Lost { frames, call, objects, since }| {
             let function = self.function_at(&call)?;
@@ -387,12 +388,18 @@ impl Runtime {
             Ok(Outgoing { function, envelope: Envelope { again, ..envelope }, way })
         });
         let outgoing: Vec<Result<Outgoing, Fault>> = outgoing.collect();
-        let sends = outgoing.into_iter().map(|one| async move { self.send(&one?).await });
+        let sends = outgoing.into_iter().map(|one| async move {
+            match is_past(until) {
+                true => Ok(false),
+                false => self.send(&one?).await.map(|()| true),
+            }
+        });
         let sends: Vec<_> = sends.collect();
-        stream::iter(sends)
-            .buffer_unordered(CONCURRENCY)
-            .fold((0, Ok(())), async |(sent, done), one| (sent + usize::from(one.is_ok()), done.and(one)))
-            .await
+        let count = async |(sent, done): (usize, Result<(), Fault>), one: Result<bool, Fault>| match one {
+            Ok(is_sent) => (sent + usize::from(is_sent), done),
+            Err(fault) => (sent, done.and(Err(fault))),
+        };
+        stream::iter(sends).buffer_unordered(CONCURRENCY).fold((0, Ok(())), count).await
     }
 
     async fn send(&self, one: &Outgoing) -> Result<(), Fault> {

@@ -19,7 +19,7 @@ use crate::{
     id::{RowKey, RunId},
     retry,
     runtime::Runtime,
-    walk::{Errand, Lost, Walk, When},
+    walk::{Errand, Lost, Walk, When, is_past},
 };
 
 /// Runs that a sweep looks at side by side.
@@ -107,7 +107,7 @@ impl Runtime {
                 break;
             }
             let looks = stream::iter(due).map(|key| async move {
-                if limits.until.is_some_and(|until| Instant::now() >= until) {
+                if is_past(limits.until) {
                     return None;
                 }
                 self.look(&key, limits.until).await
@@ -116,7 +116,7 @@ impl Runtime {
             while let Some(looked) = looks.next().await {
                 swept.add(looked.unwrap_or_default());
             }
-            if limits.until.is_some_and(|until| Instant::now() >= until) {
+            if is_past(limits.until) {
                 break;
             }
         }
@@ -156,13 +156,13 @@ impl Runtime {
         let actor = Actor::passing(run.clone(), record.term);
         // First of all, so that a run that fails every time does not keep others from their turn.
         let next = self.next_check(&record.term, now);
-        retry::store(|| table.postpone(key, Look { next, looked_at: now })).await?;
+        retry::store(|| table.postpone(key, Look { next, looked_at: now, inc: row.inc })).await?;
         if row.slots.contains_key(&END) {
             // It is there because the process that cancelled it died, or the index is behind.
             return self.clear_ended(&actor, &row).await;
         }
         if row.slots.contains_key(&CANCEL) {
-            self.stop(&actor, &record).await?;
+            self.stop(&actor, &record, until).await?;
             swept.cancelled += 1;
             return Ok(());
         }
@@ -172,8 +172,8 @@ impl Runtime {
             swept.overdue += 1;
             return Ok(());
         }
-        let when = When { now, before: row.looked_at, until };
-        match self.resume(&actor, &record, Some(when)).await {
+        let when = When { now, before: row.looked_at };
+        match self.resume(&actor, &record, Some(when), until).await {
             Ok(resumed) => {
                 swept.invoked += resumed.sent;
                 if let Err(fault) = &resumed.done {
@@ -194,8 +194,8 @@ impl Runtime {
     /// the same.
     async fn note_partial(&self, key: &RowKey, row: &Row, term: &Term, now: Timestamp) -> Result<(), Fault> {
         let table = &self.cloud(self.definition.home)?.table;
-        let look =
-            Look { next: self.next_check(term, now), looked_at: row.looked_at.unwrap_or(term.started_at) };
+        let looked_at = row.looked_at.unwrap_or(term.started_at);
+        let look = Look { next: self.next_check(term, now), looked_at, inc: row.inc };
         Ok(retry::store(|| table.postpone(key, look)).await?)
     }
 
@@ -204,8 +204,7 @@ impl Runtime {
     async fn overdue(&self, actor: &Actor, record: &RunRecord, now: Timestamp) -> Failure {
         let after_s = record.term.deadline.saturating_sub(record.term.started_at) / 1000;
         let cause = format!("the run had not ended {after_s} s after its start");
-        let look = Some(When { now, before: None, until: None });
-        let walk = Walk::new(self, actor, Errand::Resume { look });
+        let walk = Walk::new(self, actor, Errand::Find { now }, None);
         let found = async { walk.go_through(&mut walk.begin(record).await).await };
         // The run ends all the same where its rows cannot be read now.
         let lost = tokio::time::timeout(LONGEST_SEARCH, found).await.unwrap_or_default();
@@ -213,11 +212,7 @@ impl Runtime {
             return Failure::new("the run", Vec::new(), cause, 1);
         };
         let open_s = now.saturating_sub(*since) / 1000;
-        let others = match lost.len() - 1 {
-            0 => String::new(),
-            more => format!(", as for {more} more"),
-        };
-        let cause = format!("{cause}, and this call had no outcome for {open_s} s{others}");
+        let cause = format!("{cause}, and this call had no outcome for {open_s} s");
         let at = self.definition.node(call.node).map_or("the run", |node| node.name);
         Failure::new(at, envelope::path(frames, &call.turns), cause, 1)
     }
@@ -232,19 +227,21 @@ impl Runtime {
         actor: &Actor,
         record: &RunRecord,
         look: Option<When>,
+        until: Option<Instant>,
     ) -> Result<Resumed, Fault> {
-        let walk = Walk::new(self, actor, Errand::Resume { look });
+        let walk = Walk::new(self, actor, Errand::Resume { look }, until);
         let mut walking = walk.begin(record).await;
-        let (mut sent, mut sending) = (0, Ok(()));
+        let (mut sent, mut left, mut sending) = (0, 0, Ok(()));
         loop {
             let lost = walk.go_through(&mut walking).await;
             if lost.is_empty() {
                 break;
             }
-            let (some, done) = self.send_again(actor, lost, look.is_none()).await;
-            (sent, sending) = (sent + some, sending.and(done));
+            let found = lost.len();
+            let (some, done) = self.send_again(actor, lost, look.is_none(), until).await;
+            (sent, left, sending) = (sent + some, left + found - some, sending.and(done));
         }
-        let is_whole = walking.is_whole() && sending.is_ok();
+        let is_whole = walking.is_whole() && left == 0;
         // A fault of the code ends the run, whatever else there was.
         let done = match (sending, walking.done) {
             (Err(sending), Err(walked)) if walked.is_of_the_code() && !sending.is_of_the_code() => {
@@ -260,8 +257,13 @@ impl Runtime {
 
     /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
     /// otherwise meanwhile. What is too much for that runs on until its deadline.
-    pub(crate) async fn stop(&self, actor: &Actor, record: &RunRecord) -> Result<(), Fault> {
-        let stopped = self.close(actor, record).await;
+    pub(crate) async fn stop(
+        &self,
+        actor: &Actor,
+        record: &RunRecord,
+        until: Option<Instant>,
+    ) -> Result<(), Fault> {
+        let stopped = self.close(actor, record, until).await;
         if stopped.is_err() && self.has_ended(actor).await? {
             return Ok(());
         }
@@ -276,8 +278,13 @@ impl Runtime {
 
     /// Decides that whatever of a run is open is cancelled: nothing more is decided in it. Says
     /// whether that was all of it.
-    pub(crate) async fn close(&self, actor: &Actor, record: &RunRecord) -> Result<bool, Fault> {
-        let walk = Walk::new(self, actor, Errand::Stop);
+    pub(crate) async fn close(
+        &self,
+        actor: &Actor,
+        record: &RunRecord,
+        until: Option<Instant>,
+    ) -> Result<bool, Fault> {
+        let walk = Walk::new(self, actor, Errand::Stop, until);
         let mut walking = walk.begin(record).await;
         walk.go_through(&mut walking).await;
         let is_whole = walking.is_whole();

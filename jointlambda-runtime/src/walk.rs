@@ -42,6 +42,8 @@ pub(crate) enum Errand {
         /// Only what is due to be sent again; `None` for all.
         look: Option<When>,
     },
+    /// Find a call that was due to be sent again, for a message; changes nothing.
+    Find { now: Timestamp },
     /// Decide that whatever is open is cancelled, so that nothing follows it. Looks also into
     /// branches that no fan-in waits for: it is to leave nothing behind.
     Stop,
@@ -53,8 +55,6 @@ pub(crate) struct When {
     pub(crate) now: Timestamp,
     /// When it did so the last time.
     pub(crate) before: Option<Timestamp>,
-    /// When it has to have come to an end.
-    pub(crate) until: Option<Instant>,
 }
 
 /// A part of a run that is still to be looked at.
@@ -109,15 +109,22 @@ pub(crate) struct Walk<'a> {
     runtime: &'a Runtime,
     actor: &'a Actor,
     errand: Errand,
+    /// When it has to have come to an end.
+    until: Option<Instant>,
     loops: Loops,
     /// What is younger than this, in milliseconds, cannot be due to be sent again.
     least_ms: u64,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(runtime: &'a Runtime, actor: &'a Actor, errand: Errand) -> Self {
+    pub(crate) fn new(
+        runtime: &'a Runtime,
+        actor: &'a Actor,
+        errand: Errand,
+        until: Option<Instant>,
+    ) -> Self {
         let loops = Loops::of(runtime.definition);
-        Walk { runtime, actor, errand, loops, least_ms: runtime.least_repeat_ms() }
+        Walk { runtime, actor, errand, until, loops, least_ms: runtime.least_repeat_ms() }
     }
 
     /// Begins at the root.
@@ -140,7 +147,8 @@ impl<'a> Walk<'a> {
     /// it gives some of them, and goes on when it is called again; without any it has come to its end.
     pub(crate) async fn go_through(&self, walking: &mut Walking<'a>) -> Vec<Lost> {
         let mut lost = Vec::new();
-        while !walking.parts.is_empty() && lost.len() < MAX_FOUND && !self.has_enough(walking) {
+        let wanted = if matches!(self.errand, Errand::Find { .. }) { 1 } else { MAX_FOUND };
+        while !walking.parts.is_empty() && lost.len() < wanted && !self.has_enough(walking) {
             let parts = &mut walking.parts;
             if parts.len() > WIDE && walking.wide.is_none() {
                 walking.wide = Some(self.runtime.wide.lock().await);
@@ -163,13 +171,11 @@ impl<'a> Walk<'a> {
     }
 
     fn has_enough(&self, walking: &Walking<'_>) -> bool {
-        match self.errand {
-            Errand::Resume { look } => {
-                let is_late = look.and_then(|look| look.until).is_some_and(|until| Instant::now() >= until);
-                walking.looked_at >= MAX_LOOKED_AT || is_late
-            }
-            Errand::Stop => walking.looked_at >= MAX_STOPPED,
-        }
+        let most = match self.errand {
+            Errand::Resume { .. } | Errand::Find { .. } => MAX_LOOKED_AT,
+            Errand::Stop => MAX_STOPPED,
+        };
+        walking.looked_at >= most || is_past(self.until)
     }
 
     async fn look_at(&self, part: Part, found: &mut Found) -> Result<(), Fault> {
@@ -197,7 +203,7 @@ impl<'a> Walk<'a> {
     fn is_too_young(&self, since: Timestamp) -> bool {
         match self.errand {
             Errand::Resume { look: Some(look) } => look.now.saturating_sub(since) < self.least_ms,
-            Errand::Resume { look: None } | Errand::Stop => false,
+            Errand::Resume { look: None } | Errand::Find { .. } | Errand::Stop => false,
         }
     }
 
@@ -216,7 +222,7 @@ impl<'a> Walk<'a> {
                 let (instance, settled) = self.leap(instance, settled, found).await?;
                 self.go_on(instance, settled, found).await
             }
-            (None, Errand::Resume { .. }) => {
+            (None, Errand::Resume { .. } | Errand::Find { .. }) => {
                 if self.is_due(function, since) {
                     found.lost.push(Lost { frames: instance.frames, call, objects, since });
                 }
@@ -232,11 +238,15 @@ impl<'a> Walk<'a> {
             Errand::Resume { look: Some(look) } => {
                 self.runtime.repeats(function).is_due(since, look.before, look.now)
             }
+            Errand::Find { now } => self.runtime.repeats(function).is_due(since, None, now),
             Errand::Resume { look: None } | Errand::Stop => true,
         }
     }
 
     async fn arrive(&self, frames: Vec<Frame>, arrived: Arrived, found: &mut Found) -> Result<(), Fault> {
+        if matches!(self.errand, Errand::Find { .. }) {
+            return Ok(());
+        }
         match self.runtime.arrive(self.actor, &frames, arrived).await? {
             Some(full) => self.fire(full, found).await,
             None => Ok(()),
@@ -272,7 +282,7 @@ impl<'a> Walk<'a> {
                 // A failed instance fails the branch that may fail, or the run, wherever it is.
                 (Ended::Failed(_), _) if found.is_over => Ok(()),
                 (Ended::Failed(_), errand) => match (first::innermost(&instance.frames), errand) {
-                    (None, Errand::Stop) => Ok(()),
+                    (None, Errand::Stop | Errand::Find { .. }) => Ok(()),
                     (None, Errand::Resume { .. }) => {
                         self.runtime.end(self.actor, arrived.ended, arrived.objects).await
                     }
@@ -301,6 +311,11 @@ impl<'a> Walk<'a> {
     fn instance(&self, frames: Vec<Frame>, node: NodeIndex, turns: Vec<u32>, objects: CloudSet) -> Instance {
         Instance { actor: self.actor.clone(), frames, node, turns, objects, ran: Ran::default() }
     }
+}
+
+/// Whether a moment by which something has to have come to an end has come.
+pub(crate) fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
 }
 
 /// Notes a fault: the first, but one of the code takes the place of one that is not.

@@ -46,7 +46,7 @@ fn a_row_takes_so_many_writes_a_second_and_throttles_the_others() {
             assert_eq!(table.arrive(&key("hot"), arrival(10)).await, Err(StoreError::Throttled));
             let created = table.create(&key("hot"), NewRow::default()).await;
             assert_eq!(created, Err(StoreError::Throttled), "every write counts");
-            let look = Look { next: Check::default(), looked_at: 1 };
+            let look = Look { next: Check::default(), looked_at: 1, inc: None };
             assert_eq!(table.postpone(&key("hot"), look).await, Err(StoreError::Throttled));
             let row = table.get(&key("hot")).await.expect("reads are not throttled").expect("the row");
             assert_eq!(row.slots.len(), 10, "what is throttled changes nothing");

@@ -1,6 +1,8 @@
 //! Repair converges: a sweep finds what was lost, however large the run and whatever its shape, and
 //! sends each thing again a bounded number of times, however often it looks.
 
+mod unreadable;
+
 use std::{
     cell::Cell,
     collections::BTreeMap,
@@ -46,6 +48,10 @@ struct Weather {
     /// The tables and the function services that are down, by cloud.
     tables: [AtomicBool; 2],
     functions: [AtomicBool; 2],
+    /// The tables that never answer, by cloud.
+    hangs: [AtomicBool; 2],
+    /// How long functions' services take for an event, in milliseconds.
+    slow_ms: AtomicU64,
     /// Rows read.
     reads: AtomicU64,
 }
@@ -77,7 +83,10 @@ struct Exposed {
 }
 
 impl Exposed {
-    fn table(&self) -> Result<&dyn Table, StoreError> {
+    async fn table(&self) -> Result<&dyn Table, StoreError> {
+        if self.weather.hangs[self.cloud].load(Relaxed) {
+            std::future::pending::<()>().await;
+        }
         if self.weather.tables[self.cloud].load(Relaxed) {
             return Err(StoreError::Unavailable("the table is down".to_owned()));
         }
@@ -91,6 +100,7 @@ impl Functions for Exposed {
         if self.weather.functions[self.cloud].load(Relaxed) {
             return Invoked::Unavailable("the functions are down".to_owned());
         }
+        tokio::time::sleep(Duration::from_millis(self.weather.slow_ms.load(Relaxed))).await;
         *self.weather.sent.lock().unwrap().entry(function.to_owned()).or_default() += 1;
         if let Some(left) = self.weather.drops.lock().unwrap().get_mut(function)
             && *left > 0
@@ -105,33 +115,33 @@ impl Functions for Exposed {
 #[async_trait]
 impl Table for Exposed {
     async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-        self.table()?.create(key, row).await
+        self.table().await?.create(key, row).await
     }
 
     async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
         self.weather.reads.fetch_add(1, Relaxed);
-        self.table()?.get(key).await
+        self.table().await?.get(key).await
     }
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
         self.weather.reads.fetch_add(keys.len() as u64, Relaxed);
-        self.table()?.get_many(keys).await
+        self.table().await?.get_many(keys).await
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        self.table()?.arrive(key, arrival).await
+        self.table().await?.arrive(key, arrival).await
     }
 
     async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table()?.due(part, now, limit).await
+        self.table().await?.due(part, now, limit).await
     }
 
     async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        self.table()?.postpone(key, look).await
+        self.table().await?.postpone(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-        self.table()?.runs(after, limit).await
+        self.table().await?.runs(after, limit).await
     }
 
     async fn changed(&self, key: &RowKey) {

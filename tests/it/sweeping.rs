@@ -155,7 +155,7 @@ fn a_sweep_sends_every_call_that_is_due_once_however_many_there_are() {
             tokio::time::sleep(Duration::from_secs(61)).await;
             waited_s += 61;
         }
-        assert!(invoked.iter().all(|&one| one == n), "all of them, and each once: {invoked:?}");
+        assert!(invoked.iter().all(|&one| one == n as usize), "all of them, and each once: {invoked:?}");
         assert!((2..10).contains(&invoked.len()), "each is sent when the time it is open has doubled");
         loses.store(false, Relaxed);
         let mut sweeps = 0;

@@ -187,7 +187,7 @@ pub trait Table: Send + Sync {
     async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError>;
 
     /// Moves a row that is in the run index to another time or part, and notes when it was looked
-    /// at; any other row stays as it is.
+    /// at; any other row stays as it is, that of another incarnation than `look.inc` too.
     async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError>;
 
     /// Run rows, also of runs that have ended, in an order of the backend's own: those after the
@@ -307,6 +307,9 @@ pub struct Look {
     pub next: Check,
     /// When the run was looked at.
     pub looked_at: Timestamp,
+    /// Only the row of this incarnation, by its start; of a key that is used again, the row may be
+    /// another by now. `None` for any.
+    pub inc: Option<Timestamp>,
 }
 
 /// A row as read.

@@ -160,6 +160,9 @@ impl Walk<'_> {
                     fired => fired?,
                 }
             }
+            Errand::Find { .. } => {
+                self.runtime.undecided_fan_in(&full).await?.map(|settled| (full.join, settled))
+            }
             Errand::Stop => match self.runtime.undecided_fan_in(&full).await {
                 // Nothing is decided between such a fan-in and the call that follows it.
                 Ok(Some(settled)) => Some((full.join, settled)),

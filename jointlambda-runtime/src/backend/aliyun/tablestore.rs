@@ -18,7 +18,7 @@
 
 mod wire;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, iter, sync::Arc};
 
 use aliyun_wire::tablestore::{
     message::{
@@ -431,13 +431,18 @@ impl backend::Table for Table {
             _ => return Ok(()),
         };
         let (shard, at) = (shard(look.next.part, key), look.next.at);
+        if look.inc.is_some_and(|inc| row.get("inc") != Some(&Value::Integer(signed(inc)))) {
+            return Ok(());
+        }
         let is_moved = before != (shard, signed(at));
         if is_moved {
             self.enter(key, look.next).await?;
         }
         let mut cells = place(key, look.next).to_vec();
         cells.push(Cell::put("looked_at", Value::Integer(signed(look.looked_at))));
-        let test = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
+        let is_open = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
+        let is_own = look.inc.map(|inc| Test::Has("inc".to_owned(), signed(inc)));
+        let test = Test::All(iter::once(is_open).chain(is_own).collect());
         if self.update(key, cells, test).await?.is_some() && is_moved {
             self.enter_late(key, look.next).await?;
             self.leave(key, &before.0, u64::try_from(before.1).unwrap_or(0), None).await?;

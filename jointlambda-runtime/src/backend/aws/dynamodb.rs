@@ -356,12 +356,16 @@ impl backend::Table for Table {
 
     async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
         let expression = "SET #check_at = :check_at, #shard = :shard, #looked_at = :looked_at".to_owned();
-        let condition = "attribute_exists(#check_at)".to_owned();
-        let values = Item::from([
+        let mut condition = "attribute_exists(#check_at)".to_owned();
+        let mut values = Item::from([
             (":check_at".to_owned(), number(look.next.at)),
             (":shard".to_owned(), shard(look.next, key)),
             (":looked_at".to_owned(), number(look.looked_at)),
         ]);
+        if let Some(inc) = look.inc {
+            condition.push_str(" AND #inc = :inc");
+            values.insert(":inc".to_owned(), number(inc));
+        }
         self.update(key, Update { expression, condition, values, bytes: 0 }).await.map(drop)
     }
 

@@ -38,6 +38,7 @@ pub fn table() -> Vec<super::Check> {
         an_arrival_over_the_limit_is_refused_without_change,
         due_rows_come_earliest_first,
         a_postponed_row_is_due_later,
+        only_the_row_of_the_same_incarnation_is_postponed,
         a_full_row_leaves_the_run_index,
         each_part_of_the_run_index_has_its_own_rows,
         a_row_moves_between_the_parts_of_the_run_index,
@@ -453,7 +454,7 @@ async fn a_postponed_row_is_due_later(subject: &Subject) -> Verdict {
     table.create(&plain, subject.row("no run")).await?;
     table.arrive(&ended, subject.arrival(0, 1, "end")).await?;
     for key in [&open, &ended, &plain, &missing] {
-        let look = Look { next: young(now + 5000), looked_at: now + 7 };
+        let look = Look { next: young(now + 5000), looked_at: now + 7, inc: None };
         table.postpone(key, look).await?;
     }
     let early = table.due(YOUNG, now + 4999, usize::MAX).await?;
@@ -465,6 +466,20 @@ async fn a_postponed_row_is_due_later(subject: &Subject) -> Verdict {
     ensure!(row.body.is_some(), "postponing lost the body");
     ensure!(row.looked_at == Some(now + 7), "postponing at {} noted {:?}", now + 7, row.looked_at);
     ensure!(table.get(&missing).await?.is_none(), "postponing made a row");
+    Ok(())
+}
+
+async fn only_the_row_of_the_same_incarnation_is_postponed(subject: &Subject) -> Verdict {
+    let (table, key, now) = (&subject.backend.table, subject.fresh_key(), subject.backend.table.now());
+    table.create(&key, NewRow { check: Some(young(now + 1)), ..subject.run(7, "run") }).await?;
+    for (inc, is_own) in [(6, false), (7, true)] {
+        let look = Look { next: young(now + 5000), looked_at: now + 9, inc: Some(inc) };
+        table.postpone(&key, look).await?;
+        let due = table.due(YOUNG, now + 1, usize::MAX).await?;
+        ensure!(due.contains(&key) != is_own, "a look at {inc} moves the row of 7: {is_own}");
+        let noted = table.get(&key).await?.and_then(|row| row.looked_at);
+        ensure!(noted.is_some() == is_own, "a look at {inc} is noted in the row of 7: {noted:?}");
+    }
     Ok(())
 }
 
@@ -521,7 +536,7 @@ async fn a_row_moves_between_the_parts_of_the_run_index(subject: &Subject) -> Ve
     let (table, key, now) = (&subject.backend.table, subject.fresh_key(), subject.backend.table.now());
     table.create(&key, NewRow { check: Some(young(now + 1)), ..subject.row("run") }).await?;
     for (part, other) in [(OLD, YOUNG), (YOUNG, OLD), (OLD, YOUNG)] {
-        let look = Look { next: Check { part, at: now + 2 }, looked_at: now };
+        let look = Look { next: Check { part, at: now + 2 }, looked_at: now, inc: None };
         table.postpone(&key, look).await?;
         ensure!(table.due(part, now + 2, usize::MAX).await?.contains(&key), "it is not in {part}");
         ensure!(!table.due(other, now + 2, usize::MAX).await?.contains(&key), "it is still in {other}");

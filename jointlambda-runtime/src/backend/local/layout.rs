@@ -190,7 +190,7 @@ impl<'txn> CloudTables<'txn> {
         look: Look,
         now: Timestamp,
     ) -> Result<Outcome<()>, Refusal> {
-        let Some(before) = self.find(key, now)?.filter(|head| head.check.is_some()) else {
+        let Some(before) = self.find(key, now)?.filter(|head| head.is_to_move(look)) else {
             return Ok(Outcome::unchanged((), 0));
         };
         let head = before.postponed(look);

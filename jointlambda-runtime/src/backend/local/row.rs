@@ -73,6 +73,11 @@ impl Head {
         }
     }
 
+    /// Whether `postpone` changes the row.
+    pub(super) fn is_to_move(&self, look: Look) -> bool {
+        self.check.is_some() && (look.inc.is_none() || self.inc == look.inc)
+    }
+
     /// `postpone`: the head of a row of the run index, moved.
     pub(super) fn postponed(self, look: Look) -> Self {
         Head { check: Some(look.next), looked_at: Some(look.looked_at), ..self }

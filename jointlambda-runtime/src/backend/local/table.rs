@@ -183,7 +183,7 @@ impl MemoryTable {
 
     pub(super) fn postpone(&self, key: &RowKey, look: Look, now: Timestamp) -> Outcome<()> {
         let mut shard = self.shard(key, now);
-        let Some(stored) = shard.get_mut(key).filter(|stored| stored.head.check.is_some()) else {
+        let Some(stored) = shard.get_mut(key).filter(|stored| stored.head.is_to_move(look)) else {
             return Outcome::unchanged((), 0);
         };
         let before = stored.head.check;

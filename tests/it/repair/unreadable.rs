@@ -1,0 +1,131 @@
+//! Parts of a run that cannot be read, or reached, for long: the rest is repaired as ever, and the run
+//! ends at its deadline.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use jointlambda::{Options, RunError, Status, Workflow};
+use tokio::time::Instant;
+
+use super::{MINUTE, World, apart::Apart, backlog::Backlog, roomy, virtual_time, wide::Wide};
+
+const BRANCHES: u64 = 64;
+/// Those of them whose first row is on the cloud whose table is down.
+const THERE: u64 = BRANCHES / 8;
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.deadline = 120 * MINUTE;
+    options
+}
+
+#[test]
+fn a_table_that_is_down_for_a_day_makes_no_call_on_another_impatient() {
+    virtual_time(0, async {
+        let world = World::<Apart>::new(roomy::<Apart>(), &Options::default());
+        world.weather.tables[1].store(true, Relaxed);
+        // Whatever is sent on the cloud that is up is lost.
+        world.weather.drop_next("here", u64::MAX);
+        world.client.start("key", BRANCHES).await.unwrap();
+        for _ in 0..24 * 60 {
+            tokio::time::sleep(MINUTE).await;
+            world.sweeper.sweep(10).await.unwrap();
+        }
+        let (calls, sent) = (BRANCHES - THERE, world.weather.sent("here"));
+        // Eleven doublings of a minute are more than a day.
+        assert!((calls * 5..calls * 12).contains(&sent), "{calls} calls were sent {sent} times in a day");
+    });
+}
+
+#[test]
+fn a_cancelled_run_ends_at_its_deadline_if_a_part_of_it_cannot_be_read() {
+    virtual_time(0, async {
+        let world = World::<Apart>::new(roomy::<Apart>(), &options());
+        world.weather.tables[1].store(true, Relaxed);
+        world.weather.drop_next("here", u64::MAX);
+        let run = world.client.start("key", BRANCHES).await.unwrap();
+        let cancelled = world.client.cancel(&run).await;
+        assert!(matches!(cancelled, Err(RunError::Fault(_))), "{cancelled:?}");
+        let began = Instant::now();
+        while world.client.status(&run).await.unwrap() != Status::Cancelled {
+            tokio::time::sleep(MINUTE).await;
+            world.sweeper.sweep(10).await.unwrap();
+            assert!(began.elapsed() < 180 * MINUTE, "it never ends");
+        }
+        assert!(began.elapsed() > 115 * MINUTE, "what cannot be read is waited for");
+    });
+}
+
+#[test]
+fn a_run_fails_at_its_deadline_if_a_table_never_answers() {
+    virtual_time(0, async {
+        let world = World::<Apart>::new(roomy::<Apart>(), &options());
+        world.weather.tables[1].store(true, Relaxed);
+        world.weather.drop_next("here", u64::MAX);
+        let run = world.client.start("key", BRANCHES).await.unwrap();
+        tokio::time::sleep(121 * MINUTE).await;
+        world.weather.tables[1].store(false, Relaxed);
+        world.weather.hangs[1].store(true, Relaxed);
+        let began = Instant::now();
+        let swept = world.sweeper.sweep(10).await.unwrap();
+        assert_eq!(swept.overdue, 1);
+        assert!(began.elapsed() < MINUTE, "{:?}", began.elapsed());
+        let result = world.client.result(&run).await;
+        assert!(matches!(result, Err(RunError::Failed(_))), "{result:?}");
+    });
+}
+
+#[test]
+fn the_failure_of_a_late_run_names_the_call_that_was_lost_and_sends_nothing() {
+    virtual_time(0, async {
+        let world = World::<Wide>::new(roomy::<Wide>(), &options());
+        world.weather.drop_next("fold", u64::MAX);
+        let run = world.client.start("key", 200).await.unwrap();
+        tokio::time::sleep(121 * MINUTE).await;
+        let before = (world.weather.sent("fold"), world.clouds.meter());
+        assert_eq!(world.sweeper.sweep(10).await.unwrap().overdue, 1);
+        let used = world.clouds.meter().since(&before.1).total().unwrap();
+        assert_eq!((world.weather.sent("fold"), used.table_creates), (before.0, 0));
+        let Err(RunError::Failed(failure)) = world.client.result(&run).await else { panic!("it failed") };
+        assert_eq!(failure.at, "fold", "{failure}");
+    });
+}
+
+#[test]
+fn a_sweep_ends_in_its_time_however_slowly_calls_are_taken() {
+    virtual_time(0, async {
+        let world = World::<Backlog>::new(roomy::<Backlog>(), &Options::default());
+        let calls = 30_000;
+        world.weather.drop_next("slow", u64::MAX);
+        let run = world.client.start("key", calls).await.unwrap();
+        tokio::time::sleep(2 * MINUTE).await;
+        let before = world.weather.sent("slow");
+        world.weather.slow_ms.store(2_000, Relaxed);
+        let began = Instant::now();
+        let swept = world.sweeper.sweep_for(4 * MINUTE).await.unwrap();
+        assert!(began.elapsed() < 4 * MINUTE, "{:?}", began.elapsed());
+        let sent = world.weather.sent("slow") - before;
+        assert!(swept.invoked > 0 && sent == swept.invoked as u64 && sent < calls, "{sent}, {swept:?}");
+        // It goes on when calls are taken as ever.
+        world.weather.slow_ms.store(0, Relaxed);
+        world.weather.drop_next("slow", 0);
+        assert_eq!(world.follow(&run).await.0.unwrap(), calls);
+    });
+}
+
+#[test]
+fn a_part_that_can_be_read_again_is_gone_on_from() {
+    virtual_time(0, async {
+        let world = World::<Apart>::new(roomy::<Apart>(), &Options::default());
+        world.weather.tables[1].store(true, Relaxed);
+        let run = world.client.start("key", BRANCHES).await.unwrap();
+        for _ in 0..90 {
+            tokio::time::sleep(MINUTE).await;
+            world.sweeper.sweep(10).await.unwrap();
+        }
+        world.weather.tables[1].store(false, Relaxed);
+        let (result, took) = world.follow(&run).await;
+        assert_eq!(result.unwrap(), Apart::plain(BRANCHES).await);
+        // A quarter of its age, and a sweep.
+        assert!(took <= Duration::from_secs(30 * 60), "{took:?}");
+    });
+}
