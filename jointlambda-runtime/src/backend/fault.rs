@@ -8,6 +8,7 @@
 
 mod operation;
 mod watch;
+mod weather;
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 
 pub use operation::{Action, Operation, Schedule};
 use watch::Watch;
+pub use weather::{FunctionsState, TableState, Weather};
 
 use super::{
     Arrival, Arrived, Backend, Created, Delivery, Functions, Handler, IndexPart, Invoked, Look, NewRow,
