@@ -51,7 +51,7 @@ fn main() {
     let n = 100_000 / by;
     let map = wide(n);
     say(
-        format!("map of {n} whose successor runs 10 minutes"),
+        format!("map of {n} whose successor runs 10 minutes, and is lost once"),
         format!("successor begun {} times", map.begun),
     );
     say(
@@ -100,11 +100,12 @@ struct Wided {
     peak_mb: f64,
 }
 
-/// A map without a fault whose successor runs for ten minutes.
+/// A map whose successor runs for ten minutes, and whose first event is lost.
 fn wide(n: u64) -> Wided {
     BEGUN.set(0);
     virtual_time(0, async {
         let world = World::<Wide>::new(roomy::<Wide>());
+        world.weather.lose_next("fold", 1);
         let run = world.client.start("key", n).await.expect("it starts");
         let (mut sweeps, mut peak_mb) = (0, 0_f64);
         let before = || {

@@ -1,6 +1,6 @@
 //! The workflows around which something goes wrong.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use jointlambda::Workflow;
 
@@ -13,6 +13,11 @@ thread_local! {
 
 fn begun() {
     BEGUN.set(BEGUN.get() + 1);
+}
+
+/// Longer than a read: one that a function does not wait for is not counted.
+async fn work() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 /// A workflow that runs with batches, or without.
@@ -157,10 +162,16 @@ pub(crate) mod gather {
         }
 
         #[function(on = AWS, batch(size = 10, wait = "2s"))]
-        async fn together(items: Vec<u64>) -> Vec<u64> { items }
+        async fn together(items: Vec<u64>) -> Vec<u64> {
+            super::work().await;
+            items
+        }
 
         #[function(on = AWS)]
-        async fn alone(x: u64) -> u64 { x }
+        async fn alone(x: u64) -> u64 {
+            super::work().await;
+            x
+        }
     }
 }
 
@@ -176,9 +187,15 @@ pub(crate) mod one {
         }
 
         #[function(on = AWS, batch(size = 10, wait = "2s"))]
-        async fn together(items: Vec<u64>) -> Vec<u64> { items }
+        async fn together(items: Vec<u64>) -> Vec<u64> {
+            super::work().await;
+            items
+        }
 
         #[function(on = AWS)]
-        async fn alone(x: u64) -> u64 { x }
+        async fn alone(x: u64) -> u64 {
+            super::work().await;
+            x
+        }
     }
 }
