@@ -127,10 +127,13 @@ fn backlog(n: u64) -> u64 {
     BEGUN.set(0);
     virtual_time(0, async {
         let mut config = Embedded::<Backlog>::config();
+        config.profile = Profile::TOKYO;
         config.clouds[0].concurrency = 50;
         let world = World::<Backlog>::new(config);
         let run = world.client.start("key", n).await.expect("it starts");
         assert_eq!(world.follow(&run, || ()).await.0.expect("it ends"), n);
+        // What was sent again is delivered after that.
+        world.clouds.idle().await;
         BEGUN.get()
     })
 }
