@@ -28,7 +28,7 @@ use crate::{
 
 /// Requests that one function has under way at once.
 pub(crate) const CONCURRENCY: usize = 64;
-/// A fan-out of more branches is started through relays.
+/// A fan-out that starts more calls at once is started through relays.
 const DIRECT: usize = 256;
 /// Relays that one function starts.
 const RELAYS: usize = 64;
@@ -261,11 +261,12 @@ impl Runtime {
         outgoing: &mut Vec<Outgoing>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
-        let relayed_by = branches.iter().find_map(|branch| match branch {
-            Continuation::Call(call) => self.function_at(call).ok(),
-            _ => None,
-        });
-        let (Some(function), true) = (relayed_by, branches.len() > DIRECT) else {
+        // A fan-out that begins with others is as large as all of them. One of them alone goes on here.
+        let sizes: Vec<usize> = branches.iter().map(starts).collect();
+        let all = sizes.iter().sum::<usize>();
+        let relayed_by = branches.iter().find_map(first_call).and_then(|call| self.function_at(call).ok());
+        let is_wide = all > DIRECT && branches.len() > 1 && frame.first.is_none();
+        let (Some(function), true) = (relayed_by, is_wide) else {
             for (index, continuation) in (frame.index..).zip(branches) {
                 let mut frames = around.to_vec();
                 frames.push(Frame { index, ..frame.clone() });
@@ -273,12 +274,17 @@ impl Runtime {
             }
             return Ok(());
         };
-        let size = branches.len().div_ceil(RELAYS).max(DIRECT / 4);
-        let mut parts = Vec::with_capacity(branches.len().div_ceil(size));
+        let most = all.div_ceil(RELAYS).max(DIRECT / 4);
+        let mut parts = Vec::with_capacity(RELAYS);
         let mut first = frame.index;
-        let mut branches = branches.into_iter();
-        while !branches.as_slice().is_empty() {
-            let part: Vec<_> = branches.by_ref().take(size).collect();
+        let mut rest = branches.into_iter();
+        let mut sizes = sizes.into_iter().peekable();
+        while let Some(mut size) = sizes.next() {
+            let mut count = 1;
+            while let Some(more) = sizes.next_if(|more| size + more <= most) {
+                (size, count) = (size + more, count + 1);
+            }
+            let part: Vec<_> = rest.by_ref().take(count).collect();
             parts.push((Frame { index: first, ..frame.clone() }, codec::pack(&part)));
             first += part.len() as u32;
         }
@@ -494,6 +500,23 @@ impl Runtime {
             .node(call.node)
             .and_then(|node| self.definition.function_of(node))
             .ok_or_else(|| Fault::Poison(format!("there is no call site {}", call.node)))
+    }
+}
+
+/// How many calls, and branches without one, a branch starts at once.
+fn starts(branch: &Continuation) -> usize {
+    match branch {
+        Continuation::Fork(fork) => fork.branches.iter().map(starts).sum::<usize>().max(1),
+        Continuation::Call(_) | Continuation::Return(_) | Continuation::Err(_) => 1,
+    }
+}
+
+/// The first call that a branch starts, if there is one.
+fn first_call(branch: &Continuation) -> Option<&Call> {
+    match branch {
+        Continuation::Call(call) => Some(call),
+        Continuation::Fork(fork) => fork.branches.iter().find_map(first_call),
+        Continuation::Return(_) | Continuation::Err(_) => None,
     }
 }
 

@@ -75,6 +75,40 @@ where
     ran
 }
 
+mod bare {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+        /// Fan-outs of fan-outs, without a call between.
+        #[workflow(max_branches = 100000)]
+        pub(crate) async fn bare(outer: u64, inner: u64) -> u64 {
+            let sums = fan_out(0..outer, async |x| {
+                let all = fan_out(0..inner, async |y| product(x, y).await).await;
+                all.iter().sum::<u64>()
+            }).await;
+            sums.iter().sum()
+        }
+
+        #[function(on = AWS)]
+        async fn product(x: u64, y: u64) -> u64 {
+            super::STARTS.with_borrow_mut(|starts| starts.push(tokio::time::Instant::now()));
+            x * y
+        }
+    }
+}
+
+#[test]
+fn fan_outs_of_fan_outs_start_in_logarithmic_time_too() {
+    for (outer, inner) in [(1, 10_000), (3, 300), (100, 100), (500, 20), (10_000, 1)] {
+        let expected = (0..outer).flat_map(|x| (0..inner).map(move |y| x * y)).sum::<u64>();
+        let ran = run_within_limits::<bare::Bare>((outer, inner), expected);
+        println!("{outer} fan-outs of {inner}: the last of them starts after {:?}", ran.last_start);
+        assert!(ran.last_start < Duration::from_millis(400), "{outer} of {inner}: {:?}", ran.last_start);
+    }
+}
+
 /// Arrivals of a fan-in of `n`: one for each branch, and for each full row below another.
 fn arrivals(n: u64) -> u64 {
     let (mut arrivals, mut of) = (n, n);
