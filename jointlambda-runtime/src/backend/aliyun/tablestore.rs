@@ -16,29 +16,31 @@
 //! itself says the same `check_at`: an entry is made before the row says so, and removed some time after
 //! it does not any more.
 
+mod index;
 mod wire;
 
-use std::{collections::BTreeMap, iter, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aliyun_wire::tablestore::{
     message::{
-        BatchGetRowRequest, BatchGetRowResponse, Condition, DeleteRowRequest, DeleteRowResponse, Direction,
-        GetRangeRequest, GetRangeResponse, GetRowRequest, GetRowResponse, PutRowRequest, PutRowResponse,
-        ReturnContent, ReturnType, RowExistence, TableInBatchGetRowRequest, UpdateRowRequest,
-        UpdateRowResponse,
+        BatchGetRowRequest, BatchGetRowResponse, Condition, Direction, GetRangeRequest, GetRangeResponse,
+        GetRowRequest, GetRowResponse, ReturnContent, ReturnType, RowExistence, TableInBatchGetRowRequest,
+        UpdateRowRequest, UpdateRowResponse,
     },
     plain_buffer,
     row::{Cell, Change, Row as Wire, Value},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
-use self::wire::{Refused, Test, unclear};
+use self::{
+    index::place,
+    wire::{Refused, Test, unclear},
+};
 use super::client::Client;
 use crate::{
     backend::{
-        self, Arrival, Arrived, Check, Created, IndexPart, Look, NewRow, Page, RUN_SLOTS, Row, StoreError,
+        self, Arrival, Arrived, Created, IndexPart, Look, NewRow, Page, RUN_SLOTS, Row, StoreError,
         Timestamp, aside, looks::Looks, many, time_of_table::TimeOfTable,
     },
     id::RowKey,
@@ -51,17 +53,8 @@ const SHARDS: &[u8; 16] = b"0123456789abcdef";
 const VERSION: &str = "version";
 /// Rows of one request of a range.
 const RANGE: i32 = 1_000;
-/// How long an entry of the index stays that the row does not bear out, in milliseconds: more than
-/// clocks differ.
-const STALE_FOR: u64 = 60_000;
 /// What an arrival counts.
 const COUNTERS: [&str; 3] = ["filled", "ok", "indexed"];
-/// Rows of the index that are read at once.
-const MOST_ROWS: usize = 1_000;
-/// Stale entries that are removed at once.
-const REMOVED_AT_ONCE: usize = 32;
-/// How often a look at the index reads on behind stale entries that it has removed.
-const MAX_LOOKS: usize = 64;
 /// Ranges that one page of runs, or a look at a part of the index, reads at most.
 const MAX_RANGES: usize = 32;
 
@@ -120,53 +113,6 @@ impl Table {
                     false => Ok(None),
                 }
             }
-            Err(Refused::Error(error)) => Err(error),
-        }
-    }
-
-    /// Makes an entry of the run index, or makes it anew.
-    async fn enter(&self, key: &RowKey, check: Check) -> Result<(), StoreError> {
-        let request = PutRowRequest {
-            table_name: self.index.clone(),
-            row: plain_buffer::encode(&[Wire {
-                cells: vec![Cell::put(VERSION, Value::Integer(fastrand::i64(..)))],
-                ..Wire::of_key(entry(key, &shard(check.part, key), check.at))
-            }]),
-            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: None },
-            return_content: None,
-            transaction_id: None,
-        };
-        self.ask::<_, PutRowResponse>("PutRow", &request, 0).await.map(drop).map_err(StoreError::from)
-    }
-
-    /// A row has come to be in the index. If that took until its time had come, a look may have taken
-    /// its entry for a stale one.
-    async fn enter_late(&self, key: &RowKey, check: Check) -> Result<(), StoreError> {
-        if self.time.now() >= check.at { self.enter(key, check).await } else { Ok(()) }
-    }
-
-    /// Removes an entry of the run index, unless it was made anew since it had this version.
-    async fn leave(
-        &self,
-        key: &RowKey,
-        shard: &str,
-        check_at: Timestamp,
-        version: Option<i64>,
-    ) -> Result<(), StoreError> {
-        let test = version.map(|version| Test::Is(VERSION.to_owned(), version).encode());
-        let request = DeleteRowRequest {
-            table_name: self.index.clone(),
-            primary_key: plain_buffer::encode(&[Wire {
-                delete: true,
-                ..Wire::of_key(entry(key, shard, check_at))
-            }]),
-            condition: Condition { row_existence: RowExistence::Ignore as i32, column_condition: test },
-            return_content: None,
-            transaction_id: None,
-        };
-        match self.ask::<_, DeleteRowResponse>("DeleteRow", &request, 0).await {
-            // An entry that stays is met again by the next look.
-            Ok(_) | Err(Refused::Condition | Refused::ConditionUnsigned) => Ok(()),
             Err(Refused::Error(error)) => Err(error),
         }
     }
@@ -238,44 +184,6 @@ impl Table {
         let next = answer.next_start_primary_key.filter(|next| !next.is_empty());
         let next = next.map(|next| plain_buffer::decode_one(&next)).transpose().map_err(damaged)?;
         Ok((rows, next.map(|next| next.key)))
-    }
-
-    /// The entries of a part of the index up to a time.
-    async fn entries(
-        &self,
-        shard: &str,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, RowKey, Option<i64>)>, StoreError> {
-        let shard = || ("shard".to_owned(), Value::string(shard));
-        let from = vec![shard(), ("check_at".to_owned(), Value::InfMin), ("key".to_owned(), Value::InfMin)];
-        let until = Value::Integer(signed(until));
-        let to = vec![shard(), ("check_at".to_owned(), until), ("key".to_owned(), Value::InfMax)];
-        let (mut found, mut from) = (Vec::new(), Some(from));
-        for _ in 0..MAX_RANGES {
-            let Some(start) = from.take().filter(|_| found.len() < limit) else { break };
-            let most = RANGE.min(i32::try_from(limit - found.len()).unwrap_or(RANGE));
-            let (rows, next) = self.range((&self.index, VERSION), start, to.clone(), most).await?;
-            for row in rows {
-                match row.key.as_slice() {
-                    [_, (_, Value::Integer(at)), (_, Value::String(key))] => {
-                        let version = match row.get(VERSION) {
-                            Some(Value::Integer(version)) => Some(*version),
-                            _ => None,
-                        };
-                        let check_at = u64::try_from(*at).unwrap_or(0);
-                        found.push((check_at, RowKey::from_stored(key.as_str()), version));
-                    }
-                    _ => {
-                        return Err(StoreError::Corrupt(
-                            "an entry of the run index has another key".to_owned(),
-                        ));
-                    }
-                }
-            }
-            from = next;
-        }
-        Ok(found)
     }
 }
 
@@ -380,74 +288,11 @@ impl backend::Table for Table {
     }
 
     async fn due(&self, part: IndexPart, until: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        let shards: Vec<String> =
-            SHARDS.iter().map(|&digit| format!("{part}{}", char::from(digit))).collect();
-        let mut due = Vec::new();
-        for _ in 0..MAX_LOOKS {
-            due.clear();
-            let found = try_join_all(shards.iter().map(|shard| self.entries(shard, until, limit))).await?;
-            let all = shards.iter().zip(found).flat_map(|(shard, entries)| {
-                entries.into_iter().map(move |(check_at, key, version)| (check_at, key, version, shard))
-            });
-            let mut entries: Vec<_> = all.collect();
-            entries.sort_unstable();
-            let (count, mut stale) = (entries.len(), Vec::new());
-            // No more rows at once than were asked for: a run row holds what the run began with.
-            for entries in entries.chunks(limit.min(MOST_ROWS)) {
-                let keys: Vec<RowKey> = entries.iter().map(|(_, key, ..)| key.clone()).collect();
-                for ((check_at, key, version, shard), row) in entries.iter().zip(self.get_many(&keys).await?)
-                {
-                    if row.and_then(|row| row.check_at) == Some(*check_at) {
-                        due.push(key.clone());
-                    } else if check_at.saturating_add(STALE_FOR) < self.time.now() {
-                        // The row has ended, or moved, or was never made.
-                        stale.push((key.clone(), *shard, *check_at, *version));
-                    }
-                }
-                if due.len() >= limit {
-                    break;
-                }
-            }
-            // Behind entries that stand for nothing any more there may be others that do.
-            let is_all = stale.is_empty() || count < limit || due.len() >= limit;
-            // All futures are made first: with their closure held across a wait, this could not be spawned.
-            let leaves: Vec<_> = stale
-                .iter()
-                .map(|(key, shard, check_at, version)| self.leave(key, shard, *check_at, *version))
-                .collect();
-            stream::iter(leaves).buffer_unordered(REMOVED_AT_ONCE).try_collect::<()>().await?;
-            if is_all {
-                break;
-            }
-        }
-        due.truncate(limit);
-        Ok(due)
+        self.find_due(part, until, limit).await
     }
 
     async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        let Some(row) = self.wire(key).await? else { return Ok(()) };
-        let before = match (row.get("check_at"), row.get("shard")) {
-            (Some(Value::Integer(at)), Some(Value::String(shard))) => (shard.clone(), *at),
-            _ => return Ok(()),
-        };
-        let (shard, at) = (shard(look.next.part, key), look.next.at);
-        if look.inc.is_some_and(|inc| row.get("inc") != Some(&Value::Integer(signed(inc)))) {
-            return Ok(());
-        }
-        let is_moved = before != (shard, signed(at));
-        if is_moved {
-            self.enter(key, look.next).await?;
-        }
-        let mut cells = place(key, look.next).to_vec();
-        cells.push(Cell::put("looked_at", Value::Integer(signed(look.looked_at))));
-        let is_open = Test::Not(Box::new(Test::Missing("check_at".to_owned())));
-        let is_own = look.inc.map(|inc| Test::Has("inc".to_owned(), signed(inc)));
-        let test = Test::All(iter::once(is_open).chain(is_own).collect());
-        if self.update(key, cells, test).await?.is_some() && is_moved {
-            self.enter_late(key, look.next).await?;
-            self.leave(key, &before.0, u64::try_from(before.1).unwrap_or(0), None).await?;
-        }
-        Ok(())
+        self.move_in_index(key, look).await
     }
 
     async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
@@ -523,28 +368,6 @@ impl Table {
 
 fn key_of(key: &RowKey) -> Vec<(String, Value)> {
     vec![("key".to_owned(), Value::string(key.as_str()))]
-}
-
-/// The shard of the run index that a run is in.
-fn shard(part: IndexPart, key: &RowKey) -> String {
-    format!("{part}{}", key.as_str().get(..1).unwrap_or("0"))
-}
-
-/// The columns that say where a row is in the run index.
-fn place(key: &RowKey, check: Check) -> [Cell; 2] {
-    [
-        Cell::put("check_at", Value::Integer(signed(check.at))),
-        Cell::put("shard", Value::string(shard(check.part, key))),
-    ]
-}
-
-/// The key of an entry of the run index.
-fn entry(key: &RowKey, shard: &str, check_at: Timestamp) -> Vec<(String, Value)> {
-    vec![
-        ("shard".to_owned(), Value::string(shard)),
-        ("check_at".to_owned(), Value::Integer(signed(check_at))),
-        ("key".to_owned(), Value::string(key.as_str())),
-    ]
 }
 
 fn signed(number: u64) -> i64 {

@@ -8,7 +8,7 @@ use aliyun_emulator::{
 };
 use jointlambda::{
     backend::{
-        Check, Created, IndexPart, Invoked, NewRow,
+        Arrival, Check, Created, IndexPart, Invoked, NewRow,
         conformance::{self, Subject},
     },
     id::{RowKey, RunId},
@@ -21,6 +21,7 @@ use jointlambda_cloud_tests::{
     tunnel::Tunnel,
 };
 
+use futures_util::{StreamExt as _, stream};
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 /// What a row takes beside what the contract counts: names, types and counters.
@@ -67,6 +68,44 @@ async fn a_run_that_takes_long_to_make_is_in_the_run_index() {
     let (made, due) = tokio::join!(table.create(&key, row), sweep);
     assert_eq!((made, due), (Ok(Created::New), Ok(Vec::new())));
     assert_eq!(table.due(IndexPart::default(), table.now(), 10).await, Ok(vec![key]));
+}
+
+/// Runs that were started over a minute and a half, all of which have ended, stand in the index before the
+/// one that is to be looked at. Those of the first half minute are stale; the others are more than a look
+/// reads at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_finds_what_is_due_behind_thousands_that_have_ended() {
+    const STARTS: u64 = 3_000;
+    let account = account().await;
+    let table = account.backend::<Chain>().table;
+    let now = table.now();
+    let row = |at| NewRow {
+        body: "run".into(),
+        check: Some(Check { at, ..Check::default() }),
+        expires_at: now + 86_400_000,
+        ..NewRow::default()
+    };
+    let ended = (0..STARTS).map(|n| {
+        let (table, row) = (table.clone(), row(now - 90_000 + n * 30));
+        async move {
+            let key = RowKey::run(&RunId::derive("chain", &n.to_string()));
+            table.create(&key, row).await.expect("it is made");
+            let end = Arrival { value: "end".into(), ..Arrival::at(0, 1, now + 86_400_000) };
+            table.arrive(&key, end).await.expect("it ends");
+        }
+    });
+    stream::iter(ended).buffer_unordered(64).collect::<()>().await;
+    let open = RowKey::run(&RunId::derive("chain", "open"));
+    table.create(&open, row(now)).await.expect("it is made");
+    for limit in [1, 100] {
+        let due = table.due(IndexPart::default(), now, limit).await;
+        assert_eq!(due.as_deref(), Ok(&[open.clone()][..]), "a look for {limit}");
+    }
+    // What was stale is gone, and the next look does not read it again: 100 rows a request.
+    account.emulator.forget_requests();
+    table.due(IndexPart::default(), now, 100).await.expect("it can be read");
+    let read = account.emulator.requests()[&Service::Tablestore]["BatchGetRow"];
+    assert!(read <= 21, "{read} requests for rows");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
