@@ -17,6 +17,7 @@ pub use self::list::{MAX_LISTED, RunList, RunSummary, Which};
 use crate::{
     backend::{Arrival, Backend, Check, Created, Look, NewRow, NewRun, Row, Table, Timestamp},
     bounds::check_calls,
+    clocks::ClocksApart,
     codec,
     commit::{Actor, CANCEL, END, Instance, Next, REDRIVEN, Ran, Settled},
     envelope::{Arrived, CloudSet, Continuation, Ended, Failure, Stamp, Term, Value},
@@ -226,6 +227,12 @@ impl<W: Workflow> Client<W> {
         Client { runtime: Runtime::new::<W>(clouds, options), workflow: PhantomData }
     }
 
+    /// The two tables whose clocks are furthest apart, of those that have answered this client, if they are
+    /// 10 s apart or more. Deadlines go by the earliest time that any table tells.
+    pub fn clocks_apart(&self) -> Option<ClocksApart> {
+        self.runtime.clocks_apart()
+    }
+
     /// The run that `key` names.
     pub fn run_id(&self, key: &str) -> RunId {
         RunId::derive(W::definition().name, key)
@@ -266,6 +273,7 @@ impl<W: Workflow> Client<W> {
             retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
             runtime.ask_all_times().await;
         }
+        runtime.tell_clocks_apart();
         let (ahead_ms, theirs) = (home.table.ahead_ms(), home.table.now());
         if ahead_ms.unsigned_abs() > MAX_CLOCK_OFF_MS {
             let time = |ms| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms));

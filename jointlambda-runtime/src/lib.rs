@@ -9,6 +9,7 @@ mod bounds;
 #[doc(hidden)]
 pub mod cli;
 pub mod client;
+mod clocks;
 mod codec;
 mod commit;
 pub mod definition;
@@ -48,6 +49,7 @@ pub use client::{
     Client, MAX_LISTED, MAX_REDRIVES, MAX_REPORTED, OtherDeployment, RedriveError, RunError, RunList,
     RunReport, RunSummary, StartError, Status, Which,
 };
+pub use clocks::ClocksApart;
 pub use definition::Cloud;
 pub use error::{Cause, Error, Fault, GivenUp, Result};
 pub use machine::{Travel, Workflow};

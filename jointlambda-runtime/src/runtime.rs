@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -75,9 +74,6 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// For how long a run is looked at before older ones.
 const YOUNG_FOR: Duration = Duration::from_secs(8 * 60);
-/// How long after its time a row may still be there: DynamoDB removes expired rows within some days.
-/// A run row is replaced when it should have gone so long ago that no event of its run is left.
-const REPLACED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Runtime {
     /// The workflow `W` on `clouds`, which are in the order of the definition's.
@@ -186,38 +182,6 @@ impl Runtime {
     /// When a run that starts now began and must have ended.
     pub(crate) fn term_from(&self, now: Timestamp) -> Term {
         Term { started_at: now, deadline: now.saturating_add(self.options.deadline.as_millis() as u64) }
-    }
-
-    /// The earliest of the times that the tables tell which have answered this process; `None` where
-    /// none has. What cannot be taken back goes by it: one wrong clock decides nothing.
-    pub(crate) fn earliest(&self) -> Option<Timestamp> {
-        self.clouds.iter().filter_map(|cloud| cloud.table.heard()).min()
-    }
-
-    /// A run row that was to expire before then is replaced by a new one of the same key.
-    pub(crate) fn replaced_before(&self) -> Timestamp {
-        self.earliest().map_or(0, |now| now.saturating_sub(REPLACED_AFTER.as_millis() as u64))
-    }
-
-    /// Has each table tell the time that has not done so yet, as far as it can be reached.
-    pub(crate) async fn ask_all_times(&self) {
-        let unheard = self.clouds.iter().filter(|cloud| cloud.table.heard().is_none());
-        join_all(unheard.map(|cloud| cloud.table.ask_time())).await;
-    }
-
-    /// Whether a run is past its deadline, by the tables that have answered. Decides nothing yet.
-    fn may_be_past(&self, term: &Term) -> bool {
-        self.earliest().is_some_and(|now| now >= term.deadline)
-    }
-
-    /// Whether a run is past its deadline by all tables that can be reached: one whose clock is ahead
-    /// decides nothing alone.
-    pub(crate) async fn is_past(&self, term: &Term) -> bool {
-        if !self.may_be_past(term) {
-            return false;
-        }
-        self.ask_all_times().await;
-        self.may_be_past(term)
     }
 
     /// When a row of a run of this term, written now, may disappear.

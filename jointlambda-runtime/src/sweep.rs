@@ -90,6 +90,7 @@ impl Runtime {
         let mut swept = self.sweep_band(Band::Young, young).await?;
         let old = Limits { runs: max_runs - swept.runs, until: used.map(|used| began + used) };
         swept.add(self.sweep_band(Band::Old, old).await?);
+        self.tell_clocks_apart();
         Ok(swept)
     }
 

@@ -223,6 +223,30 @@ fn the_only_table_is_believed_only_if_it_tells_a_time() {
 }
 
 #[test]
+fn tables_whose_clocks_differ_are_named() {
+    virtual_time(0, async {
+        for (off_ms, says) in [
+            (0, None),
+            (9_000, None),
+            (12_000, Some("the table of ALI tells a time 12 s later than the table of AWS")),
+            (-12_000, Some("the table of AWS tells a time 12 s later than the table of ALI")),
+        ] {
+            let mut config = Embedded::<there_and_back::ThereAndBack>::config();
+            config.epoch_ms = Some(1_800_000_000_000);
+            let clouds = LocalClouds::new(config).unwrap();
+            let mut backends = clouds.backends_for_client();
+            let (table, first) = (backends[1].table.clone(), backends[1].table.now());
+            let date = Date::Off(off_ms);
+            backends[1].table = Arc::new(Dated { table, date, from: Arc::new(true.into()), first });
+            let client = Client::<there_and_back::ThereAndBack>::new(backends, Options::default());
+            let apart = client.clocks_apart().map(|apart| apart.to_string());
+            assert_eq!(apart.is_some(), says.is_some(), "{off_ms}: {apart:?}");
+            assert!(says.is_none_or(|says| apart.unwrap().starts_with(says)), "{off_ms}");
+        }
+    });
+}
+
+#[test]
 fn a_client_starts_no_run_by_a_clock_that_is_off() {
     virtual_time(0, async {
         for (date, starts) in [

@@ -205,6 +205,9 @@ async fn deployed<W: Workflow>(
     }
     let again = format!("{} run --target … --id {}", args::program_name(definition), shell_word(key));
     eprintln!("run {}: started; the same command with this key follows it", one_line(key));
+    if let Some(apart) = client.clocks_apart() {
+        eprintln!("note: {apart}");
+    }
     interrupt::on_interrupt(move || {
         eprintln!("interrupted; the run goes on, follow it with the same input: {again} …")
     });
