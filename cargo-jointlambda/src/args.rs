@@ -46,12 +46,13 @@ const BUILD_EXAMPLES: &str = "Examples:
 
 What is written into the output directory (target/jointlambda/WORKFLOW):
   aws/main.tf.json             the root: provider, variables, and a module for each of the following
-  aws/store/                   table and bucket, which all definitions of the workflow share
-  aws/HASH/                    the functions of one definition, with their zip
+  aws/store/                   table and bucket, which all deployments of the workflow share
+  aws/DEPLOYMENT/              the functions of one deployment, with their zip: of one definition,
+                               with the tables of its clouds
   .jointlambda.json            which files were written
   jointlambda.toml             where the workflow's clouds are, for the commands that operate runs
 Of a cloud that is another one in this deployment, jointlambda.toml has `same_as = \"AWS\"` and nothing else.
-Definitions that are there already stay, so that runs in flight end on the functions they began on;
+Deployments that are there already stay, so that runs in flight end on the functions they began on;
 `--prune` removes them. A file that was changed by hand is never overwritten: files of your own beside
 main.tf.json are Terraform's too, such as a `backend.tf`.";
 
@@ -108,7 +109,7 @@ pub(crate) struct BuildArgs {
     /// The name of the bucket, where none is set; of one cloud of several as CLOUD=NAME
     #[arg(long, value_name = "[CLOUD=]NAME")]
     pub(crate) bucket: Vec<String>,
-    /// Remove the functions of earlier definitions: runs that began on them do not end
+    /// Remove the functions of earlier deployments: runs that began on them do not end
     #[arg(long)]
     pub(crate) prune: bool,
     /// Overwrite generated files that were changed by hand

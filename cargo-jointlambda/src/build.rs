@@ -25,15 +25,15 @@ use crate::{
     trouble::Trouble,
 };
 
-/// A definition's entry in the root module, beside its functions.
+/// A deployment's entry in the root module, beside its functions.
 const ENTRY_FILE: &str = "deployment.json";
 const ZIP_FILE: &str = "bootstrap.zip";
 /// A module's document.
 const MODULE_FILE: &str = "main.tf.json";
 /// What Serverless Devs deploys.
 const SERVERLESS_DEVS_FILE: &str = "s.yaml";
-/// The most definitions that one root can have: each has a sweeper that looks every minute.
-const DEFINITIONS: usize = 64;
+/// The most deployments that one root can have: each has a sweeper that looks every minute.
+const DEPLOYMENTS: usize = 64;
 
 /// Runs the command.
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
@@ -67,13 +67,13 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     if !args.dry_run {
         files.write(&out, &changes)?;
     }
-    // Every provider has the same definitions.
+    // Every provider has the same deployments.
     kept.sort_unstable();
     kept.dedup();
     if !kept.is_empty() && !args.prune {
         let kept = kept.join(", ");
         programs.notes.push(format!(
-            "earlier definitions stay, so that runs in flight end: {kept}; `--prune` removes their functions"
+            "earlier deployments stay, so that runs in flight end: {kept}; `--prune` removes their functions"
         ));
     }
     if out.starts_with(&programs.project.target_directory) {
@@ -127,7 +127,7 @@ fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {
     Ok(zip)
 }
 
-/// Adds all files for a provider; returns the definitions that stay or go.
+/// Adds all files for a provider; returns the deployments that stay or go.
 fn add(
     files: &mut Files,
     out: &Path,
@@ -139,16 +139,21 @@ fn add(
     let zip = zip(program)?;
     let zip_sha256 = sha256(&zip);
     let top = program.provider.word();
-    let hash = described.short_hash();
+    let deployment = described.short_deployment();
     let regions: Vec<_> = described.clouds().map(|(_, region)| region).collect();
     let root = match program.provider {
         Provider::Aws => &aws::ROOT,
         Provider::Aliyun => &alicloud::ROOT,
     };
-    let mut entry = Entry { definition: described.hash(), regions: Default::default() };
+    let mut entry = Entry {
+        deployment: Some(described.deployment().to_owned()),
+        definition: described.hash(),
+        regions: Default::default(),
+    };
     for (cloud, region) in described.clouds() {
         // One region needs no folder of its own.
-        let folder = if regions.len() == 1 { hash.clone() } else { format!("{hash}/{region}") };
+        let folder =
+            if regions.len() == 1 { deployment.to_owned() } else { format!("{deployment}/{region}") };
         let place = Place {
             cloud,
             region,
@@ -183,9 +188,9 @@ fn add(
             },
         );
     }
-    files.add(format!("{top}/{hash}/{ZIP_FILE}"), zip);
+    files.add(format!("{top}/{deployment}/{ZIP_FILE}"), zip);
     files.add(
-        format!("{top}/{hash}/{ENTRY_FILE}"),
+        format!("{top}/{deployment}/{ENTRY_FILE}"),
         terraform::text(&serde_json::to_value(&entry).expect("strings and maps serialise")),
     );
     let store = match program.provider {
@@ -195,12 +200,12 @@ fn add(
     files.add(format!("{top}/store/{MODULE_FILE}"), terraform::text(&store));
 
     let mut entries = earlier(&out.join(top), &entry)?;
-    let others: Vec<_> = entries.iter().map(|entry| entry.short_hash().to_owned()).collect();
+    let others: Vec<_> = entries.iter().map(|entry| entry.short().to_owned()).collect();
     if prune {
         entries.drain(..).for_each(|entry| remove(files, top, &entry));
     }
-    if entries.len() >= DEFINITIONS {
-        return Err(Trouble::new(format!("{} definitions are deployed already", entries.len()))
+    if entries.len() >= DEPLOYMENTS {
+        return Err(Trouble::new(format!("{} deployments are there already", entries.len()))
             .hint("when no runs of the earlier ones are open any more, pass `--prune`"));
     }
     entries.push(entry);
@@ -208,20 +213,20 @@ fn add(
     Ok(others)
 }
 
-/// Has the files of a definition removed.
+/// Has the files of a deployment removed.
 fn remove(files: &mut Files, top: &str, entry: &Entry) {
-    let hash = entry.short_hash();
+    let deployment = entry.short();
     for name in [ENTRY_FILE, ZIP_FILE, MODULE_FILE, SERVERLESS_DEVS_FILE] {
-        files.remove(format!("{top}/{hash}/{name}"));
+        files.remove(format!("{top}/{deployment}/{name}"));
     }
     for region in entry.regions.keys() {
         for name in [MODULE_FILE, SERVERLESS_DEVS_FILE] {
-            files.remove(format!("{top}/{hash}/{region}/{name}"));
+            files.remove(format!("{top}/{deployment}/{region}/{name}"));
         }
     }
 }
 
-/// The entries of definitions other than `current`, in the order of their hashes.
+/// The entries of deployments other than `current`, in the order of their names.
 fn earlier(folder: &Path, current: &Entry) -> Result<Vec<Entry>, Trouble> {
     let Ok(folders) = fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
@@ -230,21 +235,18 @@ fn earlier(folder: &Path, current: &Entry) -> Result<Vec<Entry>, Trouble> {
         let Some(text) = settings::read([path.as_path()])? else { continue };
         let entry: Entry = serde_json::from_str(&text).map_err(|error| {
             Trouble::of(format!("read {}", path.display()), &error)
-                .hint("restore it; without it the functions of that definition would be destroyed")
+                .hint("restore it; without it the functions of that deployment would be destroyed")
         })?;
-        if entry.definition == current.definition {
+        if entry.id() == current.id() {
             continue;
         }
-        if entry.short_hash() == current.short_hash() {
-            return Err(Trouble::new(format!(
-                "two definitions have the hash {} in names",
-                entry.short_hash()
-            ))
-            .hint("change the signature of some function: the hash changes with it"));
+        if entry.short() == current.short() {
+            return Err(Trouble::new(format!("two deployments have {} in their names", entry.short()))
+                .hint("set another `version` in `#[workflow]`: the digits change with it"));
         }
         entries.push(entry);
     }
-    entries.sort_by(|a, b| a.definition.cmp(&b.definition));
+    entries.sort_by(|a, b| a.id().cmp(b.id()));
     Ok(entries)
 }
 

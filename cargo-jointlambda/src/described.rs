@@ -1,6 +1,7 @@
 //! What a program made with `jointlambda::serve!` says there is to deploy, and whether the platform
 //! takes it. The names of what is deployed come from here: the runtime makes them, this tool never
-//! does.
+//! does. They follow from the tables of the workflow's clouds: a program that has said which clouds
+//! these are is asked again, and told where each of them is.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +11,13 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
-    platform::Provider,
-    settings::Settings,
-    trouble::{Trouble, quoted},
-};
+use crate::{platform::Provider, settings::Settings, trouble::Trouble};
 
-/// The one argument with which a program describes itself.
+/// The argument with which a program describes itself. The next one, if there is one, says where the
+/// workflow's clouds are.
 pub(crate) const DESCRIBE: &str = "--describe";
+/// How many digits of a deployment are in names.
+const SHORT_DIGITS: usize = 8;
 /// What the runtime takes as long for objects as for rows, twice: an object outlives the rows that
 /// name it.
 const OBJECTS_OUTLIVE_ROWS: u64 = 2;
@@ -31,6 +31,8 @@ const SWEEPER_TIMEOUT_S: u64 = 300;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Described {
     pub(crate) definition: Definition,
+    /// The definition and the tables of its clouds, in 16 digits: known once the program is told these.
+    deployment: Option<String>,
     pub(crate) provider: Provider,
     pub(crate) functions: Vec<Function>,
     pub(crate) sweeper: Sweeper,
@@ -49,6 +51,8 @@ pub(crate) struct Described {
 pub(crate) struct Definition {
     pub(crate) name: String,
     pub(crate) hash: u64,
+    /// The cloud whose table has the run rows: an index.
+    pub(crate) home: usize,
     pub(crate) clouds: Vec<CloudDef>,
     pub(crate) functions: Vec<FunctionDef>,
 }
@@ -79,7 +83,7 @@ pub(crate) struct FunctionDef {
 pub(crate) struct Function {
     /// Its name in the workflow.
     pub(crate) function: String,
-    /// Its name on its clouds.
+    /// Its name on its clouds: empty until the program is told where these are.
     pub(crate) name: String,
     pub(crate) memory_mb: u32,
     pub(crate) timeout_s: u64,
@@ -116,10 +120,17 @@ pub(crate) struct Options {
 }
 
 impl Described {
-    /// Asks `program`. It answers from its tables, and touches no network.
-    pub(crate) fn by(program: &Path, bin: &str, provider: Provider) -> Result<Self, Trouble> {
+    /// Asks `program`, and tells it where the workflow's clouds are once that is known. It answers from
+    /// its tables, and touches no network.
+    pub(crate) fn by(
+        program: &Path,
+        bin: &str,
+        provider: Provider,
+        settings: Option<&Settings>,
+    ) -> Result<Self, Trouble> {
         let mut command = Command::new(program);
-        command.arg(DESCRIBE).stdin(Stdio::null()).env_remove("AWS_LAMBDA_RUNTIME_API");
+        command.arg(DESCRIBE).args(settings.map(Settings::all));
+        command.stdin(Stdio::null()).env_remove("AWS_LAMBDA_RUNTIME_API");
         let serve = format!("is src/bin/{bin}.rs `jointlambda::serve!(…, {provider});` and nothing else?");
         let output = command.output().map_err(|error| {
             Trouble::of(format!("run `{}`", program.display()), &error).hint("was it built for this machine?")
@@ -131,14 +142,20 @@ impl Described {
                 Trouble::new(format!("`{bin} {DESCRIBE}` failed ({}): {last}", output.status)).hint(serve)
             );
         }
-        let described: Described = serde_json::from_slice(&output.stdout).map_err(|error| {
+        let unexpected = |error: String| {
             Trouble::new(format!("`{bin} {DESCRIBE}` does not print what is expected: {error}")).hint(
                 format!(
                     "{serve} this tool is version {}, and works with the same version of jointlambda",
                     env!("CARGO_PKG_VERSION")
                 ),
             )
-        })?;
+        };
+        let described: Described =
+            serde_json::from_slice(&output.stdout).map_err(|error| unexpected(error.to_string()))?;
+        let is_named = described.deployment.as_ref().is_some_and(|id| id.len() >= SHORT_DIGITS);
+        if settings.is_some() && !is_named {
+            return Err(unexpected("it does not say which deployment it is of".to_owned()));
+        }
         Ok(described)
     }
 
@@ -338,9 +355,14 @@ impl Described {
         format!("{:016x}", self.definition.hash)
     }
 
-    /// The definition's hash as it is in the names of functions.
-    pub(crate) fn short_hash(&self) -> String {
-        self.hash()[..8].to_owned()
+    /// The deployment in full.
+    pub(crate) fn deployment(&self) -> &str {
+        self.deployment.as_deref().unwrap_or_default()
+    }
+
+    /// The deployment as it is in the names of functions.
+    pub(crate) fn short_deployment(&self) -> &str {
+        short(self.deployment())
     }
 
     /// After how many days an object of the bucket may go.
@@ -350,18 +372,44 @@ impl Described {
     }
 }
 
-/// Checks that programs for several providers are of one workflow as it is.
-pub(crate) fn check_same(all: &[Described]) -> Result<(), Trouble> {
-    let Some((first, others)) = all.split_first() else { return Ok(()) };
-    match others.iter().find(|other| other.definition != first.definition) {
-        None => Ok(()),
-        Some(other) => Err(Trouble::new(format!(
-            "the programs are of different workflows: {} and {}",
-            quoted([format!("{} {}", first.definition.name, first.hash()).as_str()]),
-            quoted([format!("{} {}", other.definition.name, other.hash()).as_str()]),
+/// A deployment as it is in names.
+pub(crate) fn short(deployment: &str) -> &str {
+    &deployment[..SHORT_DIGITS.min(deployment.len())]
+}
+
+/// A program, and what it has said.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) bin: String,
+    pub(crate) described: Described,
+}
+
+/// Checks that two programs are of one workflow as it is: functions on one cloud could not start those on
+/// another one.
+pub(crate) fn check_same(one: &Asked, other: &Asked) -> Result<(), Trouble> {
+    let (a, b) = (&one.described, &other.described);
+    let names = (&a.definition.name, &b.definition.name);
+    if names.0 != names.1 {
+        return Err(Trouble::new(format!(
+            "the programs are of different workflows: `{}` of `{}`, `{}` of `{}`",
+            one.bin, names.0, other.bin, names.1
         ))
-        .hint("name the same workflow in each `serve!`")),
+        .hint("name the same workflow in each `serve!`"));
     }
+    // Before they are told where the clouds are, there is no deployment to compare.
+    let deployments = a.deployment.iter().zip(&b.deployment);
+    if a.definition == b.definition && deployments.clone().all(|(a, b)| a == b) {
+        return Ok(());
+    }
+    Err(Trouble::new(format!(
+        "the programs are of different definitions of `{}`: `{}` of {}, `{}` of {}",
+        names.0,
+        one.bin,
+        a.hash(),
+        other.bin,
+        b.hash()
+    ))
+    .hint("compile both from the same sources, with the same features: `build` does so without `--compiled`"))
 }
 
 #[cfg(test)]
@@ -383,7 +431,7 @@ pub(crate) mod sample {
         let functions = all.into_iter().find(|(of, _)| *of == provider).map(|(_, functions)| functions);
         serde_json::from_value(serde_json::json!({
             "definition": {
-                "name": "two_seas", "doc": "", "hash": 0x0123_abcd_4567_89ef_u64, "home": 0,
+                "name": "two_seas", "doc": "", "hash": 0xfedc_4567_0123_89ab_u64, "home": 0,
                 "clouds": [
                     {"name": "AWS", "cloud": {"provider": "aws", "region": "ap-northeast-1"}},
                     {"name": "US", "cloud": {"provider": "aws", "region": "us-east-1"}},
@@ -393,6 +441,7 @@ pub(crate) mod sample {
                     {"name": "cut", "on": 0, "failover": [2]}, {"name": "join", "on": 1, "failover": [0]},
                 ],
             },
+            "deployment": "0123abcd01234567",
             "cloud": null, "provider": provider, "functions": functions,
             "sweeper": {"name": "two-seas-0123abcd-sweeper"},
             "options": {"retention_s": 691_200, "deadline_s": 604_800},
@@ -469,12 +518,36 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_different_workflows_are_refused() {
-        let mut all = [sample::described(Provider::Aws), sample::described(Provider::Aliyun)];
-        check_same(&all).unwrap();
-        all[1].definition.hash += 1;
-        let lines = check_same(&all).unwrap_err().lines();
-        assert!(lines.contains("`two_seas 0123abcd456789ef` and `two_seas 0123abcd456789f0`"), "{lines}");
+    fn programs_that_disagree_are_refused() {
+        let asked = |bin: &str, provider, change: fn(&mut Described)| {
+            let mut described = sample::described(provider);
+            change(&mut described);
+            Asked { bin: bin.to_owned(), described }
+        };
+        let aws = asked("two-seas-aws", Provider::Aws, |_| {});
+        let with = |change| {
+            let aliyun = asked("two-seas-aliyun", Provider::Aliyun, change);
+            check_same(&aws, &aliyun).map_err(|trouble| trouble.lines())
+        };
+        with(|_| {}).unwrap();
+        with(|described| described.deployment = None).unwrap();
+        let stale = with(|described| described.definition.hash += 1).unwrap_err();
+        assert_eq!(
+            stale,
+            "error: the programs are of different definitions of `two_seas`: `two-seas-aws` of \
+             fedc4567012389ab, `two-seas-aliyun` of fedc4567012389ac\n\
+             hint: compile both from the same sources, with the same features: `build` does so without \
+             `--compiled`\n"
+        );
+        // A program that was built differently may have the same hash.
+        assert!(with(|described| described.definition.functions[0].failover = vec![1]).is_err());
+        assert!(with(|described| described.definition.home = 1).is_err());
+        assert!(with(|described| described.deployment = Some("0".repeat(16))).is_err());
+        let other = with(|described| described.definition.name = "three_seas".into()).unwrap_err();
+        assert!(
+            other.contains("`two-seas-aws` of `two_seas`, `two-seas-aliyun` of `three_seas`\n"),
+            "{other}"
+        );
     }
 
     #[test]
@@ -513,7 +586,7 @@ mod tests {
     fn placements_are_read() {
         let described = sample::described(Provider::Aws);
         assert_eq!(described.workflow(), "two-seas");
-        assert_eq!(described.short_hash(), "0123abcd");
+        assert_eq!(described.short_deployment(), "0123abcd");
         let on = |cloud| described.functions_on(cloud).map(|f| f.function.as_str()).collect::<Vec<_>>();
         assert_eq!(on("AWS"), ["cut", "join"]);
         assert_eq!(on("US"), ["join"]);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     args::CompileArgs,
     compile::{Compilation, State},
-    described::{self, Described},
+    described::{self, Asked, Described},
     elf,
     package::{hex, sha256},
     platform::{Provider, Version},
@@ -72,28 +72,36 @@ impl Programs {
         settings: impl Fn(&Project, &Described) -> Result<Settings, Trouble>,
     ) -> Result<Self, Trouble> {
         let project = project::find(args)?;
-        let (mut programs, mut notes, mut known) = (Vec::<Program>::new(), Vec::new(), None);
-        let mut asked: Option<Described> = None;
+        let (mut programs, mut notes) = (Vec::<Program>::new(), Vec::new());
+        let mut known: Option<Settings> = None;
+        let mut first: Option<Asked> = None;
         for program in project.programs.clone() {
-            let provider = program.provider;
-            if asked.as_ref().is_some_and(|asked| asked.clone().for_provider(provider).is_elsewhere()) {
+            let is_elsewhere =
+                |first: &Asked| first.described.clone().for_provider(program.provider).is_elsewhere();
+            if first.as_ref().is_some_and(is_elsewhere) {
                 continue;
             }
-            let loaded = load(&project, &program, args, compile, &mut notes, |described| {
-                if known.is_none() {
-                    known = Some(settings(&project, &described)?);
+            let loaded = load(&project, &program, args, compile, &mut notes, |asked| {
+                // Settings that fit another definition would be refused by words that hide why.
+                first.iter().try_for_each(|first| described::check_same(first, asked))?;
+                match &known {
+                    Some(known) => Ok(known.clone()),
+                    None => Ok(known.insert(settings(&project, &asked.described)?).clone()),
                 }
-                Ok(match &known {
-                    Some(known) => described.placed(known),
-                    None => described,
-                })
             })?;
-            match loaded {
+            let described = match loaded {
                 Loaded::Program(program) => {
-                    asked = asked.or_else(|| program.described.clone());
+                    let described = program.described.clone();
                     programs.push(*program);
+                    described
                 }
-                Loaded::Elsewhere(described) => asked = Some(*described),
+                Loaded::Elsewhere(described) => Some(*described),
+            };
+            let Some(described) = described else { continue };
+            let asked = Asked { bin: program.bin, described };
+            match &first {
+                Some(first) => described::check_same(first, &asked)?,
+                None => first = Some(asked),
             }
         }
         if programs.is_empty() {
@@ -108,7 +116,6 @@ impl Programs {
             notes.push(format!("the cloud `{cloud}` is the same as `{other}`: {} says so", settings::FILE));
         }
         let all: Vec<_> = programs.iter().filter_map(|program| program.described.clone()).collect();
-        described::check_same(&all)?;
         if let Some(first) = all.first() {
             note_missing(first, &programs, &mut notes);
         }
@@ -135,7 +142,7 @@ fn load(
     args: &CompileArgs,
     compile: bool,
     notes: &mut Vec<String>,
-    placed: impl FnOnce(Described) -> Result<Described, Trouble>,
+    settings: impl FnOnce(&Asked) -> Result<Settings, Trouble>,
 ) -> Result<Loaded, Trouble> {
     let project::Program { bin, provider, .. } = program.clone();
     let compilation = Compilation::of(project, program, args);
@@ -156,10 +163,13 @@ fn load(
         (false, true) => asked.run()?,
         (false, false) => asked.path.clone(),
     };
-    let described = Described::by(&asked_path, &bin, provider);
+    let described = Described::by(&asked_path, &bin, provider, None);
     let checked = elf::check(&bin, elf::needs(&content), platform, &rebuild(project, args));
     let described = match (described, &checked) {
-        (Ok(described), _) => placed(described)?,
+        (Ok(described), _) => {
+            let settings = settings(&Asked { bin: bin.clone(), described })?;
+            Described::by(&asked_path, &bin, provider, Some(&settings))?.placed(&settings)
+        }
         // Why it does not run here may be why it would not run there.
         (Err(trouble), Ok(_)) => return Err(trouble),
         (Err(_), Err(_)) => return Err(checked.expect_err("it is none")),

@@ -43,13 +43,13 @@ pub(crate) fn deployed(programs: &Programs, settings: &Settings, cloud: Option<&
             }));
         }
     }
-    let (workflow, definition, version) = programs.described().map_or(Default::default(), |described| {
-        (described.workflow(), described.hash(), described.runtime_version.clone())
-    });
+    let described = programs.described();
+    let of = |value: fn(&Described) -> String| described.map(value).unwrap_or_default();
     json!({
-        "workflow": workflow,
-        "definition": definition,
-        "runtime_version": version,
+        "workflow": of(Described::workflow),
+        "deployment": of(|described| described.deployment().to_owned()),
+        "definition": of(Described::hash),
+        "runtime_version": of(|described| described.runtime_version.clone()),
         "package": programs.project.package,
         "functions": functions,
         "stores": stores,
@@ -100,8 +100,9 @@ pub(crate) fn deployed_text(report: &Value, programs: &Programs) -> String {
 
 fn heading(described: &Described) -> String {
     format!(
-        "{}, definition {}, jointlambda {}\n\n",
+        "{}, deployment {}, definition {}, jointlambda {}\n\n",
         described.workflow(),
+        described.deployment(),
         described.hash(),
         described.runtime_version
     )

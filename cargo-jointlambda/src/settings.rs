@@ -34,7 +34,7 @@ const ALIAS_BYTES: usize = 128;
 const SECRETS: [&str; 5] = ["secret", "password", "access_key", "token", "credential"];
 
 /// The settings of all clouds, complete.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The file as it is to be.
     pub(crate) text: String,
@@ -128,6 +128,11 @@ impl Settings {
         let all = self.clouds.get(cloud).and_then(Value::as_object).into_iter().flatten();
         let texts = all.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
         texts.filter(|(key, _)| !matches!(*key, "provider" | "region" | GPU_TYPE))
+    }
+
+    /// What a program is told of all clouds, to find out what their functions are called: compact JSON.
+    pub(crate) fn all(&self) -> String {
+        Value::Object(self.clouds.clone()).to_string()
     }
 
     /// What a function on `cloud` is told of the workflow's other clouds: compact JSON.

@@ -136,7 +136,7 @@ impl Function {
         let backends = deployment::backends(definition, &clouds)?;
         let runtime = Runtime::new::<W>(backends, Options::default()).on(here);
         let receiver = receive(runtime.clone());
-        Ok(Function { runtime, receiver, names: Names::of_definition(definition), name })
+        Ok(Function { runtime, receiver, names: Names::of_deployment(definition, &clouds), name })
     }
 
     /// Handles an event in the time that the platform gives it: if it does not say, that for which the

@@ -4,7 +4,7 @@
 
 mod settings;
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,7 @@ use self::settings::{Section, Written, resolve};
 use crate::{
     backend::Backend,
     definition::{CloudIndex, Definition, FunctionDef},
+    id::DeploymentId,
     machine::Workflow,
     provider::Provider,
     runtime::Options,
@@ -23,7 +24,8 @@ use crate::{
 pub const FILE: &str = "jointlambda.toml";
 /// What the function is that looks after late runs and given-up events.
 pub const SWEEPER: &str = "sweeper";
-/// The argument with which a deployed program says what there is to deploy.
+/// The argument with which a deployed program says what there is to deploy. The next one, if there is
+/// one, says where the workflow's clouds are: a JSON object with what `jointlambda.toml` says of each.
 pub const DESCRIBE: &str = "--describe";
 /// The variable that tells a program which function it is.
 pub const FUNCTION: &str = "JOINTLAMBDA_FUNCTION";
@@ -57,6 +59,19 @@ pub struct CloudSettings {
     pub endpoint: Option<String>,
     /// The alias by which functions on AWS are invoked, if not as they are now.
     pub qualifier: Option<String>,
+}
+
+impl CloudSettings {
+    /// Which table that is, see [`Backend::place`].
+    pub fn place(&self) -> String {
+        format!("{}/{}/{}", id(self.provider), self.region, self.table)
+    }
+}
+
+/// The deployment of `definition` on `clouds`, which are in the order of the definition's.
+pub fn deployment_of(definition: &Definition, clouds: &[CloudSettings]) -> DeploymentId {
+    let tables: Vec<_> = clouds.iter().map(CloudSettings::place).collect();
+    DeploymentId::of(definition.name, definition.hash, tables.iter().map(String::as_str))
 }
 
 /// Why it is not known where a workflow is deployed.
@@ -195,11 +210,11 @@ pub struct Names {
 }
 
 impl Names {
-    /// Those of a definition: a deployment of another definition has functions of its own, so that runs
-    /// in flight end on the old ones.
-    pub fn of_definition(definition: &Definition) -> Self {
-        let hash = format!("{:016x}", definition.hash);
-        Names { prefix: format!("{}-{}-", workflow_name(definition), &hash[..8]).into() }
+    /// Those of the deployment of `definition` on `clouds`. A deployment of another definition, or on
+    /// other tables, has functions of its own: runs in flight end on the old ones, where their rows are.
+    pub fn of_deployment(definition: &Definition, clouds: &[CloudSettings]) -> Self {
+        let deployment = deployment_of(definition, clouds).to_string();
+        Names { prefix: format!("{}-{}-", workflow_name(definition), &deployment[..8]).into() }
     }
 
     /// What `function` is called.
@@ -266,10 +281,14 @@ pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSetting
 /// # Errors
 /// The environment is not that of a deployed function of this workflow.
 pub fn from_environment(definition: &Definition) -> Result<(CloudIndex, Vec<CloudSettings>), SettingsError> {
-    told(definition, |name| env::var(name).ok())
+    from_variables(definition, |name| env::var(name).ok())
 }
 
-fn told(
+/// The same with other variables than the environment's.
+///
+/// # Errors
+/// These are not the variables of a deployed function of this workflow.
+pub fn from_variables(
     definition: &Definition,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<(CloudIndex, Vec<CloudSettings>), SettingsError> {
@@ -277,8 +296,7 @@ fn told(
     const OTHERS: &str = "JOINTLAMBDA_CLOUDS";
     let here = get("JOINTLAMBDA_CLOUD")?;
     let text = variable(OTHERS).unwrap_or_else(|| "{}".to_owned());
-    let mut written: Written = serde_json::from_str(&text)
-        .map_err(|error| SettingsError::Unreadable { place: OTHERS.to_owned(), why: error.to_string() })?;
+    let mut written = written(&text, OTHERS)?;
     let own = Section {
         table: Some(get("JOINTLAMBDA_TABLE")?),
         bucket: Some(get("JOINTLAMBDA_BUCKET")?),
@@ -306,7 +324,7 @@ fn id(provider: Provider) -> &'static str {
 /// # Errors
 /// There are no credentials for one, or the program was built without its backend.
 pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec<Backend>, SettingsError> {
-    let names = Names::of_definition(definition);
+    let names = Names::of_deployment(definition, clouds);
     let backend = |settings: &CloudSettings| match settings.provider {
         #[cfg(feature = "aws")]
         Provider::Aws => crate::backend::aws::backend(settings, names.clone()),
@@ -351,18 +369,21 @@ pub(crate) fn timeout(definition: &Definition, function: &str) -> Duration {
 }
 
 /// What there is to deploy of `W` on the clouds of a provider, as one JSON object: for
-/// `cargo jointlambda`.
+/// `cargo jointlambda`. Where the clouds are decides what the functions are called: without `clouds`
+/// their names are empty.
 ///
 /// # Panics
 /// Never: a definition can be written as JSON.
-pub fn describe<W: Workflow>(provider: Provider) -> String {
-    let (definition, names) = (W::definition(), Names::of_definition(W::definition()));
+pub fn describe<W: Workflow>(provider: Provider, clouds: Option<&[CloudSettings]>) -> String {
+    let definition = W::definition();
+    let names = clouds.map(|clouds| Names::of_deployment(definition, clouds));
+    let name_of = |function| names.as_ref().map(|names| names.of(function)).unwrap_or_default();
     let function = |function: &'static FunctionDef| {
         let clouds: Vec<_> =
             function.placements().map(|at| definition.clouds[usize::from(at)].name).collect();
         serde_json::json!({
             "function": function.name,
-            "name": names.of(function.name),
+            "name": name_of(function.name),
             "memory_mb": function.memory_mb,
             "timeout_s": timeout(definition, function.name).as_secs(),
             "gpu_gb": function.gpu_gb,
@@ -374,11 +395,12 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
     let options = Options::default();
     let described = serde_json::json!({
         "definition": definition,
+        "deployment": clouds.map(|clouds| deployment_of(definition, clouds).to_string()),
         "cloud": null,
         "provider": id(provider),
         "functions": functions,
         "sweeper": {
-            "name": names.of(SWEEPER),
+            "name": name_of(SWEEPER),
             "memory_mb": SWEEPER_MEMORY_MB,
             "timeout_s": timeout(definition, SWEEPER).as_secs(),
         },
@@ -387,6 +409,33 @@ pub fn describe<W: Workflow>(provider: Provider) -> String {
         "runtime_version": env!("CARGO_PKG_VERSION"),
     });
     described.to_string()
+}
+
+/// Answers `cargo jointlambda`, if it is what has started this program.
+pub(crate) fn answer<W: Workflow>(provider: Provider) -> Option<ExitCode> {
+    let mut arguments = env::args().skip(1);
+    (arguments.next()? == DESCRIBE).then(|| {
+        let clouds = arguments.next().map(|text| from_json(&text, W::definition(), DESCRIBE)).transpose();
+        match clouds {
+            Ok(clouds) => println!("{}", describe::<W>(provider, clouds.as_deref())),
+            Err(error) => {
+                eprintln!("error: {error}");
+                return ExitCode::from(2);
+            }
+        }
+        ExitCode::SUCCESS
+    })
+}
+
+/// The clouds of a workflow as a JSON object says, that is written in `place`.
+fn from_json(text: &str, definition: &Definition, place: &str) -> Result<Vec<CloudSettings>, SettingsError> {
+    resolve(&written(text, place)?, definition, place)
+}
+
+/// What a JSON object says of clouds.
+fn written(text: &str, place: &str) -> Result<Written, SettingsError> {
+    serde_json::from_str(text)
+        .map_err(|error| SettingsError::Unreadable { place: place.to_owned(), why: error.to_string() })
 }
 
 /// Has what is logged written to stderr, a line each, from the level that `RUST_LOG` or
@@ -416,7 +465,8 @@ mod tests {
                 secret_access_key: "secret".to_owned(),
                 session_token: None,
             };
-            Ok(crate::backend::aws::backend_with(settings, Names::of_definition(&ALL), credentials))
+            let names = Names::of_deployment(&ALL, &clouds);
+            Ok(crate::backend::aws::backend_with(settings, names, credentials))
         });
         let made = made.unwrap();
         assert!(Arc::ptr_eq(&made[0].functions, &made[1].functions));
@@ -426,11 +476,38 @@ mod tests {
 
     #[test]
     fn names_of_functions_fit_and_stay_apart() {
-        let names = Names::of_definition(&ALL);
+        let names = Names::of_deployment(&ALL, &clouds("t"));
         let short = names.of("f");
         assert!(short.ends_with("-f") && !short.contains('_'), "{short}");
         let long = |end: &str| names.of(&format!("{}{end}", "x".repeat(80)));
         assert_eq!(long("a").len(), LONGEST_NAME);
         assert_ne!(long("a"), long("b"));
+    }
+
+    /// The clouds of the sample, with the rows of `AWS` in `table`.
+    fn clouds(table: &str) -> Vec<CloudSettings> {
+        let text = format!(
+            "[clouds.AWS]\ntable = \"{table}\"\nbucket = \"b\"\n[clouds.ALI]\ntable = \"i/t\"\nbucket = \"c\"\n"
+        );
+        from_toml(&text, &ALL).unwrap()
+    }
+
+    #[test]
+    fn a_deployment_on_other_tables_has_functions_of_its_own() {
+        let name = |clouds: &[CloudSettings]| Names::of_deployment(&ALL, clouds).of("f");
+        let one = "[clouds.AWS]\ntable = \"t\"\nbucket = \"b\"\n[clouds.ALI]\nsame_as = \"AWS\"\n";
+        let names = [name(&clouds("t")), name(&clouds("u")), name(&from_toml(one, &ALL).unwrap())];
+        assert!(names[0] != names[1] && names[0] != names[2] && names[1] != names[2], "{names:?}");
+        let mut other_bucket = clouds("t");
+        other_bucket[0].bucket = "other".to_owned();
+        assert_eq!(name(&other_bucket), names[0], "no row is in a bucket");
+    }
+
+    #[test]
+    fn the_tool_tells_of_all_clouds_at_once() {
+        let text = r#"{"AWS": {"table": "t", "bucket": "b"}, "ALI": {"table": "i/t", "bucket": "c"}}"#;
+        assert_eq!(from_json(text, &ALL, DESCRIBE).unwrap(), clouds("t"));
+        let error = from_json(r#"{"AWS": {"table": "t", "bucket": "b"}}"#, &ALL, DESCRIBE).unwrap_err();
+        assert_eq!(error.to_string(), "--describe says nothing of the cloud `ALI`: add `[clouds.ALI]`");
     }
 }

@@ -22,12 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jointlambda::{
-    Client, Options, Workflow,
-    backend::aws::serve,
-    client::Status,
-    deployment::{FUNCTION, Names},
-};
+use jointlambda::{Client, Options, Workflow, backend::aws::serve, client::Status, deployment::FUNCTION};
 use jointlambda_cloud_tests::{Account, Standin, proxy::Proxy};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use orchestrator::{Central, Plan};
@@ -214,7 +209,7 @@ impl System {
 
     async fn machines() -> Self {
         let on = Deployed::new::<Others>(false, false, None).await;
-        let task = Names::of_definition(Others::definition()).of(TASK);
+        let task = on.account.names::<Others>().of(TASK);
         for plan in plans() {
             machines::create(&on.standin.url, &name(plan), plan, &task);
         }

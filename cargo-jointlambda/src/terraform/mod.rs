@@ -73,7 +73,7 @@ pub(crate) fn names(described: &Described, cloud: &str) -> Vec<String> {
 
 /// Roles are the account's, not a region's.
 pub(crate) fn role_name(described: &Described, region: &str) -> String {
-    let end = format!("-{}-{region}", described.short_hash());
+    let end = format!("-{}-{region}", described.short_deployment());
     let workflow = described.workflow();
     let room = ROLE_NAME_BYTES.saturating_sub(end.len()).min(workflow.len());
     format!("{}{end}", &workflow[..room])

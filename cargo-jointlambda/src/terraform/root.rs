@@ -1,5 +1,5 @@
 //! The root module of a provider: a provider block for each region, and a module for each store and
-//! for the functions of each definition.
+//! for the functions of each deployment.
 //!
 //! Everything goes by region, not by the name that the workflow gives a cloud: another name moves
 //! nothing.
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use crate::described::short;
 
 /// Which Terraform the documents are written for.
 const TERRAFORM: &str = ">= 1.5.0";
@@ -28,17 +30,20 @@ pub(crate) struct Spec {
     pub(crate) function_variables: &'static [&'static str],
 }
 
-/// What the root needs to know of one definition: kept beside the definition's own module, so that a
+/// What the root needs to know of one deployment: kept beside the deployment's own module, so that a
 /// later root can still have it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
+    /// The deployment's id in full; nothing where functions were named by their definition alone.
+    #[serde(default)]
+    pub(crate) deployment: Option<String>,
     /// The definition's hash in full.
     pub(crate) definition: String,
     /// By region.
     pub(crate) regions: BTreeMap<String, Region>,
 }
 
-/// The calls of modules that a definition needs in one region.
+/// The calls of modules that a deployment needs in one region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Region {
     /// The name of the cloud in the workflow.
@@ -48,9 +53,14 @@ pub(crate) struct Region {
 }
 
 impl Entry {
-    /// The hash as it is in names.
-    pub(crate) fn short_hash(&self) -> &str {
-        &self.definition[..8.min(self.definition.len())]
+    /// What its functions are named by, in full.
+    pub(crate) fn id(&self) -> &str {
+        self.deployment.as_deref().unwrap_or(&self.definition)
+    }
+
+    /// The same as it is in names.
+    pub(crate) fn short(&self) -> &str {
+        short(self.id())
     }
 }
 
@@ -69,7 +79,7 @@ impl Spec {
         self.call("./store", region, self.store_variables, arguments)
     }
 
-    /// The call of a definition's functions in `region`.
+    /// The call of a deployment's functions in `region`.
     pub(crate) fn call_functions(&self, source: &str, region: &str, arguments: Value) -> Map<String, Value> {
         self.call(source, region, self.function_variables, arguments)
     }
@@ -80,16 +90,16 @@ impl Spec {
         let mut modules = Map::new();
         let mut functions = Map::new();
         for entry in entries {
-            let hash = entry.short_hash();
+            let deployment = entry.short();
             let mut names = Map::new();
             for (region, calls) in &entry.regions {
-                let module = format!("functions-{hash}-{region}");
+                let module = format!("functions-{deployment}-{region}");
                 names.insert(region.clone(), format!("${{module.{module}.functions}}").into());
                 modules.insert(module, Value::Object(calls.functions.clone()));
                 modules.insert(format!("store-{region}"), Value::Object(calls.store.clone()));
                 regions.insert(region, &calls.cloud);
             }
-            functions.insert(hash.to_owned(), Value::Object(names));
+            functions.insert(deployment.to_owned(), Value::Object(names));
         }
         let providers = regions.keys().map(|region| {
             let mut provider = object((self.provider)(workflow));
@@ -113,7 +123,7 @@ impl Spec {
             "variable": (self.variables)(),
             "module": modules,
             "output": {
-                "functions": output("The names of the functions, by definition, region and function.", functions),
+                "functions": output("The names of the functions, by deployment, region and function.", functions),
                 "tables": output("The tables, by region.", of_stores("table")),
                 "buckets": output("The buckets, by region.", of_stores("bucket")),
             },
@@ -143,7 +153,7 @@ mod tests {
     use super::*;
     use crate::terraform::aws;
 
-    fn entry(definition: &str, regions: &[&str], table: &str) -> Entry {
+    fn entry(deployment: &str, regions: &[&str], table: &str) -> Entry {
         let calls = |region: &&str| {
             let region_calls = Region {
                 cloud: "AWS".into(),
@@ -156,11 +166,15 @@ mod tests {
             };
             ((*region).to_owned(), region_calls)
         };
-        Entry { definition: definition.into(), regions: regions.iter().map(calls).collect() }
+        Entry {
+            deployment: Some(deployment.into()),
+            definition: "9999999900000000".into(),
+            regions: regions.iter().map(calls).collect(),
+        }
     }
 
     #[test]
-    fn every_definition_keeps_its_functions_and_regions() {
+    fn every_deployment_keeps_its_functions_and_regions() {
         let old = entry("1111111100000000", &["us-east-1", "eu-west-1"], "old");
         let new = entry("2222222200000000", &["us-east-1"], "new");
         let root = aws::ROOT.root("w", &[old, new]);
@@ -187,5 +201,8 @@ mod tests {
         let entry = entry("1111111100000000", &["us-east-1"], "t");
         let text = serde_json::to_string(&entry).unwrap();
         assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        // One that was written when functions were named by their definition.
+        let old = text.replace(r#""deployment":"1111111100000000","#, "");
+        assert_eq!(serde_json::from_str::<Entry>(&old).unwrap().short(), "99999999");
     }
 }

@@ -12,7 +12,12 @@ const OUT: &str = "target/jointlambda/two-seas";
 fn describe_says_what_would_be_deployed() {
     let project = Project::new();
     let text = project.run(&["describe", "--profile", "dev"]).ok();
-    assert!(text.starts_with("two-seas, definition 0123456789abcdef, jointlambda 0.1.0\n"), "{text}");
+    assert!(
+        text.starts_with(
+            "two-seas, deployment 0123456789abcdef, definition fedcba9876543210, jointlambda 0.1.0\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("join       AWS    two-seas-01234567-join     2048 MB  120 s"), "{text}");
     assert!(text.contains("cut        AWS    two-seas-01234567-cut      512 MB   60 s     ALI\n"), "{text}");
     assert!(text.contains("(sweeper)  AWS    two-seas-01234567-sweeper  256 MB"), "{text}");
@@ -20,7 +25,8 @@ fn describe_says_what_would_be_deployed() {
     assert!(text.contains("note: nothing is deployed on ALI"), "{text}");
 
     let json = project.run(&["describe", "--profile", "dev", "--json"]).json();
-    assert_eq!(json["definition"], "0123456789abcdef");
+    assert_eq!(json["deployment"], "0123456789abcdef");
+    assert_eq!(json["definition"], "fedcba9876543210");
     assert_eq!(json["functions"][0]["name"], "two-seas-01234567-cut");
     assert_eq!(json["functions"][0]["failover"], json!(["ALI"]));
     assert_eq!(json["stores"][0]["object_days"], 16);
@@ -116,12 +122,12 @@ fn a_dry_run_tells_all_and_does_nothing() {
 }
 
 #[test]
-fn definitions_stay_until_they_are_pruned() {
+fn deployments_stay_until_they_are_pruned() {
     let project = Project::new();
     project.build(&[]);
     project.redefine();
     let report = project.build(&[]);
-    assert!(report["notes"].to_string().contains("earlier definitions stay"), "{report}");
+    assert!(report["notes"].to_string().contains("earlier deployments stay"), "{report}");
     let modules = |project: &Project| {
         let root = project.json("aws/main.tf.json");
         root["module"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()

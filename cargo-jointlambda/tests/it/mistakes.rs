@@ -152,10 +152,21 @@ fn a_program_that_only_one_platform_can_run() {
 }
 
 #[test]
-fn programs_of_different_workflows() {
+fn programs_that_disagree() {
     let project = Project::with_aliyun();
+    project.build(&[]);
     project.redefine();
-    assert!(refused(&project, &[]).contains("the programs are of different workflows"));
+    let error = refused(&project, &[]);
+    let what = "error: the programs are of different definitions of `two_seas`: `two-seas-aws` of \
+                edcba98765432100, `two-seas-aliyun` of fedcba9876543210\n";
+    assert!(error.starts_with(what), "{error}");
+    assert!(error.contains("compile both from the same sources, with the same features"), "{error}");
+    // One of another workflow has other clouds, which are not asked for in these settings.
+    let aliyun = fs::read_to_string(project.path("src/aliyun.json")).unwrap();
+    project.write("src/aliyun.json", &aliyun.replace("two_seas", "three_seas").replace("\"ALI\"", "\"SEA\""));
+    let error = refused(&project, &[]);
+    assert!(error.contains("`two-seas-aws` of `two_seas`, `two-seas-aliyun` of `three_seas`"), "{error}");
+    assert!(error.contains("name the same workflow in each `serve!`"), "{error}");
 }
 
 #[test]

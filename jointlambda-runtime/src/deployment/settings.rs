@@ -133,7 +133,7 @@ fn is_alias(qualifier: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{from_toml, told},
+        super::{from_toml, from_variables},
         *,
     };
     use crate::graph::sample::ALL;
@@ -200,8 +200,8 @@ mod tests {
                 Some(value.to_owned())
             }
         };
-        assert_eq!(told(&ALL, others(r#"{"ALI": {"same_as": "AWS"}}"#)).unwrap(), (0, clouds));
-        let wrong = told(&ALL, others(r#"{"ALI": {"same_as": "GCP"}}"#)).unwrap_err();
+        assert_eq!(from_variables(&ALL, others(r#"{"ALI": {"same_as": "AWS"}}"#)).unwrap(), (0, clouds));
+        let wrong = from_variables(&ALL, others(r#"{"ALI": {"same_as": "GCP"}}"#)).unwrap_err();
         assert!(wrong.to_string().starts_with("in JOINTLAMBDA_CLOUDS the cloud `ALI` is"), "{wrong}");
     }
 

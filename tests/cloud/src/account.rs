@@ -1,6 +1,7 @@
 //! An account on a stand-in: what a deployment needs there, made by the services' own interfaces.
 
 use std::{
+    collections::BTreeMap,
     io::{Cursor, Read as _, Write as _},
     net::TcpStream,
     path::Path,
@@ -31,6 +32,8 @@ use jointlambda::{
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
+use crate::names::DeployedNames;
+
 /// Where everything is, unless a test says otherwise.
 const REGION: &str = "us-east-1";
 /// The stand-in's account.
@@ -44,6 +47,7 @@ const READY: Duration = Duration::from_secs(60);
 pub struct Account {
     url: String,
     region: String,
+    deployed: DeployedNames,
 }
 
 /// How functions are deployed.
@@ -67,14 +71,14 @@ impl Account {
 
     /// The same in another region.
     pub fn in_region(url: &str, region: &str) -> Self {
-        Account { url: url.to_owned(), region: region.to_owned() }
+        Account { url: url.to_owned(), region: region.to_owned(), deployed: DeployedNames::default() }
     }
 
     /// The backend of a workflow that is on this cloud alone, with rows in `table`.
     pub fn backend<W: Workflow>(&self, table: &str) -> Backend {
         let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aws), self.section(table));
         let settings = from_toml(&text, W::definition()).expect("they are right");
-        self.backend_of(&settings[0], Names::of_definition(W::definition()))
+        self.backend_of(&settings[0], Names::of_deployment(W::definition(), &settings))
     }
 
     /// The backend of a cloud of this account.
@@ -174,9 +178,7 @@ impl Account {
 
     /// The same, in any way.
     pub async fn deploy_as<W: Workflow>(&self, program: &Path, table: &str, deploy: Deploy<'_>) {
-        let role = self.create_role::<W>();
         let (region, lambda, definition) = (&self.region, self.lambda(), W::definition());
-        let names = Names::of_definition(definition);
         let code = FunctionCode::builder().zip_file(Blob::new(archive(program, deploy.log))).build();
         let here = cloud_of::<W>(Provider::Aws);
         let same = |def: &&CloudDef| deploy.is_alone && def.name != here;
@@ -184,19 +186,23 @@ impl Account {
         let others: Vec<_> =
             others.map(|def| format!("\"{}\": {{\"same_as\": \"{here}\"}}", def.name)).collect();
         let others = format!("{{{}}}", others.join(", "));
+        let own = [
+            ("JOINTLAMBDA_CLOUD", here),
+            ("JOINTLAMBDA_TABLE", table),
+            ("JOINTLAMBDA_BUCKET", BUCKET),
+            ("JOINTLAMBDA_CLOUDS", &others),
+        ];
+        let environment: BTreeMap<_, _> = own.into_iter().chain(deploy.extra.iter().copied()).collect();
+        let names = self.deployed.add::<W>(|name| Some((*environment.get(name)?).to_owned()));
+        let role = self.create_role::<W>();
         let functions: Vec<_> = match deploy.is_alone {
             true => definition.functions.iter().map(|function| function.name).collect(),
             false => functions_on::<W>(Provider::Aws).collect(),
         };
         for function in [SWEEPER].into_iter().chain(functions) {
-            let mut environment = Environment::builder()
-                .variables("JOINTLAMBDA_FUNCTION", function)
-                .variables("JOINTLAMBDA_CLOUD", here)
-                .variables("JOINTLAMBDA_TABLE", table)
-                .variables("JOINTLAMBDA_BUCKET", BUCKET)
-                .variables("JOINTLAMBDA_CLOUDS", &others);
-            for (name, value) in deploy.extra {
-                environment = environment.variables(*name, *value);
+            let mut variables = Environment::builder().variables("JOINTLAMBDA_FUNCTION", function);
+            for (name, value) in &environment {
+                variables = variables.variables(*name, *value);
             }
             let name = names.of(function);
             let created = lambda
@@ -208,7 +214,7 @@ impl Account {
                 .code(code.clone())
                 .timeout(30)
                 .memory_size(256)
-                .environment(environment.build());
+                .environment(variables.build());
             created.send().await.expect("the function can be made");
             let active = lambda.wait_until_function_active_v2().function_name(&name);
             active.wait(READY).await.expect("it becomes active");
@@ -226,9 +232,22 @@ impl Account {
         }
     }
 
+    /// What the functions of `W` are called.
+    ///
+    /// # Panics
+    /// When they are not deployed.
+    pub fn names<W: Workflow>(&self) -> Names {
+        self.deployed.of::<W>()
+    }
+
+    /// What their role is called.
+    fn role_of<W: Workflow>(&self) -> String {
+        self.names::<W>().of("role")
+    }
+
     /// The role of functions, which may do nothing yet.
     fn create_role<W: Workflow>(&self) -> String {
-        let name = role_of::<W>();
+        let name = self.role_of::<W>();
         let policy = encoded(r#"{"Version": "2012-10-17", "Statement": []}"#);
         let role =
             format!("Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument={policy}");
@@ -238,7 +257,7 @@ impl Account {
 
     /// From now on the functions of `W` may do what `policy` says, where the stand-in checks that.
     pub fn grant<W: Workflow>(&self, policy: &str) {
-        let role = role_of::<W>();
+        let role = self.role_of::<W>();
         let put = format!("Action=PutRolePolicy&Version=2010-05-08&RoleName={role}&PolicyName=jointlambda");
         self.ask("iam", "POST", "/", &format!("{put}&PolicyDocument={}", encoded(policy)));
     }
@@ -256,7 +275,7 @@ impl Account {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
-        let name = Names::of_definition(W::definition()).of(SWEEPER);
+        let name = self.names::<W>().of(SWEEPER);
         let clock = br#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#;
         let called = self
             .lambda()
@@ -326,11 +345,6 @@ pub(crate) fn archive(program: &Path, log: Option<&Path>) -> Vec<u8> {
     let log = log.map(|log| format!(" 2>>'{}'", log.display())).unwrap_or_default();
     write!(archive, "#!/bin/sh\nexec '{}' \"$@\"{log}\n", program.display()).expect("memory can be written");
     archive.finish().expect("memory can be written").into_inner()
-}
-
-/// What the role of a workflow's functions is called.
-fn role_of<W: Workflow>() -> String {
-    Names::of_definition(W::definition()).of("role")
 }
 
 /// A value of a form.

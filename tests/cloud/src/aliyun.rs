@@ -30,7 +30,10 @@ use jointlambda::{
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
-use crate::account::{archive, cloud_of, functions_on};
+use crate::{
+    account::{archive, cloud_of, functions_on},
+    names::DeployedNames,
+};
 
 /// How functions are deployed, beside what their workflow says.
 #[derive(Clone, Debug)]
@@ -70,6 +73,7 @@ pub struct AliyunAccount {
     key: AccessKey,
     http: reqwest::Client,
     endpoints: Endpoints,
+    deployed: DeployedNames,
 }
 
 impl AliyunAccount {
@@ -106,7 +110,7 @@ impl AliyunAccount {
             oss: format!("http://{}", emulator.oss()),
             function_compute: format!("http://{}", emulator.function_compute()),
         };
-        AliyunAccount { emulator, region, key, http, endpoints }
+        AliyunAccount { emulator, region, key, http, endpoints, deployed: DeployedNames::default() }
     }
 
     /// Where it is.
@@ -163,15 +167,20 @@ impl AliyunAccount {
 
     /// The same with other credentials.
     pub fn backend_with<W: Workflow>(&self, key: &AccessKey) -> Backend {
-        let names = Names::of_definition(W::definition());
-        let backend = backend_with(&self.settings::<W>(), names, key.clone(), self.endpoints.clone());
+        let settings = self.all_settings::<W>();
+        let names = Names::of_deployment(W::definition(), &settings);
+        let backend = backend_with(&settings[0], names, key.clone(), self.endpoints.clone());
         backend.expect("the table has an instance")
     }
 
     /// The settings of a workflow that is on this cloud alone.
     pub fn settings<W: Workflow>(&self) -> CloudSettings {
+        self.all_settings::<W>().remove(0)
+    }
+
+    fn all_settings<W: Workflow>(&self) -> Vec<CloudSettings> {
         let text = format!("[clouds.{}]\n{}", cloud_of::<W>(Provider::Aliyun), self.section());
-        from_toml(&text, W::definition()).expect("they are right").remove(0)
+        from_toml(&text, W::definition()).expect("they are right")
     }
 
     /// The backend of a cloud of this account.
@@ -224,25 +233,26 @@ impl AliyunAccount {
 
     /// The same, in any way. Memory and timeouts are what a program tells `cargo jointlambda` of them.
     pub async fn deploy_as<W: Workflow>(&self, program: &Path, deploy: &AliyunDeploy<'_>) {
-        let names = Names::of_definition(W::definition());
         let code = STANDARD.encode(archive(program, None));
-        let described: Json = serde_json::from_str(&describe::<W>(Provider::Aliyun)).expect("it is JSON");
+        let described: Json =
+            serde_json::from_str(&describe::<W>(Provider::Aliyun, None)).expect("it is JSON");
         let about = |function: &str| {
             let mut functions = described["functions"].as_array().into_iter().flatten();
             functions.find(|one| one["function"] == function).unwrap_or(&described["sweeper"]).clone()
         };
+        let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
+        // Function Compute gives functions the credentials of their role.
+        environment.retain(|name, _| name.ends_with("_ENDPOINT"));
+        let own = [
+            ("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aliyun).to_owned()),
+            ("JOINTLAMBDA_TABLE", format!("{INSTANCE}/{TABLE}")),
+            ("JOINTLAMBDA_BUCKET", BUCKET.to_owned()),
+        ];
+        environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        environment.extend(deploy.extra.iter().cloned());
+        let names = self.deployed.add::<W>(|name| environment.get(name).cloned());
         for function in [SWEEPER].into_iter().chain(functions_on::<W>(Provider::Aliyun)) {
-            let mut environment: BTreeMap<String, String> = self.variables().into_iter().collect();
-            // Function Compute gives functions the credentials of their role.
-            environment.retain(|name, _| name.ends_with("_ENDPOINT"));
-            let own = [
-                ("JOINTLAMBDA_FUNCTION", function.to_owned()),
-                ("JOINTLAMBDA_CLOUD", cloud_of::<W>(Provider::Aliyun).to_owned()),
-                ("JOINTLAMBDA_TABLE", format!("{INSTANCE}/{TABLE}")),
-                ("JOINTLAMBDA_BUCKET", BUCKET.to_owned()),
-            ];
-            environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-            environment.extend(deploy.extra.iter().cloned());
+            environment.insert("JOINTLAMBDA_FUNCTION".to_owned(), function.to_owned());
             let (name, about) = (names.of(function), about(function));
             let mut made = json!({
                 "functionName": name,
@@ -285,7 +295,15 @@ impl AliyunAccount {
     /// # Errors
     /// What went wrong.
     pub async fn try_sweep<W: Workflow>(&self) -> Result<String, String> {
-        self.fire(&Names::of_definition(W::definition()).of(SWEEPER)).await
+        self.fire(&self.names::<W>().of(SWEEPER)).await
+    }
+
+    /// What the functions of `W` are called.
+    ///
+    /// # Panics
+    /// When they are not deployed.
+    pub fn names<W: Workflow>(&self) -> Names {
+        self.deployed.of::<W>()
     }
 
     async fn control(&self, method: &str, action: &str, path: &str, body: &Json) {

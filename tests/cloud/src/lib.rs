@@ -15,6 +15,7 @@ pub mod instance;
 pub mod kills;
 pub mod meeting;
 pub mod named;
+mod names;
 pub mod package;
 pub mod pair;
 pub mod processes;

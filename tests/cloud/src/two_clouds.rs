@@ -127,8 +127,8 @@ impl TwoClouds {
 
     /// The backends of a workflow's clouds, for whoever is on neither.
     pub fn backends<W: Workflow>(&self) -> Vec<Backend> {
-        let names = Names::of_definition(W::definition());
         let settings = from_toml(&self.settings::<W>(), W::definition()).expect("they are right");
+        let names = Names::of_deployment(W::definition(), &settings);
         let backend = |one: &CloudSettings| match one.provider {
             Provider::Aws => self.aws.backend_of(one, names.clone()),
             Provider::Aliyun => self.ali.backend_of(one, names.clone()),

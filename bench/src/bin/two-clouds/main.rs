@@ -260,7 +260,7 @@ fn backends_here<W: Workflow>(
         section["bucket"]
     );
     let settings = from_toml(&text, W::definition()).expect("they are right");
-    let names = Names::of_definition(W::definition());
+    let names = Names::of_deployment(W::definition(), &settings);
     let key = AccessKey::new(of("ALIBABA_CLOUD_ACCESS_KEY_ID"), of("ALIBABA_CLOUD_ACCESS_KEY_SECRET"));
     let endpoints = Endpoints {
         tablestore: of("ALIBABA_CLOUD_TABLESTORE_ENDPOINT"),

@@ -1,4 +1,4 @@
-//! The functions of one definition in one region, with all that is theirs: a role, what becomes of
+//! The functions of one deployment in one region, with all that is theirs: a role, what becomes of
 //! failed events, and the schedule of the sweeper.
 
 use serde_json::{Map, Value, json};
@@ -101,7 +101,7 @@ fn resource(described: &Described, settings: &Settings, place: &Place<'_>, funct
         "description": format!(
             "{label} of {} {}, {}",
             described.workflow(),
-            described.short_hash(),
+            described.short_deployment(),
             &hex(place.zip_sha256)[..16],
         ),
         "role": "${alicloud_ram_role.function.arn}",

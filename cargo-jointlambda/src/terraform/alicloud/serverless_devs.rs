@@ -45,7 +45,7 @@ fn props(described: &Described, settings: &Settings, place: &Place<'_>, function
     let mut props = json!({
         "region": "${vars.region}",
         "functionName": function.name,
-        "description": format!("{} of {} {}", function.function, described.workflow(), described.short_hash()),
+        "description": format!("{} of {} {}", function.function, described.workflow(), described.short_deployment()),
         "runtime": place.runtime,
         "handler": HANDLER,
         "cpu": cpu(function.memory_mb, function.cpu_milli),

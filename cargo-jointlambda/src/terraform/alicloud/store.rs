@@ -1,5 +1,5 @@
 //! A region's store: the instance with the table in which outcomes are decided, the bucket for what is
-//! too large, and the logs. One for all definitions of a workflow.
+//! too large, and the logs. One for all deployments of a workflow.
 //!
 //! The names of the tables' keys are the backend's; nothing else here is.
 

@@ -1,4 +1,4 @@
-//! The functions of one definition in one region, with all that is theirs: a role, logs, what becomes
+//! The functions of one deployment in one region, with all that is theirs: a role, logs, what becomes
 //! of failed events, and the schedule of the sweeper.
 //!
 //! A failed event goes to the sweeper. What the sweeper fails at goes nowhere: nothing is lost with it,
@@ -188,7 +188,7 @@ impl Functions<'_> {
         );
         let mut function = json!({
             "function_name": of.name,
-            "description": format!("{label} of {} {}", described.workflow(), described.short_hash()),
+            "description": format!("{label} of {} {}", described.workflow(), described.short_deployment()),
             "role": "${aws_iam_role.function.arn}",
             "package_type": "Zip",
             "filename": format!("${{path.module}}/{}", place.zip),

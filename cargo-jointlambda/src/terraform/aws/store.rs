@@ -1,5 +1,5 @@
 //! A region's store: the table in which outcomes are decided, and the bucket for what is too large.
-//! One for all definitions of a workflow, so that a key finds its run whatever version began it.
+//! One for all deployments of a workflow, so that a key finds its run whatever version began it.
 //!
 //! The names of the table's attributes and of its index are the backend's; nothing else here is.
 

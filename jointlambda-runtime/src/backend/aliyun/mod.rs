@@ -63,6 +63,6 @@ fn with_key(
         functions: Arc::new(function_compute::Functions::new(client.clone(), names)),
         table: Arc::new(tablestore::Table::new(client.clone(), instance, table)),
         objects: Arc::new(oss::Objects::new(client, &settings.bucket)),
-        place: format!("aliyun/{}/{}", settings.region, settings.table).into(),
+        place: settings.place().into(),
     })
 }

@@ -24,7 +24,7 @@ use super::client;
 use crate::{
     backend::Handler,
     deployed::{Done, Function, Unhandled},
-    deployment::{self, DESCRIBE},
+    deployment,
     machine::Workflow,
     provider::Provider,
     runtime::Runtime,
@@ -47,9 +47,8 @@ pub fn main<W: Workflow>() -> ExitCode {
 
 /// The same with another receiver of the functions' events: so is tried what the platform does with them.
 pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>) -> ExitCode {
-    if env::args().nth(1).as_deref() == Some(DESCRIBE) {
-        println!("{}", deployment::describe::<W>(Provider::Aliyun));
-        return ExitCode::SUCCESS;
+    if let Some(code) = deployment::answer::<W>(Provider::Aliyun) {
+        return code;
     }
     client::come_with_events();
     let function = match Function::of_environment::<W>(receive) {

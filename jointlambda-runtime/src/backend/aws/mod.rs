@@ -60,6 +60,6 @@ pub fn backend_with(settings: &CloudSettings, names: Names, credentials: Credent
         functions: Arc::new(lambda::Functions::new(clients.clone(), names, settings.qualifier.clone())),
         table: Arc::new(dynamodb::Table::new(clients.clone(), settings)),
         objects: Arc::new(s3::Objects::new(clients, settings)),
-        place: format!("aws/{}/{}", settings.region, settings.table).into(),
+        place: settings.place().into(),
     }
 }

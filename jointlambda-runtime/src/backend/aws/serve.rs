@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::{
     backend::Handler,
     deployed::{Done, Function, Unhandled},
-    deployment::{self, DESCRIBE},
+    deployment,
     machine::Workflow,
     provider::Provider,
     runtime::Runtime,
@@ -26,9 +26,8 @@ pub fn main<W: Workflow>() -> ExitCode {
 
 /// The same with another receiver of the functions' events: so is tried what the platform does with them.
 pub fn main_with<W: Workflow>(receive: impl FnOnce(Runtime) -> Arc<dyn Handler>) -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(DESCRIBE) {
-        println!("{}", deployment::describe::<W>(Provider::Aws));
-        return ExitCode::SUCCESS;
+    if let Some(code) = deployment::answer::<W>(Provider::Aws) {
+        return code;
     }
     match Function::of_environment::<W>(receive) {
         Err(error) => {

@@ -16,7 +16,6 @@ use aliyun_wire::AccessKey;
 use jointlambda::{
     Client, RunError, Workflow as _,
     backend::{Invoked, StoreError},
-    deployment::Names,
     id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
 };
 use jointlambda_cloud_tests::{
@@ -92,7 +91,7 @@ impl Deployed {
 
     /// What functions have said.
     fn logs(&self) -> String {
-        let names = Names::of_definition(Steps::definition());
+        let names = self.account.names::<Steps>();
         let log = |function: &str| -> PathBuf {
             self.folder.path().join(format!("log/{}.log", names.of(function)))
         };
@@ -191,7 +190,7 @@ async fn credentials_that_come_with_events_alone_are_enough() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_without_a_role_says_what_to_do() {
     let deployed = Deployed::new("warn", json!({ "role": "" })).await;
-    let step = Names::of_definition(Steps::definition()).of("step");
+    let step = deployed.account.names::<Steps>().of("step");
     let said = deployed.account.fire(&step).await.expect_err("it has no credentials");
     assert!(said.contains("HandledInvocationError") && said.contains("give the function a role"), "{said}");
 }

@@ -68,7 +68,7 @@ impl Deployed {
 
     /// What the instances of a function were asked, in order, each with the instance.
     fn asked(&self, function: &str) -> Vec<(String, &'static str)> {
-        let names = jointlambda::deployment::Names::of_definition(Meeting::definition());
+        let names = self.account.names::<Meeting>();
         let path = self.folder.path().join(format!("log/{}.log", names.of(function)));
         let said = fs::read_to_string(path).expect("there is a log");
         let of_line = |line: &str| {

@@ -28,7 +28,7 @@ fn set(
     use jointlambda::Workflow as _;
     let mut settings = account.settings::<Chain>();
     change(&mut settings);
-    let names = Names::of_definition(Chain::definition());
+    let names = Names::of_deployment(Chain::definition(), std::slice::from_ref(&settings));
     backend_with(&settings, names, key, endpoints).expect("the table has an instance")
 }
 
