@@ -33,6 +33,11 @@ const DISK_MB: u32 = 512;
 /// How often an event is delivered again after a failure, and how old it may get: the defaults.
 const REDELIVERIES: u32 = 3;
 const EVENT_AGE_S: u32 = 24 * 3600;
+/// What the function is called that looks after late runs and given-up events.
+const SWEEPER: &str = "sweeper";
+/// The variable that tells it how many events an instance takes at once: where that is more than one, the
+/// end of a process says nothing of a single call.
+const AT_ONCE: &str = "JOINTLAMBDA_INSTANCE_CONCURRENCY";
 /// How often the sweeper looks for runs.
 const SWEEP: &str = "@every 1m";
 /// The version of a function that is invoked.
@@ -93,7 +98,7 @@ fn deployed(described: &crate::described::Described, cloud: &str) -> Vec<Functio
     let sweeper = &described.sweeper;
     let mut functions: Vec<_> = described.functions_on(cloud).cloned().collect();
     functions.push(Function {
-        function: "sweeper".to_owned(),
+        function: SWEEPER.to_owned(),
         name: sweeper.name.clone(),
         memory_mb: sweeper.memory_mb,
         timeout_s: sweeper.timeout_s,

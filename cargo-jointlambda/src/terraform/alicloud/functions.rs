@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, cpu, deployed,
+    AT_ONCE, COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, SWEEPER, cpu,
+    deployed,
     store::{index_of, table_of},
 };
 use crate::{
@@ -29,7 +30,11 @@ pub(crate) fn module(described: &Described, settings: &Settings, place: &Place<'
     let (mut events, mut names) = (Map::new(), Map::new());
     for function in deployed(described, place.cloud) {
         let label = function.function.clone();
-        environments.insert(label.clone(), environment(settings, place.cloud, &label));
+        let mut told = environment(settings, place.cloud, &label);
+        if label == SWEEPER {
+            told[AT_ONCE] = "${tostring(var.instance_concurrency)}".into();
+        }
+        environments.insert(label.clone(), told);
         names.insert(label.clone(), function.name.as_str().into());
         events.insert(label.clone(), event_config(&label));
         functions.insert(label, resource(described, settings, place, &function));
@@ -147,7 +152,7 @@ fn event_config(label: &str) -> Value {
         "max_async_retry_attempts": REDELIVERIES,
         "max_async_event_age_in_seconds": EVENT_AGE_S,
     });
-    if label != "sweeper" {
+    if label != SWEEPER {
         let sweeper = "${alicloud_fcv3_function.sweeper.function_arn}";
         config["destination_config"] = json!([{ "on_failure": [{ "destination": sweeper }] }]);
     }
@@ -241,6 +246,14 @@ mod tests {
         assert_eq!(destination, "${alicloud_fcv3_function.sweeper.function_arn}");
         assert!(configs["sweeper"].get("destination_config").is_none(), "{configs}");
         assert!(!module.to_string().contains("queue"), "{module}");
+    }
+
+    #[test]
+    fn the_sweeper_is_told_how_many_events_an_instance_takes_at_once() {
+        let module = module_of(&sample::described(Provider::Aliyun));
+        let environment = &module["locals"]["environment"];
+        assert_eq!(environment["sweeper"][AT_ONCE], "${tostring(var.instance_concurrency)}");
+        assert!(environment["cut"].get(AT_ONCE).is_none(), "nobody else asks: {environment}");
     }
 
     #[test]

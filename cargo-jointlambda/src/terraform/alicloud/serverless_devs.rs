@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, cpu, deployed};
+use super::{
+    AT_ONCE, COMMAND, DISK_MB, EVENT_AGE_S, HANDLER, PORT, QUALIFIER, REDELIVERIES, SWEEP, SWEEPER, cpu,
+    deployed,
+};
 use crate::{
     described::{Described, Function},
     settings::Settings,
@@ -33,7 +36,8 @@ pub(crate) fn document(described: &Described, settings: &Settings, place: &Place
         "resources": resources,
     });
     let head = format!(
-        "# {}\n# The environment gives the role of the functions (an ARN) and the number of the account.\n",
+        "# {}\n# The environment gives the role of the functions (an ARN) and the number of the account.\n\
+         # Whoever raises an `instanceConcurrency` gives the sweeper a variable {AT_ONCE} with the same number.\n",
         crate::terraform::note()
     );
     head + &yaml::text(&document)
@@ -63,7 +67,7 @@ fn props(described: &Described, settings: &Settings, place: &Place<'_>, function
             "maxAsyncEventAgeInSeconds": EVENT_AGE_S,
         },
     });
-    if function.function == "sweeper" {
+    if function.function == SWEEPER {
         props["triggers"] = json!([{
             "triggerName": "sweep",
             "triggerType": "timer",

@@ -242,6 +242,7 @@ impl Scope for Module<'_> {
                 Ok(pairs.into())
             }
             ("length", [Value::Array(all)]) => Ok(all.len().into()),
+            ("tostring", [value @ Value::Number(_)]) => Ok(value.to_string().into()),
             ("split", [Value::String(by), Value::String(text)]) => {
                 Ok(text.split(by.as_str()).collect::<Vec<_>>().into())
             }
