@@ -1,15 +1,17 @@
 //! `cargo jointlambda build`: from programs to files.
 
 use std::{
-    env, fs,
+    collections::BTreeMap,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     args::BuildArgs,
     compile::State,
+    deployments::{ENTRY_FILE, Earlier},
     described::Described,
     output::{Change, Files},
     package::{self, sha256},
@@ -20,13 +22,11 @@ use crate::{
     settings::{self, Settings},
     terraform::{
         self, Place, alicloud, aws,
-        root::{Entry, Region},
+        root::{Entry, Region, add_to_store},
     },
     trouble::Trouble,
 };
 
-/// A deployment's entry in the root module, beside its functions.
-const ENTRY_FILE: &str = "deployment.json";
 const ZIP_FILE: &str = "bootstrap.zip";
 /// A module's document.
 const MODULE_FILE: &str = "main.tf.json";
@@ -56,25 +56,22 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     };
     let mut files = Files::default();
     files.add(settings::FILE, settings.text.clone());
-    let mut kept = Vec::new();
+    let mut notes = Vec::new();
     for program in &programs.programs {
         let Some(described) = &program.described else { continue };
         described.check_backends(&program.bin)?;
         let described = (described, args.compile.runtime);
-        kept.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
+        notes.extend(add(&mut files, &out, program, described, &settings, args.prune)?);
+    }
+    // Those of one provider are mostly those of the other.
+    for note in notes {
+        if !programs.notes.contains(&note) {
+            programs.notes.push(note);
+        }
     }
     let changes = files.changes(&out, args.overwrite)?;
     if !args.dry_run {
         files.write(&out, &changes)?;
-    }
-    // Every provider has the same deployments.
-    kept.sort_unstable();
-    kept.dedup();
-    if !kept.is_empty() && !args.prune {
-        let kept = kept.join(", ");
-        programs.notes.push(format!(
-            "earlier deployments stay, so that runs in flight end: {kept}; `--prune` removes their functions"
-        ));
     }
     if out.starts_with(&programs.project.target_directory) {
         programs.notes.push(
@@ -127,7 +124,7 @@ fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {
     Ok(zip)
 }
 
-/// Adds all files for a provider; returns the deployments that stay or go.
+/// Adds all files for a provider; returns what the user should know.
 fn add(
     files: &mut Files,
     out: &Path,
@@ -140,11 +137,28 @@ fn add(
     let zip_sha256 = sha256(&zip);
     let top = program.provider.word();
     let deployment = described.short_deployment();
-    let regions: Vec<_> = described.clouds().map(|(_, region)| region).collect();
     let root = match program.provider {
         Provider::Aws => &aws::ROOT,
         Provider::Aliyun => &alicloud::ROOT,
     };
+    let earlier = Earlier::read(&out.join(top), described.deployment())?;
+    let mut notes = Vec::new();
+    notes.extend(note_replaced(&out.join(format!("{top}/{deployment}/{ZIP_FILE}")), deployment, &zip)?);
+    let mut stores = BTreeMap::new();
+    for (cloud, region) in described.clouds() {
+        let call = root.call_store(
+            region,
+            match program.provider {
+                Provider::Aws => aws::store::arguments(described, settings, cloud),
+                Provider::Aliyun => alicloud::store::arguments(described, settings, cloud),
+            },
+        );
+        let module = earlier.store_module(deployment, (cloud, region), &call, prune)?;
+        // Runs that are in flight were told how long their rows stay by the program as it was.
+        let mut store = earlier.own_store(region).filter(|_| !prune).cloned().unwrap_or_default();
+        add_to_store(&mut store, &call);
+        stores.insert(region, (module, store));
+    }
     let mut entry = Entry {
         deployment: Some(described.deployment().to_owned()),
         definition: described.hash(),
@@ -152,26 +166,25 @@ fn add(
     };
     for (cloud, region) in described.clouds() {
         // One region needs no folder of its own.
-        let folder =
-            if regions.len() == 1 { deployment.to_owned() } else { format!("{deployment}/{region}") };
+        let is_alone = stores.len() == 1;
+        let folder = if is_alone { deployment.to_owned() } else { format!("{deployment}/{region}") };
         let place = Place {
             cloud,
             region,
-            zip: if regions.len() == 1 { ZIP_FILE } else { "../bootstrap.zip" },
+            zip: if is_alone { ZIP_FILE } else { "../bootstrap.zip" },
             zip_sha256: &zip_sha256,
             runtime: program.provider.platform_with(image).runtime,
             architecture: program.facts.as_ref().map_or("x86_64", |facts| facts.architecture),
         };
-        let (module, store, functions) = match program.provider {
-            Provider::Aws => (
-                aws::functions::module(described, settings, &place),
-                aws::store::arguments(described, settings, cloud),
-                aws::functions::arguments(regions.iter().copied()),
-            ),
+        let (store_module, store) = &stores[region];
+        let modules = stores.values().map(|(module, _)| module.as_str());
+        let (module, functions) = match program.provider {
+            Provider::Aws => {
+                (aws::functions::module(described, settings, &place), aws::functions::arguments(modules))
+            }
             Provider::Aliyun => (
                 alicloud::functions::module(described, settings, &place),
-                alicloud::store::arguments(described, settings, cloud),
-                alicloud::functions::arguments(region),
+                alicloud::functions::arguments(store_module),
             ),
         };
         files.add(format!("{top}/{folder}/{MODULE_FILE}"), terraform::text(&module));
@@ -183,7 +196,8 @@ fn add(
             region.to_owned(),
             Region {
                 cloud: cloud.to_owned(),
-                store: root.call_store(region, store),
+                store: store.clone(),
+                store_module: Some(store_module.clone()),
                 functions: root.call_functions(&format!("./{folder}"), region, functions),
             },
         );
@@ -199,18 +213,65 @@ fn add(
     };
     files.add(format!("{top}/store/{MODULE_FILE}"), terraform::text(&store));
 
-    let mut entries = earlier(&out.join(top), &entry)?;
-    let others: Vec<_> = entries.iter().map(|entry| entry.short().to_owned()).collect();
+    let mut entries = Vec::new();
     if prune {
-        entries.drain(..).for_each(|entry| remove(files, top, &entry));
+        earlier.others.iter().for_each(|entry| remove(files, top, entry));
+    } else {
+        entries = earlier.others;
+        notes.extend(note_kept(&entries));
     }
     if entries.len() >= DEPLOYMENTS {
         return Err(Trouble::new(format!("{} deployments are there already", entries.len()))
             .hint("when no runs of the earlier ones are open any more, pass `--prune`"));
     }
+    if let Some(other) = entries.iter().find(|other| other.short() == entry.short()) {
+        return Err(Trouble::new(format!("two deployments have {} in their names", other.short()))
+            .hint("set another `version` in `#[workflow]`: the digits change with it"));
+    }
     entries.push(entry);
-    files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&root.root(&described.workflow(), &entries)));
-    Ok(others)
+    let document = root.root(&described.workflow(), &entries);
+    for (region, (module, _)) in &stores {
+        notes.extend(note_longer(described, region, &document["module"][module.as_str()]));
+    }
+    files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&document));
+    Ok(notes)
+}
+
+/// The deployments that stay.
+fn note_kept(entries: &[Entry]) -> Option<String> {
+    let kept: Vec<_> = entries.iter().map(Entry::short).collect();
+    (!kept.is_empty()).then(|| {
+        format!(
+            "earlier deployments stay, so that runs in flight end: {}; `--prune` removes their functions",
+            kept.join(", ")
+        )
+    })
+}
+
+/// The same deployment with another program, under runs that may be in flight.
+fn note_replaced(path: &Path, deployment: &str, zip: &[u8]) -> Result<Option<String>, Trouble> {
+    let there = match fs::read(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Trouble::of(format!("read {}", path.display()), &error)),
+    };
+    Ok((there != zip).then(|| {
+        format!(
+            "deployment {deployment} is replaced in place: its runs in flight go on with the new program, whose \
+             workflow and tables are the same"
+        )
+    }))
+}
+
+/// What runs in flight have stored may not go sooner than they were told.
+fn note_longer(described: &Described, region: &str, store: &Value) -> Option<String> {
+    let (days, own) = (store["object_days"].as_u64()?, described.object_days());
+    (days > own).then(|| {
+        format!(
+            "what is stored in {region} stays {days} days, as an earlier build has it, and not {own}: runs in \
+             flight need it; `--prune` lowers it"
+        )
+    })
 }
 
 /// Has the files of a deployment removed.
@@ -224,30 +285,6 @@ fn remove(files: &mut Files, top: &str, entry: &Entry) {
             files.remove(format!("{top}/{deployment}/{region}/{name}"));
         }
     }
-}
-
-/// The entries of deployments other than `current`, in the order of their names.
-fn earlier(folder: &Path, current: &Entry) -> Result<Vec<Entry>, Trouble> {
-    let Ok(folders) = fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut entries = Vec::new();
-    let folders = folders.flatten().map(|folder| folder.path()).filter(|path| path.is_dir());
-    for path in folders.map(|folder| folder.join(ENTRY_FILE)) {
-        let Some(text) = settings::read([path.as_path()])? else { continue };
-        let entry: Entry = serde_json::from_str(&text).map_err(|error| {
-            Trouble::of(format!("read {}", path.display()), &error)
-                .hint("restore it; without it the functions of that deployment would be destroyed")
-        })?;
-        if entry.id() == current.id() {
-            continue;
-        }
-        if entry.short() == current.short() {
-            return Err(Trouble::new(format!("two deployments have {} in their names", entry.short()))
-                .hint("set another `version` in `#[workflow]`: the digits change with it"));
-        }
-        entries.push(entry);
-    }
-    entries.sort_by(|a, b| a.id().cmp(b.id()));
-    Ok(entries)
 }
 
 /// A path as one would type it here.

@@ -8,6 +8,7 @@
 mod args;
 mod build;
 mod compile;
+mod deployments;
 mod describe;
 mod described;
 mod elf;

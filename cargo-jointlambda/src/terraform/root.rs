@@ -49,6 +49,9 @@ pub(crate) struct Region {
     /// The name of the cloud in the workflow.
     pub(crate) cloud: String,
     pub(crate) store: Map<String, Value>,
+    /// The module that has the store, unless it is called as the first one of the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) store_module: Option<String>,
     pub(crate) functions: Map<String, Value>,
 }
 
@@ -61,6 +64,13 @@ impl Entry {
     /// The same as it is in names.
     pub(crate) fn short(&self) -> &str {
         short(self.id())
+    }
+}
+
+impl Region {
+    /// The module that has the store in `region`.
+    pub(crate) fn store_module(&self, region: &str) -> String {
+        self.store_module.clone().unwrap_or_else(|| format!("store-{region}"))
     }
 }
 
@@ -84,9 +94,10 @@ impl Spec {
         self.call(source, region, self.function_variables, arguments)
     }
 
-    /// The root for all `entries`; where two say something of one store, the last one counts.
+    /// The root for all `entries`. Where two say something of one store, the last one counts, but of two
+    /// numbers, such as how long rows stay, the larger one: runs of each are in it.
     pub(crate) fn root(&self, workflow: &str, entries: &[Entry]) -> Value {
-        let mut regions = BTreeMap::new();
+        let (mut regions, mut stores) = (BTreeMap::new(), BTreeMap::new());
         let mut modules = Map::new();
         let mut functions = Map::new();
         for entry in entries {
@@ -96,7 +107,7 @@ impl Spec {
                 let module = format!("functions-{deployment}-{region}");
                 names.insert(region.clone(), format!("${{module.{module}.functions}}").into());
                 modules.insert(module, Value::Object(calls.functions.clone()));
-                modules.insert(format!("store-{region}"), Value::Object(calls.store.clone()));
+                add_to_store(stores.entry(calls.store_module(region)).or_default(), &calls.store);
                 regions.insert(region, &calls.cloud);
             }
             functions.insert(deployment.to_owned(), Value::Object(names));
@@ -108,11 +119,14 @@ impl Spec {
             Value::Object(provider)
         });
         let of_stores = |output: &str| {
-            let values = regions
-                .keys()
-                .map(|region| ((*region).clone(), format!("${{module.store-{region}.{output}}}").into()));
+            let values = stores.keys().map(|module: &String| {
+                let name = module.trim_start_matches("store-");
+                (name.to_owned(), format!("${{module.{module}.{output}}}").into())
+            });
             values.collect::<Map<String, Value>>()
         };
+        let (tables, buckets) = (of_stores("table"), of_stores("bucket"));
+        modules.extend(stores.into_iter().map(|(module, call)| (module, Value::Object(call))));
         json!({
             "//": super::note(),
             "terraform": {
@@ -124,16 +138,29 @@ impl Spec {
             "module": modules,
             "output": {
                 "functions": output("The names of the functions, by deployment, region and function.", functions),
-                "tables": output("The tables, by region.", of_stores("table")),
-                "buckets": output("The buckets, by region.", of_stores("bucket")),
+                "tables": output("The tables, by store: the region, and what tells two of it apart.", tables),
+                "buckets": output("The buckets, by store.", buckets),
             },
         })
     }
 }
 
-/// An output of the stores of all `regions`, as a list.
-pub(crate) fn of_stores<'a>(regions: impl Iterator<Item = &'a str>, output: &str) -> Vec<String> {
-    regions.map(|region| format!("${{module.store-{region}.{output}}}")).collect()
+/// Adds what a later deployment says of a store.
+pub(crate) fn add_to_store(store: &mut Map<String, Value>, call: &Map<String, Value>) {
+    for (key, value) in call {
+        let is_lower = match (store.get(key).and_then(Value::as_u64), value.as_u64()) {
+            (Some(there), Some(value)) => value < there,
+            _ => false,
+        };
+        if !is_lower {
+            store.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+/// An output of all stores, by their modules, as a list.
+pub(crate) fn of_stores<'a>(modules: impl Iterator<Item = &'a str>, output: &str) -> Vec<String> {
+    modules.map(|module| format!("${{module.{module}.{output}}}")).collect()
 }
 
 fn output(description: &str, value: Map<String, Value>) -> Value {
@@ -157,7 +184,8 @@ mod tests {
         let calls = |region: &&str| {
             let region_calls = Region {
                 cloud: "AWS".into(),
-                store: aws::ROOT.call_store(region, json!({ "table": table })),
+                store: aws::ROOT.call_store(region, json!({ "table": table, "object_days": table.len() })),
+                store_module: None,
                 functions: aws::ROOT.call_functions(
                     "./x",
                     region,
@@ -189,11 +217,21 @@ mod tests {
         assert_eq!(modules, expected);
         assert_eq!(root["module"]["store-us-east-1"]["table"], "new");
         assert_eq!(root["module"]["store-eu-west-1"]["table"], "old");
+        assert_eq!(root["output"]["tables"]["value"]["eu-west-1"], "${module.store-eu-west-1.table}");
         let aliases: Vec<_> =
             root["provider"]["aws"].as_array().unwrap().iter().map(|p| &p["alias"]).collect();
         assert_eq!(aliases, ["eu-west-1", "us-east-1"]);
         let tables = &root["module"]["functions-11111111-eu-west-1"]["a"];
         assert_eq!(tables.as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_stored_stays_as_long_as_any_deployment_needs_it() {
+        let days = |first: &str, last: &str| {
+            let [first, last] = [first, last].map(|table| entry("1111111100000000", &["us-east-1"], table));
+            aws::ROOT.root("w", &[first, last])["module"]["store-us-east-1"]["object_days"].clone()
+        };
+        assert_eq!([days("four", "fifth"), days("fifth", "four")], [5, 5]);
     }
 
     #[test]

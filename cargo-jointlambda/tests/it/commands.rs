@@ -147,6 +147,84 @@ fn deployments_stay_until_they_are_pruned() {
 }
 
 #[test]
+fn a_deployment_that_is_replaced_in_place_is_told_of() {
+    let project = Project::new();
+    let says = |project: &Project| project.build(&[])["notes"].to_string().contains("is replaced in place");
+    assert!(!says(&project), "it is the first");
+    assert!(!says(&project), "it is the same");
+    project.replace("src/bin/two-seas-aws.rs", "fn main() {", "fn main() {\n    std::hint::black_box(1);");
+    let dry = project.build(&["--dry-run"])["notes"].to_string();
+    assert!(!dry.contains("is replaced in place"), "nothing is compiled: {dry}");
+    assert!(says(&project));
+    assert!(!says(&project), "it was");
+    project.redefine();
+    assert!(!says(&project), "another one is beside it");
+}
+
+#[test]
+fn a_table_moves_beside_the_old_one() {
+    let project = Project::new();
+    project.build(&["--bucket", "AWS=first-bucket"]);
+    let settings = format!("{OUT}/jointlambda.toml");
+    project.replace(&settings, "table = \"two-seas\"", "table = \"moved\"");
+    project.redeploy();
+    let refused = project.run(&["build", "--profile", "dev"]);
+    let error = refused.error();
+    assert!(
+        error.contains("has the bucket `first-bucket`, with which the earlier deployment 01234567"),
+        "{error}"
+    );
+    project.replace(&settings, "first-bucket", "second-bucket");
+    project.build(&[]);
+    let root = project.json("aws/main.tf.json");
+    let [old, new] =
+        ["store-ap-northeast-1", "store-ap-northeast-1-12345678"].map(|name| &root["module"][name]);
+    assert_eq!((&old["table"], &old["bucket"]), (&json!("two-seas"), &json!("first-bucket")));
+    assert_eq!((&new["table"], &new["bucket"]), (&json!("moved"), &json!("second-bucket")));
+    let reads =
+        |deployment: &str| &root["module"][format!("functions-{deployment}-ap-northeast-1")]["table_arns"];
+    assert_eq!(reads("01234567"), &json!(["${module.store-ap-northeast-1.table_arn}"]));
+    assert_eq!(reads("12345678"), &json!(["${module.store-ap-northeast-1-12345678.table_arn}"]));
+    let again = project.build(&[]);
+    assert!(again["files"].as_array().unwrap().iter().all(|file| file["action"] == "keep"), "{again}");
+    // Pruned, the new one stays what it is called: another name would be another table.
+    project.build(&["--prune"]);
+    let root = project.json("aws/main.tf.json");
+    let modules: Vec<_> = root["module"].as_object().unwrap().keys().collect();
+    assert_eq!(modules, ["functions-12345678-ap-northeast-1", "store-ap-northeast-1-12345678"]);
+}
+
+#[test]
+fn rows_stay_as_long_as_an_earlier_deployment_needs_them() {
+    let project = Project::with_aliyun();
+    let days = |retention_s: &str, args: &[&str]| {
+        for of in ["aws", "aliyun"] {
+            let path = format!("src/{of}.json");
+            let text = fs::read_to_string(project.path(&path)).unwrap();
+            let start = text.find("\"retention_s\": ").unwrap() + "\"retention_s\": ".len();
+            let end = start + text[start..].find(' ').unwrap();
+            project.write(&path, &format!("{}{retention_s}{}", &text[..start], &text[end..]));
+        }
+        let report = project.build(args);
+        let store = project.json("aliyun/main.tf.json")["module"]["store-cn-hongkong"].clone();
+        let aws = project.json("aws/main.tf.json")["module"]["store-ap-northeast-1"].clone();
+        assert_eq!(store["object_days"], aws["object_days"]);
+        assert_eq!(store["row_seconds"], store["object_days"].as_u64().unwrap() * 24 * 3600);
+        let note = "what is stored in cn-hongkong stays 16 days, as an earlier build has it, and not 2";
+        (store["object_days"].as_u64().unwrap(), report["notes"].to_string().contains(note))
+    };
+    assert_eq!(days("691200", &[]), (16, false));
+    assert_eq!(days("86400", &[]), (16, true), "the same deployment, whose runs may be in flight");
+    assert_eq!(days("86400", &[]), (16, true), "it is not forgotten");
+    for of in ["aws", "aliyun"] {
+        project.replace(&format!("src/{of}.json"), "0123456789abcdef", "123456789abcdef0");
+    }
+    assert_eq!(days("86400", &[]), (16, true), "another deployment, beside that one");
+    assert_eq!(days("1728000", &[]), (40, false), "it may be raised");
+    assert_eq!(days("86400", &["--prune"]), (2, false));
+}
+
+#[test]
 fn two_regions_have_a_provider_and_a_module_each() {
     let project = Project::new();
     project.replace(

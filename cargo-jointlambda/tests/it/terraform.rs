@@ -29,6 +29,15 @@ struct Terraform {
 }
 
 impl Terraform {
+    /// For what is built for AWS, and nowhere to go yet.
+    fn of(project: &Project, program: PathBuf, mirror: &Path) -> Self {
+        let config = project.path("terraform.rc");
+        let text = format!("provider_installation {{\n  filesystem_mirror {{ path = {mirror:?} }}\n}}\n");
+        fs::write(&config, text).expect("it can be written");
+        let folder = project.path("target/jointlambda/two-seas/aws");
+        Terraform { program, folder, config, endpoint: String::new() }
+    }
+
     fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
         command.arg(format!("-chdir={}", self.folder.display())).args(args).arg("-no-color");
@@ -126,6 +135,24 @@ fn say(line: &str) {
 }
 
 #[test]
+fn terraform_takes_a_table_beside_an_earlier_one() {
+    let project = Project::new();
+    let (program, mirror) = match present() {
+        Ok(present) => present,
+        Err(why) => return say(&format!("Terraform is left out: {why}")),
+    };
+    project.build(&["--bucket", "AWS=first-bucket"]);
+    let settings = "target/jointlambda/two-seas/jointlambda.toml";
+    project.replace(settings, "table = \"two-seas\"", "table = \"moved\"");
+    project.replace(settings, "first-bucket", "second-bucket");
+    project.redeploy();
+    project.build(&[]);
+    let terraform = Terraform::of(&project, program, &mirror);
+    terraform.ok(&["init", "-input=false"]);
+    terraform.ok(&["validate"]);
+}
+
+#[test]
 fn terraform_applies_plans_nothing_more_and_destroys() {
     let project = Project::new();
     let (program, mirror) = match present() {
@@ -136,11 +163,7 @@ fn terraform_applies_plans_nothing_more_and_destroys() {
         (r#""provider": "aliyun", "region": "cn-hongkong""#, r#""provider": "aws", "region": "us-east-1""#);
     project.replace("src/aws.json", ali, aws);
     project.build(&[]);
-    let config = project.path("terraform.rc");
-    let text = format!("provider_installation {{\n  filesystem_mirror {{ path = {:?} }}\n}}\n", mirror);
-    fs::write(&config, text).unwrap();
-    let folder = project.path("target/jointlambda/two-seas/aws");
-    let mut terraform = Terraform { program, folder, config, endpoint: String::new() };
+    let mut terraform = Terraform::of(&project, program, &mirror);
     terraform.ok(&["init", "-input=false"]);
     terraform.ok(&["validate"]);
 

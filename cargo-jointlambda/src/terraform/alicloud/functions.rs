@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// What the root gives the module, beside its own variables.
-pub(crate) fn arguments(region: &str) -> Value {
-    let of_store = |output: &str| format!("${{module.store-{region}.{output}}}");
+pub(crate) fn arguments(store: &str) -> Value {
+    let of_store = |output: &str| format!("${{module.{store}.{output}}}");
     json!({
         "log_project": of_store("log_project"),
         "log_store": of_store("log_store"),

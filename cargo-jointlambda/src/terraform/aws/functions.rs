@@ -20,10 +20,10 @@ const EVENT_AGE_S: u32 = 6 * 3600;
 /// How often the sweeper looks for runs.
 const SWEEP: &str = "rate(1 minute)";
 /// What the root gives the module, beside its own variables.
-pub(crate) fn arguments<'a>(regions: impl Iterator<Item = &'a str> + Clone) -> Value {
+pub(crate) fn arguments<'a>(stores: impl Iterator<Item = &'a str> + Clone) -> Value {
     json!({
-        "table_arns": of_stores(regions.clone(), "table_arn"),
-        "bucket_arns": of_stores(regions, "bucket_arn"),
+        "table_arns": of_stores(stores.clone(), "table_arn"),
+        "bucket_arns": of_stores(stores, "bucket_arn"),
     })
 }
 
