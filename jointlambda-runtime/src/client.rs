@@ -7,6 +7,7 @@ mod list;
 use std::{
     fmt,
     marker::PhantomData,
+    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -47,6 +48,8 @@ pub const MAX_REPORTED: usize = 10_000;
 /// Starts runs of the workflow `W` and reads their results.
 pub struct Client<W> {
     runtime: Runtime,
+    /// Tables that have run rows of earlier deployments, and none of this one.
+    moved_from: Vec<Arc<dyn Table>>,
     workflow: PhantomData<fn() -> W>,
 }
 
@@ -224,7 +227,16 @@ pub struct RunReport {
 impl<W: Workflow> Client<W> {
     /// A client over the clouds of a deployment, which are in the order of the definition's.
     pub fn new(clouds: Vec<Backend>, options: Options) -> Self {
-        Client { runtime: Runtime::new::<W>(clouds, options), workflow: PhantomData }
+        let runtime = Runtime::new::<W>(clouds, options);
+        Client { runtime, moved_from: Vec::new(), workflow: PhantomData }
+    }
+
+    /// The same where run rows were in other `tables` before, see `moved_from` in `jointlambda.toml`.
+    /// Each is read before anything else is done with a key or a run. A run that is there is one of
+    /// another deployment, and is not started again.
+    #[must_use]
+    pub fn moved_from(self, tables: Vec<Arc<dyn Table>>) -> Self {
+        Client { moved_from: tables, ..self }
     }
 
     /// The two tables whose clocks are furthest apart, of those that have answered this client, if they are
@@ -251,6 +263,9 @@ impl<W: Workflow> Client<W> {
         }
         let runtime = &self.runtime;
         let run = self.run_id(key);
+        if let Some(OtherDeployment { theirs, ours }) = self.left_behind(&run).await? {
+            return Err(StartError::OtherDeployment { key: key.to_owned(), theirs, ours });
+        }
         let digest = Digest::of(&codec::canonical(&codec::encode(&input, "the input")?));
         let home = runtime.cloud(runtime.definition.home)?;
         let row_key = RowKey::run(&run);
@@ -375,6 +390,7 @@ impl<W: Workflow> Client<W> {
     /// invoked, more often than its platform tries. An `Err` that the workflow function returned
     /// is a value, not a failure. [`RunError::Cancelled`] when the run was cancelled.
     pub async fn result(&self, run: &RunId) -> Result<W::Output, RunError> {
+        self.check_moved::<RunError>(run).await?;
         let table = self.table()?;
         loop {
             let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
@@ -396,6 +412,11 @@ impl<W: Workflow> Client<W> {
     /// # Errors
     /// [`RunError::NoSuchRun`] when nothing was started under its key.
     pub async fn status(&self, run: &RunId) -> Result<Status, RunError> {
+        self.check_moved::<RunError>(run).await?;
+        self.status_here(run).await
+    }
+
+    async fn status_here(&self, run: &RunId) -> Result<Status, RunError> {
         let (_, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
         Ok(status_of(&row)?)
     }
@@ -407,6 +428,7 @@ impl<W: Workflow> Client<W> {
     /// [`RunError::NoSuchRun`] when nothing was started under its key; [`RunError::OtherDeployment`]
     /// for a run of another deployment of the workflow.
     pub async fn report(&self, run: &RunId) -> Result<RunReport, RunError> {
+        self.check_moved::<RunError>(run).await?;
         let mut instances = Vec::new();
         let mut truncated = false;
         let mut run = run.clone();
@@ -461,6 +483,7 @@ impl<W: Workflow> Client<W> {
     /// # Errors
     /// [`RunError::NoSuchRun`] when nothing was started under its key.
     pub async fn cancel(&self, run: &RunId) -> Result<Status, RunError> {
+        self.check_moved::<RunError>(run).await?;
         let (run, row, _) = self.latest(run).await?.ok_or_else(|| RunError::NoSuchRun(run.clone()))?;
         if row.slots.contains_key(&END) {
             // Whoever cancelled it may have died before what it stored was gone.
@@ -481,7 +504,7 @@ impl<W: Workflow> Client<W> {
         let look = Look { next: Check { part, at: soon }, looked_at, inc: Some(record.term.started_at) };
         retry::store(|| table.postpone(&key, look)).await.map_err(Fault::from)?;
         self.runtime.stop(&actor, &record, None).await?;
-        self.status(&run).await
+        self.status_here(&run).await
     }
 
     /// Goes on with a failed run from where it failed: what was committed counts, and what was
@@ -495,6 +518,7 @@ impl<W: Workflow> Client<W> {
     /// [`RedriveError::NotFailed`] for a run that has not failed; [`RedriveError::TooLate`] for one
     /// the rows of which go soon.
     pub async fn redrive(&self, run: &RunId) -> Result<RunId, RedriveError> {
+        self.check_moved::<RedriveError>(run).await?;
         let latest = self.latest(run).await?;
         let (run, row, redrives) = latest.ok_or_else(|| RedriveError::NoSuchRun(run.clone()))?;
         match status_of(&row)? {
@@ -582,7 +606,31 @@ impl<W: Workflow> Client<W> {
         if theirs == ours { Ok(record) } else { Err(OtherDeployment { theirs, ours }) }
     }
 
-    fn table(&self) -> Result<&std::sync::Arc<dyn Table>, Fault> {
+    /// Refuses a run that is in a table from which run rows have moved.
+    async fn check_moved<E: From<OtherDeployment> + From<Fault>>(&self, run: &RunId) -> Result<(), E> {
+        match self.left_behind(run).await? {
+            Some(other) => Err(other.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose a run is that is in a table from which run rows have moved.
+    async fn left_behind(&self, run: &RunId) -> Result<Option<OtherDeployment>, Fault> {
+        let key = RowKey::run(run);
+        for table in &self.moved_from {
+            let row = retry::store(|| table.get(&key)).await?;
+            // As in a table of its own: a row without a body is no run, nor is one that should have gone.
+            let is_there =
+                |row: &Row| row.body.is_some() && row.expires_at >= self.runtime.replaced_before_in(&**table);
+            if let Some(row) = row.filter(is_there) {
+                let (theirs, ours) = (record_of(&row)?.deployment, self.runtime.deployment);
+                return Ok(Some(OtherDeployment { theirs, ours }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn table(&self) -> Result<&Arc<dyn Table>, Fault> {
         Ok(&self.runtime.cloud(self.runtime.definition.home)?.table)
     }
 

@@ -8,7 +8,11 @@ use std::{
 
 use futures_util::future::join_all;
 
-use crate::{backend::Timestamp, envelope::Term, runtime::Runtime};
+use crate::{
+    backend::{Table, Timestamp},
+    envelope::Term,
+    runtime::Runtime,
+};
 
 /// How far the times of two tables may be apart before it is told, in milliseconds.
 const APART_MS: u64 = 10_000;
@@ -16,6 +20,10 @@ const APART_MS: u64 = 10_000;
 /// How long after its time a row may still be there: DynamoDB removes expired rows within some days.
 /// A run row is replaced when it should have gone so long ago that no event of its run is left.
 const REPLACED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+fn replaced_before(earliest: Option<Timestamp>) -> Timestamp {
+    earliest.map_or(0, |now| now.saturating_sub(REPLACED_AFTER.as_millis() as u64))
+}
 
 /// Two tables of one workflow whose clocks differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +78,12 @@ impl Runtime {
 
     /// A run row that was to expire before then is replaced by a new one of the same key.
     pub(crate) fn replaced_before(&self) -> Timestamp {
-        self.earliest().map_or(0, |now| now.saturating_sub(REPLACED_AFTER.as_millis() as u64))
+        replaced_before(self.earliest())
+    }
+
+    /// The same of a run row in a table that is none of the workflow's any more, which has a say too.
+    pub(crate) fn replaced_before_in(&self, table: &dyn Table) -> Timestamp {
+        replaced_before(self.earliest().into_iter().chain(table.heard()).min())
     }
 
     /// Has each table tell the time that has not done so yet, as far as it can be reached.

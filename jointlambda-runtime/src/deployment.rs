@@ -10,9 +10,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use self::settings::{Section, Written, resolve};
+use self::settings::{OldTable, Section, Written, resolve};
 use crate::{
-    backend::Backend,
+    backend::{Backend, Table},
     definition::{CloudIndex, Definition, FunctionDef},
     id::DeploymentId,
     machine::Workflow,
@@ -256,6 +256,22 @@ macro_rules! serve {
 #[serde(deny_unknown_fields)]
 struct File {
     clouds: Written,
+    #[serde(default)]
+    moved_from: Vec<OldTable>,
+}
+
+impl File {
+    fn read(text: &str) -> Result<Self, SettingsError> {
+        let unreadable = |error: toml::de::Error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let why = match line {
+                Some(line) => format!("line {line}: {}", error.message()),
+                None => error.message().to_owned(),
+            };
+            SettingsError::Unreadable { place: FILE.to_owned(), why }
+        };
+        toml::from_str(text).map_err(unreadable)
+    }
 }
 
 /// The clouds of a workflow as `text`, the content of a `jointlambda.toml`, says: in the order of the
@@ -264,16 +280,29 @@ struct File {
 /// # Errors
 /// The text is no such settings, or does not fit the workflow.
 pub fn from_toml(text: &str, definition: &Definition) -> Result<Vec<CloudSettings>, SettingsError> {
-    let unreadable = |error: toml::de::Error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let why = match line {
-            Some(line) => format!("line {line}: {}", error.message()),
-            None => error.message().to_owned(),
-        };
-        SettingsError::Unreadable { place: FILE.to_owned(), why }
-    };
-    let file: File = toml::from_str(text).map_err(unreadable)?;
-    resolve(&file.clouds, definition, FILE)
+    resolve(&File::read(text)?.clouds, definition, FILE)
+}
+
+/// The tables that had the run rows of earlier deployments, as `moved_from` in `text` says, the content of
+/// a `jointlambda.toml`: for [`Client::moved_from`](crate::Client::moved_from). Nothing is connected yet.
+///
+/// # Errors
+/// The text is no such settings; there are no credentials for a table, or the program was built without
+/// its backend.
+pub fn moved_from(text: &str, definition: &Definition) -> Result<Vec<Arc<dyn Table>>, SettingsError> {
+    let file = File::read(text)?;
+    let clouds = resolve(&file.clouds, definition, FILE)?;
+    let home = clouds[usize::from(definition.home)].place();
+    let names = Names::of_deployment(definition, &clouds);
+    let mut tables = Vec::new();
+    for old in file.moved_from {
+        let settings = old.settings()?;
+        // Run rows that have moved back have not moved.
+        if settings.place() != home {
+            tables.push(backend_of(&settings, &names)?.table);
+        }
+    }
+    Ok(tables)
 }
 
 /// The clouds of a workflow as a deployed function is told, and which of them it runs on.
@@ -325,7 +354,11 @@ fn id(provider: Provider) -> &'static str {
 /// There are no credentials for one, or the program was built without its backend.
 pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec<Backend>, SettingsError> {
     let names = Names::of_deployment(definition, clouds);
-    let backend = |settings: &CloudSettings| match settings.provider {
+    backends_by(clouds, |settings| backend_of(settings, &names))
+}
+
+fn backend_of(settings: &CloudSettings, names: &Names) -> Result<Backend, SettingsError> {
+    match settings.provider {
         #[cfg(feature = "aws")]
         Provider::Aws => crate::backend::aws::backend(settings, names.clone()),
         #[cfg(feature = "aliyun")]
@@ -336,8 +369,7 @@ pub fn backends(definition: &Definition, clouds: &[CloudSettings]) -> Result<Vec
             provider: provider.name(),
             feature: id(provider),
         }),
-    };
-    backends_by(clouds, backend)
+    }
 }
 
 fn backends_by(

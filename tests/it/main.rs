@@ -24,6 +24,7 @@ mod long_runs;
 mod loops;
 mod many_faults;
 mod mixed;
+mod moved_home;
 mod mutants;
 mod one_cloud;
 mod outages;

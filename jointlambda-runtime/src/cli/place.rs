@@ -146,7 +146,8 @@ pub(super) mod deployed {
                     )));
             }
             let backends = deployment::backends(definition, &clouds).map_err(|error| Trouble::of(&error))?;
-            Ok(Some(Client::new(backends, Options::default())))
+            let old = deployment::moved_from(&text, definition).map_err(|error| Trouble::of(&error))?;
+            Ok(Some(Client::new(backends, Options::default()).moved_from(old)))
         }
     }
 }

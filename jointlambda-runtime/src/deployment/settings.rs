@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{CloudSettings, SettingsError, id};
+use super::{CloudSettings, FILE, SettingsError, id};
 use crate::{
     definition::{CloudDef, Definition},
     provider::Provider,
 };
+
+/// The key of the tables that run rows have moved from.
+const MOVED_FROM: &str = "moved_from";
 
 /// What is written, by the name of the cloud.
 pub(super) type Written = BTreeMap<String, Section>;
@@ -26,6 +29,29 @@ pub(super) struct Section {
     /// What only `cargo jointlambda build` asks for, and checks.
     pub(super) gpu_type: Option<String>,
     pub(super) same_as: Option<String>,
+}
+
+/// A table that had the run rows of earlier deployments.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OldTable {
+    provider: String,
+    region: String,
+    table: String,
+    endpoint: Option<String>,
+}
+
+impl OldTable {
+    /// What is read of its cloud: the table, and nothing else.
+    pub(super) fn settings(self) -> Result<CloudSettings, SettingsError> {
+        let OldTable { provider, region, table, endpoint } = self;
+        let known = [Provider::Aws, Provider::Aliyun].into_iter().find(|known| id(*known) == provider);
+        let why = || format!("`{MOVED_FROM}` has the provider `{provider}`: write `aws` or `aliyun`");
+        let unreadable = || SettingsError::Unreadable { place: FILE.to_owned(), why: why() };
+        let provider = known.ok_or_else(unreadable)?;
+        let (name, bucket, qualifier) = (MOVED_FROM.to_owned(), String::new(), None);
+        Ok(CloudSettings { name, provider, region, table, bucket, endpoint, qualifier })
+    }
 }
 
 impl Section {
@@ -133,7 +159,7 @@ fn is_alias(qualifier: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{from_toml, from_variables},
+        super::{File, from_toml, from_variables},
         *,
     };
     use crate::graph::sample::ALL;
@@ -177,6 +203,29 @@ mod tests {
             refused(&format!("{BOTH}[clouds.GCP]\ntable = \"t\"\nbucket = \"b\"\n")),
             "jointlambda.toml has a cloud `GCP`, which the workflow does not have: it has AWS, ALI"
         );
+    }
+
+    const MOVED: &str = "[[moved_from]]\nprovider = \"aws\"\nregion = \"us-east-1\"\ntable = \"old\"\n";
+
+    #[test]
+    fn a_table_that_run_rows_have_moved_from_is_of_no_cloud() {
+        let moved = format!("{BOTH}{MOVED}");
+        assert_eq!(from_toml(&moved, &ALL).unwrap(), from_toml(BOTH, &ALL).unwrap());
+        let file = File::read(&moved).unwrap();
+        let old = file.moved_from.into_iter().map(|old| old.settings().unwrap().place()).collect::<Vec<_>>();
+        assert_eq!(old, ["aws/us-east-1/old"]);
+        let text = moved.replace("[[moved_from]]\nprovider = \"aws\"", "[[moved_from]]\nprovider = \"gcp\"");
+        let error = File::read(&text).unwrap().moved_from.remove(0).settings().unwrap_err().to_string();
+        let why =
+            "jointlambda.toml cannot be read: `moved_from` has the provider `gcp`: write `aws` or `aliyun`";
+        assert_eq!(error, why);
+        assert!(refused(&moved.replace("\nregion = \"us-east-1\"", "")).contains("missing field `region`"));
+    }
+
+    #[test]
+    fn run_rows_that_have_moved_back_are_looked_for_once() {
+        let back = format!("{BOTH}{}", MOVED.replace("us-east-1", "ap-northeast-1").replace("old", "t"));
+        assert!(super::super::moved_from(&back, &ALL).unwrap().is_empty());
     }
 
     const ONE: &str = "[clouds.AWS]\ntable = \"t\"\nbucket = \"b\"\nqualifier = \"live\"\n\
