@@ -19,7 +19,7 @@ use crate::{
     program::{Program, Programs},
     project::Project,
     report,
-    settings::{self, Settings},
+    settings::{self, HomeTable, Settings},
     terraform::{
         self, Place, alicloud, aws,
         root::{Entry, Region, add_to_store},
@@ -51,9 +51,16 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
         return Err(Trouble::new(format!("`{}` is not compiled", program.bin))
             .hint(format!("run `{}`, or leave out `--compiled`", program.command)));
     }
-    let Some(settings) = programs.settings.take() else {
+    let Some(mut settings) = programs.settings.take() else {
         return say(args, &programs, &out, &[], None);
     };
+    if let Some(described) = programs.described() {
+        let mut notes: Vec<_> = note_moved(&mut settings, described, &out)?.into_iter().collect();
+        if args.prune {
+            notes.extend(note_left(&settings, described));
+        }
+        programs.notes.extend(notes);
+    }
     let mut files = Files::default();
     files.add(settings::FILE, settings.text.clone());
     let mut notes = Vec::new();
@@ -162,6 +169,7 @@ fn add(
     let mut entry = Entry {
         deployment: Some(described.deployment().to_owned()),
         definition: described.hash(),
+        home: settings.home(described),
         regions: Default::default(),
     };
     for (cloud, region) in described.clouds() {
@@ -235,6 +243,40 @@ fn add(
     }
     files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&document));
     Ok(notes)
+}
+
+/// Has the keys of runs looked for where earlier deployments have them, if the run rows have moved: a key is
+/// unique within one table.
+fn note_moved(settings: &mut Settings, described: &Described, out: &Path) -> Result<Option<String>, Trouble> {
+    let Some(home) = settings.home(described) else { return Ok(None) };
+    let mut homes = Vec::new();
+    // Also of a provider whose clouds are all others by now.
+    for provider in Provider::ALL {
+        let earlier = Earlier::read(&out.join(provider.word()), described.deployment())?;
+        homes.extend(earlier.others.into_iter().filter_map(|entry| entry.home));
+    }
+    let moved = settings.move_from(&home, described.object_days(), homes)?;
+    Ok((!moved.is_empty()).then(|| {
+        let old = moved.iter().map(HomeTable::to_string).collect::<Vec<_>>().join(", ");
+        format!(
+            "run rows move from the table {old} to {home}, where every key is free: {} names the old table as \
+             `moved_from`, so that a key with a run there is not started again",
+            settings::FILE
+        )
+    }))
+}
+
+/// The tables that are still read for their keys, and that no deployment keeps any more.
+fn note_left(settings: &Settings, described: &Described) -> Option<String> {
+    let tables: Vec<_> = settings.left_tables(described).into_iter().map(HomeTable::to_string).collect();
+    (!tables.is_empty()).then(|| {
+        format!(
+            "`moved_from` in {} names the table {}, which no deployment has any more: remove it before Terraform \
+             destroys the table",
+            settings::FILE,
+            tables.join(", ")
+        )
+    })
 }
 
 /// The deployments that stay.

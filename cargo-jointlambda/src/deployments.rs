@@ -126,6 +126,7 @@ mod tests {
         Entry {
             deployment: Some(deployment.into()),
             definition: "0".repeat(16),
+            home: None,
             regions: [(REGION.1.to_owned(), region)].into(),
         }
     }

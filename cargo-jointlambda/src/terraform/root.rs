@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::described::short;
+use crate::{described::short, settings::HomeTable};
 
 /// Which Terraform the documents are written for.
 const TERRAFORM: &str = ">= 1.5.0";
@@ -39,6 +39,9 @@ pub(crate) struct Entry {
     pub(crate) deployment: Option<String>,
     /// The definition's hash in full.
     pub(crate) definition: String,
+    /// The table with its run rows; not known of what was built before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<HomeTable>,
     /// By region.
     pub(crate) regions: BTreeMap<String, Region>,
 }
@@ -197,6 +200,7 @@ mod tests {
         Entry {
             deployment: Some(deployment.into()),
             definition: "9999999900000000".into(),
+            home: None,
             regions: regions.iter().map(calls).collect(),
         }
     }

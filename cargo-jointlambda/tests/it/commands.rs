@@ -175,7 +175,13 @@ fn a_table_moves_beside_the_old_one() {
         "{error}"
     );
     project.replace(&settings, "first-bucket", "second-bucket");
-    project.build(&[]);
+    let moved = project.build(&[]);
+    let note = "run rows move from the table `two-seas` (aws, ap-northeast-1) to `moved` (aws, ap-northeast-1), \
+                where every key is free: jointlambda.toml names the old table as `moved_from`";
+    assert!(moved["notes"].to_string().contains(note), "{moved}");
+    let text = fs::read_to_string(project.path(&settings)).unwrap();
+    let end = "[[moved_from]]\nprovider = \"aws\"\nregion = \"ap-northeast-1\"\ntable = \"two-seas\"\n";
+    assert!(text.ends_with(end) && text.contains("16 days after the last of them was started"), "{text}");
     let root = project.json("aws/main.tf.json");
     let [old, new] =
         ["store-ap-northeast-1", "store-ap-northeast-1-12345678"].map(|name| &root["module"][name]);
@@ -187,11 +193,45 @@ fn a_table_moves_beside_the_old_one() {
     assert_eq!(reads("12345678"), &json!(["${module.store-ap-northeast-1-12345678.table_arn}"]));
     let again = project.build(&[]);
     assert!(again["files"].as_array().unwrap().iter().all(|file| file["action"] == "keep"), "{again}");
+    assert!(!again["notes"].to_string().contains("run rows move"), "it is said once: {again}");
     // Pruned, the new one stays what it is called: another name would be another table.
-    project.build(&["--prune"]);
+    let pruned = project.build(&["--prune"])["notes"].to_string();
+    let note = "names the table `two-seas` (aws, ap-northeast-1), which no deployment has any more";
+    assert!(pruned.contains(note), "{pruned}");
     let root = project.json("aws/main.tf.json");
     let modules: Vec<_> = root["module"].as_object().unwrap().keys().collect();
     assert_eq!(modules, ["functions-12345678-ap-northeast-1", "store-ap-northeast-1-12345678"]);
+}
+
+#[test]
+fn run_rows_move_to_another_provider_and_back() {
+    let project = Project::new();
+    project.build(&[]);
+    let settings = format!("{OUT}/jointlambda.toml");
+    let redeploy = |from: &str, to: &str| {
+        for (from, to) in [(from, to), (&from[..8], &to[..8])] {
+            project.replace("src/aws.json", from, to);
+        }
+    };
+    // `home` is another cloud, whose table no program of the package deploys.
+    project.replace("src/aws.json", "\"home\": 0", "\"home\": 1");
+    redeploy("0123456789abcdef", "123456789abcdef0");
+    let note = project.build(&[])["notes"].to_string();
+    assert!(note.contains("run rows move from the table `two-seas` (aws, ap-northeast-1) to `jl-"), "{note}");
+    let count = || fs::read_to_string(project.path(&settings)).unwrap().matches("[[moved_from]]").count();
+    assert_eq!(count(), 1);
+    // That cloud is another one from now on: the run rows are back, though by another name.
+    let text = fs::read_to_string(project.path(&settings)).unwrap();
+    let (start, rest) = (text.find("[clouds.ALI]").unwrap(), text.find("\n# Runs").unwrap());
+    project
+        .write(&settings, &format!("{}[clouds.ALI]\nsame_as = \"AWS\"\n{}", &text[..start], &text[rest..]));
+    redeploy("123456789abcdef0", "23456789abcdef01");
+    let note = project.build(&[])["notes"].to_string();
+    assert!(note.contains("` (aliyun, cn-hongkong) to `two-seas` (aws, ap-northeast-1)"), "{note}");
+    assert_eq!(count(), 2);
+    let entry = project.json("aws/23456789/deployment.json");
+    let home = json!({ "provider": "aws", "region": "ap-northeast-1", "table": "two-seas" });
+    assert_eq!(entry["home"], home);
 }
 
 #[test]
