@@ -11,7 +11,11 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{platform::Provider, settings::Settings, trouble::Trouble};
+use crate::{
+    platform::Provider,
+    settings::{FILE, Settings},
+    trouble::Trouble,
+};
 
 /// The argument with which a program describes itself. The next one, if there is one, says where the
 /// workflow's clouds are.
@@ -138,9 +142,12 @@ impl Described {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-            return Err(
-                Trouble::new(format!("`{bin} {DESCRIBE}` failed ({}): {last}", output.status)).hint(serve)
-            );
+            let last = last.trim_start_matches("error: ");
+            let failed = Trouble::new(format!("`{bin} {DESCRIBE}` failed ({}): {last}", output.status));
+            // It has described itself before.
+            let settings =
+                settings.map(|_| format!("correct {FILE}: deployed functions are told what it says"));
+            return Err(failed.hint(settings.unwrap_or(serve)));
         }
         let unexpected = |error: String| {
             Trouble::new(format!("`{bin} {DESCRIBE}` does not print what is expected: {error}")).hint(

@@ -447,7 +447,7 @@ pub fn describe<W: Workflow>(provider: Provider, clouds: Option<&[CloudSettings]
 pub(crate) fn answer<W: Workflow>(provider: Provider) -> Option<ExitCode> {
     let mut arguments = env::args().skip(1);
     (arguments.next()? == DESCRIBE).then(|| {
-        let clouds = arguments.next().map(|text| from_json(&text, W::definition(), DESCRIBE)).transpose();
+        let clouds = arguments.next().map(|text| from_json(&text, W::definition())).transpose();
         match clouds {
             Ok(clouds) => println!("{}", describe::<W>(provider, clouds.as_deref())),
             Err(error) => {
@@ -459,9 +459,9 @@ pub(crate) fn answer<W: Workflow>(provider: Provider) -> Option<ExitCode> {
     })
 }
 
-/// The clouds of a workflow as a JSON object says, that is written in `place`.
-fn from_json(text: &str, definition: &Definition, place: &str) -> Result<Vec<CloudSettings>, SettingsError> {
-    resolve(&written(text, place)?, definition, place)
+/// The clouds of a workflow as a JSON object says: what the tool has read in the file.
+fn from_json(text: &str, definition: &Definition) -> Result<Vec<CloudSettings>, SettingsError> {
+    resolve(&written(text, FILE)?, definition, FILE)
 }
 
 /// What a JSON object says of clouds.
@@ -538,8 +538,8 @@ mod tests {
     #[test]
     fn the_tool_tells_of_all_clouds_at_once() {
         let text = r#"{"AWS": {"table": "t", "bucket": "b"}, "ALI": {"table": "i/t", "bucket": "c"}}"#;
-        assert_eq!(from_json(text, &ALL, DESCRIBE).unwrap(), clouds("t"));
-        let error = from_json(r#"{"AWS": {"table": "t", "bucket": "b"}}"#, &ALL, DESCRIBE).unwrap_err();
-        assert_eq!(error.to_string(), "--describe says nothing of the cloud `ALI`: add `[clouds.ALI]`");
+        assert_eq!(from_json(text, &ALL).unwrap(), clouds("t"));
+        let error = from_json(r#"{"AWS": {"table": "t", "bucket": "b"}}"#, &ALL).unwrap_err();
+        assert_eq!(error.to_string(), "jointlambda.toml says nothing of the cloud `ALI`: add `[clouds.ALI]`");
     }
 }

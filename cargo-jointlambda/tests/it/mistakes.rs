@@ -69,6 +69,12 @@ fn a_program_that_does_not_compile_or_does_not_describe_itself() {
     let error = refused(&project, &[]);
     assert!(error.contains("`two-seas-aws --describe` failed (exit status: 101)"), "{error}");
     assert!(error.contains("serve!(…, aws);"), "{error}");
+    let picky = "fn main() { if std::env::args().count() > 2 { eprintln!(\"error: jointlambda.toml has no sense\"); \
+                 std::process::exit(2) } two_seas::serve(include_str!(\"../aws.json\")) }";
+    project.write("src/bin/two-seas-aws.rs", picky);
+    let error = refused(&project, &[]);
+    assert!(error.contains("failed (exit status: 2): jointlambda.toml has no sense\n"), "{error}");
+    assert!(error.contains("hint: correct jointlambda.toml: deployed functions are told"), "{error}");
     project.write("src/bin/two-seas-aws.rs", "fn main() { println!(\"hello\") }");
     assert!(refused(&project, &[]).contains("does not print what is expected"));
 }
