@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Print what would be deployed: functions, stores, sweepers
     #[command(
-        after_help = "Examples:\n  cargo jointlambda describe\n  cargo jointlambda describe --cloud AWS --json"
+        after_help = "Examples:\n  cargo jointlambda describe\n  cargo jointlambda describe --out deploy --cloud AWS --json"
     )]
     Describe(DescribeArgs),
 }
@@ -131,6 +131,10 @@ pub(crate) struct BuildArgs {
 pub(crate) struct DescribeArgs {
     #[command(flatten)]
     pub(crate) compile: CompileArgs,
+    /// Where `build` writes: names follow from the tables in its jointlambda.toml; target/jointlambda/WORKFLOW
+    /// unless given
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Only what is on this cloud of the workflow
     #[arg(long, value_name = "CLOUD")]
     pub(crate) cloud: Option<String>,

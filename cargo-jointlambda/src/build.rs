@@ -2,27 +2,28 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     args::BuildArgs,
     compile::State,
     deployments::{ENTRY_FILE, Earlier},
     described::Described,
+    notes,
     output::{Change, Files},
     package::{self, sha256},
     platform::{Image, Provider},
     program::{Program, Programs},
     project::Project,
     report,
-    settings::{self, HomeTable, Settings},
+    settings::{self, Settings},
     terraform::{
         self, Place, alicloud, aws,
-        root::{Entry, Region, add_to_store},
+        root::{Entry, Region, Spec, add_to_store},
     },
     trouble::Trouble,
 };
@@ -37,10 +38,8 @@ const DEPLOYMENTS: usize = 64;
 
 /// Runs the command.
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
-    let out_of = |project: &Project, described: Option<&Described>| {
-        let own = |out: &Path| env::current_dir().unwrap_or_default().join(out);
-        args.out.as_deref().map_or_else(|| default_out(project, described), own)
-    };
+    let out_of =
+        |project: &Project, described: Option<&Described>| folder_of(args.out.as_deref(), project, described);
     let compile = !args.dry_run && !args.compiled;
     let mut programs = Programs::load(&args.compile, compile, |project, described| {
         load_settings(&out_of(project, Some(described)), project, described, &args.bucket)
@@ -54,16 +53,13 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     let Some(mut settings) = programs.settings.take() else {
         return say(args, &programs, &out, &[], None);
     };
+    let mut notes = Vec::new();
     if let Some(described) = programs.described() {
-        let mut notes: Vec<_> = note_moved(&mut settings, described, &out)?.into_iter().collect();
-        if args.prune {
-            notes.extend(note_left(&settings, described));
-        }
-        programs.notes.extend(notes);
+        notes.extend(notes::moved(&mut settings, described, &out)?);
+        notes.extend(notes::left(&settings, described).filter(|_| args.prune));
     }
     let mut files = Files::default();
     files.add(settings::FILE, settings.text.clone());
-    let mut notes = Vec::new();
     for program in &programs.programs {
         let Some(described) = &program.described else { continue };
         described.check_backends(&program.bin)?;
@@ -90,7 +86,11 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Trouble> {
     say(args, &programs, &out, &changes, Some(&settings))
 }
 
-fn default_out(project: &Project, described: Option<&Described>) -> PathBuf {
+/// The output directory: `out`, if it is given.
+fn folder_of(out: Option<&Path>, project: &Project, described: Option<&Described>) -> PathBuf {
+    if let Some(out) = out {
+        return env::current_dir().unwrap_or_default().join(out);
+    }
     let workflow = described.map_or("WORKFLOW".to_owned(), Described::workflow);
     project.target_directory.join("jointlambda").join(workflow)
 }
@@ -109,9 +109,13 @@ fn load_settings(
     Settings::complete(text.as_deref(), described, buckets, &place)
 }
 
-/// The settings that `describe` shows: those that `build` would use.
-pub(crate) fn settings_of(project: &Project, described: &Described) -> Result<Settings, Trouble> {
-    load_settings(&default_out(project, Some(described)), project, described, &[])
+/// The settings that `describe` shows: those that `build` would use, which writes into `out`.
+pub(crate) fn settings_of(
+    out: Option<&Path>,
+    project: &Project,
+    described: &Described,
+) -> Result<Settings, Trouble> {
+    load_settings(&folder_of(out, project, Some(described)), project, described, &[])
 }
 
 fn zip(program: &Program) -> Result<Vec<u8>, Trouble> {
@@ -149,23 +153,13 @@ fn add(
         Provider::Aliyun => &alicloud::ROOT,
     };
     let earlier = Earlier::read(&out.join(top), described.deployment())?;
-    let mut notes = Vec::new();
-    notes.extend(note_replaced(&out.join(format!("{top}/{deployment}/{ZIP_FILE}")), deployment, &zip)?);
-    let mut stores = BTreeMap::new();
-    for (cloud, region) in described.clouds() {
-        let call = root.call_store(
-            region,
-            match program.provider {
-                Provider::Aws => aws::store::arguments(described, settings, cloud),
-                Provider::Aliyun => alicloud::store::arguments(described, settings, cloud),
-            },
-        );
-        let module = earlier.store_module(deployment, (cloud, region), &call, prune)?;
-        // Runs that are in flight were told how long their rows stay by the program as it was.
-        let mut store = earlier.own_store(region).filter(|_| !prune).cloned().unwrap_or_default();
-        add_to_store(&mut store, &call);
-        stores.insert(region, (module, store));
+    if let Some(other) = earlier.others.iter().find(|other| other.short() == deployment) {
+        return Err(Trouble::new(format!("two deployments have {} in their names", other.short()))
+            .hint("set another `version` in `#[workflow]`: the digits change with it"));
     }
+    let mut notes = Vec::new();
+    notes.extend(notes::replaced(&out.join(format!("{top}/{deployment}/{ZIP_FILE}")), deployment, &zip)?);
+    let stores = stores(root, &earlier, described, settings, prune)?;
     let mut entry = Entry {
         deployment: Some(described.deployment().to_owned()),
         definition: described.hash(),
@@ -184,15 +178,15 @@ fn add(
             runtime: program.provider.platform_with(image).runtime,
             architecture: program.facts.as_ref().map_or("x86_64", |facts| facts.architecture),
         };
-        let (store_module, store) = &stores[region];
-        let modules = stores.values().map(|(module, _)| module.as_str());
+        let store = &stores[region];
+        let modules = stores.values().map(|store| store.module.as_str());
         let (module, functions) = match program.provider {
             Provider::Aws => {
                 (aws::functions::module(described, settings, &place), aws::functions::arguments(modules))
             }
             Provider::Aliyun => (
                 alicloud::functions::module(described, settings, &place),
-                alicloud::functions::arguments(store_module),
+                alicloud::functions::arguments(&store.module),
             ),
         };
         files.add(format!("{top}/{folder}/{MODULE_FILE}"), terraform::text(&module));
@@ -204,8 +198,8 @@ fn add(
             region.to_owned(),
             Region {
                 cloud: cloud.to_owned(),
-                store: store.clone(),
-                store_module: Some(store_module.clone()),
+                store: store.call.clone(),
+                store_module: Some(store.module.clone()),
                 functions: root.call_functions(&format!("./{folder}"), region, functions),
             },
         );
@@ -226,94 +220,49 @@ fn add(
         earlier.others.iter().for_each(|entry| remove(files, top, entry));
     } else {
         entries = earlier.others;
-        notes.extend(note_kept(&entries));
+        notes.extend(notes::kept(&entries));
     }
     if entries.len() >= DEPLOYMENTS {
         return Err(Trouble::new(format!("{} deployments are there already", entries.len()))
             .hint("when no runs of the earlier ones are open any more, pass `--prune`"));
     }
-    if let Some(other) = entries.iter().find(|other| other.short() == entry.short()) {
-        return Err(Trouble::new(format!("two deployments have {} in their names", other.short()))
-            .hint("set another `version` in `#[workflow]`: the digits change with it"));
-    }
     entries.push(entry);
     let document = root.root(&described.workflow(), &entries);
-    for (region, (module, _)) in &stores {
-        notes.extend(note_longer(described, region, &document["module"][module.as_str()]));
+    for (region, store) in &stores {
+        notes.extend(notes::longer(described, region, &document["module"][store.module.as_str()]));
     }
     files.add(format!("{top}/{MODULE_FILE}"), terraform::text(&document));
     Ok(notes)
 }
 
-/// Has the keys of runs looked for where earlier deployments have them, if the run rows have moved: a key is
-/// unique within one table.
-fn note_moved(settings: &mut Settings, described: &Described, out: &Path) -> Result<Option<String>, Trouble> {
-    let Some(home) = settings.home(described) else { return Ok(None) };
-    let mut homes = Vec::new();
-    // Also of a provider whose clouds are all others by now.
-    for provider in Provider::ALL {
-        let earlier = Earlier::read(&out.join(provider.word()), described.deployment())?;
-        homes.extend(earlier.others.into_iter().filter_map(|entry| entry.home));
+/// A store of a deployment: the module that has it, and how that is called.
+struct Store {
+    module: String,
+    call: Map<String, Value>,
+}
+
+/// The stores of a deployment by region.
+fn stores<'a>(
+    root: &Spec,
+    earlier: &Earlier,
+    described: &'a Described,
+    settings: &Settings,
+    prune: bool,
+) -> Result<BTreeMap<&'a str, Store>, Trouble> {
+    let mut stores = BTreeMap::new();
+    for (cloud, region) in described.clouds() {
+        let arguments = match described.provider {
+            Provider::Aws => aws::store::arguments(described, settings, cloud),
+            Provider::Aliyun => alicloud::store::arguments(described, settings, cloud),
+        };
+        let call = root.call_store(region, arguments);
+        let module = earlier.store_module(described.short_deployment(), (cloud, region), &call, prune)?;
+        // Runs that are in flight were told how long their rows stay by the program as it was.
+        let mut longest = earlier.own_store(region).filter(|_| !prune).cloned().unwrap_or_default();
+        add_to_store(&mut longest, &call);
+        stores.insert(region, Store { module, call: longest });
     }
-    let moved = settings.move_from(&home, described.object_days(), homes)?;
-    Ok((!moved.is_empty()).then(|| {
-        let old = moved.iter().map(HomeTable::to_string).collect::<Vec<_>>().join(", ");
-        format!(
-            "run rows move from the table {old} to {home}, where every key is free: {} names the old table as \
-             `moved_from`, so that a key with a run there is not started again",
-            settings::FILE
-        )
-    }))
-}
-
-/// The tables that are still read for their keys, and that no deployment keeps any more.
-fn note_left(settings: &Settings, described: &Described) -> Option<String> {
-    let tables: Vec<_> = settings.left_tables(described).into_iter().map(HomeTable::to_string).collect();
-    (!tables.is_empty()).then(|| {
-        format!(
-            "`moved_from` in {} names the table {}, which no deployment has any more: remove it before Terraform \
-             destroys the table",
-            settings::FILE,
-            tables.join(", ")
-        )
-    })
-}
-
-/// The deployments that stay.
-fn note_kept(entries: &[Entry]) -> Option<String> {
-    let kept: Vec<_> = entries.iter().map(Entry::short).collect();
-    (!kept.is_empty()).then(|| {
-        format!(
-            "earlier deployments stay, so that runs in flight end: {}; `--prune` removes their functions",
-            kept.join(", ")
-        )
-    })
-}
-
-/// The same deployment with another program, under runs that may be in flight.
-fn note_replaced(path: &Path, deployment: &str, zip: &[u8]) -> Result<Option<String>, Trouble> {
-    let there = match fs::read(path) {
-        Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Trouble::of(format!("read {}", path.display()), &error)),
-    };
-    Ok((there != zip).then(|| {
-        format!(
-            "deployment {deployment} is replaced in place: its runs in flight go on with the new program, whose \
-             workflow and tables are the same"
-        )
-    }))
-}
-
-/// What runs in flight have stored may not go sooner than they were told.
-fn note_longer(described: &Described, region: &str, store: &Value) -> Option<String> {
-    let (days, own) = (store["object_days"].as_u64()?, described.object_days());
-    (days > own).then(|| {
-        format!(
-            "what is stored in {region} stays {days} days, as an earlier build has it, and not {own}: runs in \
-             flight need it; `--prune` lowers it"
-        )
-    })
+    Ok(stores)
 }
 
 /// Has the files of a deployment removed.

@@ -10,6 +10,7 @@ use crate::{
 
 /// Runs the command.
 pub(crate) fn run(args: &DescribeArgs) -> Result<(), Trouble> {
+    let settings_of = |project: &_, described: &_| settings_of(args.out.as_deref(), project, described);
     let programs = Programs::load(&args.compile, !args.dry_run, settings_of)?;
     let Some(settings) = &programs.settings else {
         let commands = programs.programs.iter().map(|program| program.command.as_str());

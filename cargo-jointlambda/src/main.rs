@@ -12,6 +12,7 @@ mod deployments;
 mod describe;
 mod described;
 mod elf;
+mod notes;
 mod output;
 mod package;
 mod platform;

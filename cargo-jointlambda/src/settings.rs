@@ -3,11 +3,13 @@
 //!
 //! A file that is there is the user's: it is read, and what it lacks is put at its end.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::Path};
+mod moved_from;
 
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, io, path::Path};
+
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::moved_from::HomeTable;
 use crate::{
     described::Described,
     package::{hex, sha256},
@@ -21,8 +23,6 @@ pub(crate) const FILE: &str = "jointlambda.toml";
 const BUCKET_DIGITS: usize = 10;
 /// The longest name of a bucket.
 const BUCKET_NAME_BYTES: usize = 63;
-/// The key of the tables that run rows have moved from.
-const MOVED_FROM: &str = "moved_from";
 /// The only key of a cloud that is another one in this deployment: which one.
 const SAME_AS: &str = "same_as";
 /// The key of the alias by which functions on AWS are invoked.
@@ -47,30 +47,6 @@ pub(crate) struct Settings {
     moved_from: Vec<HomeTable>,
 }
 
-/// The table that has the run rows of a deployment: a key names one run in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct HomeTable {
-    pub(crate) provider: Provider,
-    pub(crate) region: String,
-    pub(crate) table: String,
-    /// Where its service is, if not at the provider's own address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) endpoint: Option<String>,
-}
-
-impl HomeTable {
-    fn is_same(&self, other: &Self) -> bool {
-        (self.provider, &self.region, &self.table) == (other.provider, &other.region, &other.table)
-    }
-}
-
-impl fmt::Display for HomeTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({}, {})", self.table, self.provider, self.region)
-    }
-}
-
 impl Settings {
     /// What `text`, the file as it is, says of the workflow's clouds, and what is put where it says
     /// nothing. `buckets` are names of buckets from the command line; `place` is something that
@@ -87,11 +63,7 @@ impl Settings {
         })?;
         let there =
             serde_json::to_value(parsed).map_err(|error| Trouble::of(format!("read {FILE}"), &error))?;
-        let moved_from = there.get(MOVED_FROM).cloned().unwrap_or_else(|| json!([]));
-        let moved_from = serde_json::from_value(moved_from).map_err(|error| {
-            Trouble::new(format!("`{MOVED_FROM}` in {FILE} cannot be read: {error}"))
-                .hint(format!("write `[[{MOVED_FROM}]]` with `provider`, `region` and `table`"))
-        })?;
+        let moved_from = moved_from::read(&there)?;
         let mut there = match there.get("clouds") {
             Some(Value::Object(clouds)) => clouds.clone(),
             None => Map::new(),
@@ -134,59 +106,6 @@ impl Settings {
             clouds.insert(def.name.clone(), Value::Object(cloud));
         }
         Ok(Settings { text, clouds, moved_from })
-    }
-
-    /// The table that has the run rows.
-    pub(crate) fn home(&self, described: &Described) -> Option<HomeTable> {
-        self.table_of(described, &described.definition.clouds.get(described.definition.home)?.name)
-    }
-
-    fn table_of(&self, described: &Described, cloud: &str) -> Option<HomeTable> {
-        let same = self.clouds.get(cloud).and_then(Value::as_object).and_then(same_as);
-        let cloud = same.unwrap_or(cloud);
-        let def = described.definition.clouds.iter().find(|def| def.name == cloud)?;
-        Some(HomeTable {
-            provider: def.cloud.provider,
-            region: def.cloud.region.clone(),
-            table: self.get(cloud, "table").to_owned(),
-            endpoint: Some(self.get(cloud, "endpoint").to_owned()).filter(|endpoint| !endpoint.is_empty()),
-        })
-    }
-
-    /// Puts the tables at the end of the file that had the run rows of `earlier` deployments, unless it has
-    /// them, or the run rows are there: then their keys are not started again. Gives what it has put there.
-    /// After so many `days` nobody needs it.
-    pub(crate) fn move_from(
-        &mut self,
-        home: &HomeTable,
-        days: u64,
-        earlier: impl IntoIterator<Item = HomeTable>,
-    ) -> Result<Vec<HomeTable>, Trouble> {
-        let mut added: Vec<HomeTable> = Vec::new();
-        for old in earlier {
-            if self.moved_from.iter().chain([home]).any(|known| known.is_same(&old)) {
-                continue;
-            }
-            self.text.push_str(&moved_from_section(&old, days));
-            self.moved_from.push(old.clone());
-            added.push(old);
-        }
-        // A list that is written in one line cannot be added to at the end of the file.
-        toml::from_str::<toml::Table>(&self.text).map_err(|_| {
-            let missing = added.iter().map(HomeTable::to_string).collect::<Vec<_>>().join(", ");
-            Trouble::new(format!(
-                "`{MOVED_FROM}` in {FILE} lacks the table {missing}, with runs of earlier deployments"
-            ))
-            .hint(format!("add it, or write the list as `[[{MOVED_FROM}]]` at the end of the file"))
-        })?;
-        Ok(added)
-    }
-
-    /// The tables that run rows have moved from, and that are of no cloud of the workflow now.
-    pub(crate) fn left_tables(&self, described: &Described) -> Vec<&HomeTable> {
-        let all = &described.definition.clouds;
-        let tables: Vec<_> = all.iter().filter_map(|def| self.table_of(described, &def.name)).collect();
-        self.moved_from.iter().filter(|old| !tables.iter().any(|table| table.is_same(old))).collect()
     }
 
     /// One setting of a cloud.
@@ -360,24 +279,6 @@ fn section(cloud: &str, wanted: &[(&str, String)]) -> String {
     text
 }
 
-/// A table that run rows have moved from, as the file says it.
-fn moved_from_section(old: &HomeTable, days: u64) -> String {
-    let mut text = format!(
-        "\n# Runs of earlier deployments are in this table, and their keys are not started again. Remove this when\n\
-         # their rows have gone: {days} days after the last of them was started.\n[[{MOVED_FROM}]]\n"
-    );
-    let endpoint = old.endpoint.iter().map(|endpoint| ("endpoint", endpoint.clone()));
-    let all = [
-        ("provider", old.provider.to_string()),
-        ("region", old.region.clone()),
-        ("table", old.table.clone()),
-    ];
-    for (key, value) in all.into_iter().chain(endpoint) {
-        text.push_str(&format!("{key} = {}\n", toml::Value::String(value)));
-    }
-    text
-}
-
 /// Checks what the file says of a cloud.
 fn check(
     name: &str,
@@ -530,49 +431,6 @@ mod tests {
         assert!(why.contains("say where one of the two is"), "{why}");
         assert!(refused(&format!("{text}table = \"t\"\n"), &[]).contains("has `table` of its own"));
         assert!(refused(text, &["ALI=b-c"]).contains("`ALI` has no bucket: it is the same as `AWS`"));
-    }
-
-    #[test]
-    fn tables_that_run_rows_have_moved_from_are_put_at_the_end_once() {
-        let described = sample::described(Provider::Aws);
-        let first = complete(None, &[]).unwrap();
-        let home = first.home(&described).unwrap();
-        assert_eq!(home.to_string(), "`two-seas` (aws, ap-northeast-1)");
-        let old = HomeTable { table: "old".into(), ..home.clone() };
-        let other = HomeTable { provider: Provider::Aliyun, region: "cn-hongkong".into(), ..old.clone() };
-        let mut settings = first.clone();
-        let all = [old.clone(), home.clone(), other.clone(), old.clone()];
-        assert_eq!(settings.move_from(&home, 16, all.clone()).unwrap(), [old.clone(), other.clone()]);
-        assert!(settings.text.starts_with(&first.text), "{}", settings.text);
-        let mut again = complete(Some(&settings.text), &[]).unwrap();
-        assert_eq!(again.moved_from, [old.clone(), other]);
-        assert_eq!(again.move_from(&home, 16, all).unwrap(), []);
-        assert_eq!(again.text, settings.text);
-        // What the user wrote in one line, and what is no table.
-        let line = |table: &str| {
-            let text =
-                "moved_from = [{ provider = \"aws\", region = \"ap-northeast-1\", table = \"TABLE\" }]\n";
-            complete(Some(&text.replace("TABLE", table)), &[])
-        };
-        assert_eq!(line("old").unwrap().move_from(&home, 16, [old.clone()]).unwrap(), []);
-        let why = line("older").unwrap().move_from(&home, 16, [old]).unwrap_err().lines();
-        assert!(why.contains("lacks the table `old` (aws, ap-northeast-1)"), "{why}");
-        let why = complete(Some("[[moved_from]]\ntable = \"t\"\n"), &[]).unwrap_err();
-        assert!(
-            why.contains("`moved_from` in jointlambda.toml cannot be read: missing field `provider`"),
-            "{why}"
-        );
-    }
-
-    #[test]
-    fn the_run_rows_are_where_the_home_really_is() {
-        let mut described = sample::described(Provider::Aws);
-        described.definition.home = 2;
-        let settings = complete(None, &[]).unwrap();
-        let home = settings.home(&described).unwrap();
-        assert_eq!((home.provider, &*home.table), (Provider::Aliyun, settings.get("ALI", "table")));
-        let settings = complete(Some("[clouds.ALI]\nsame_as = \"US\"\n"), &[]).unwrap();
-        assert_eq!(settings.home(&described).unwrap().to_string(), "`two-seas` (aws, us-east-1)");
     }
 
     #[test]

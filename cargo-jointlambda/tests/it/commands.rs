@@ -175,6 +175,10 @@ fn a_table_moves_beside_the_old_one() {
         "{error}"
     );
     project.replace(&settings, "first-bucket", "second-bucket");
+    fs::copy(project.path(&settings), project.path("src/jointlambda.toml")).unwrap();
+    let described = project.run(&["describe", "--profile", "dev", "--out", "src", "--json"]).json();
+    assert_eq!(described["stores"][0]["bucket"], "second-bucket");
+    fs::remove_file(project.path("src/jointlambda.toml")).unwrap();
     let moved = project.build(&[]);
     let note = "run rows move from the table `two-seas` (aws, ap-northeast-1) to `moved` (aws, ap-northeast-1), \
                 where every key is free: jointlambda.toml names the old table as `moved_from`";
