@@ -158,6 +158,26 @@ impl<'a> Packaged<'a> {
         let trace = self.command(&[&["trace", "--id", id], &there[..]].concat());
         let shows = |function: &&str| trace.contains(*function);
         assert!(traced.iter().all(shows) && trace.contains('█'), "{name}: {trace}");
+        self.look_after_a_move(&settings, id);
+    }
+
+    /// With the run rows in another table from now on, commands find the run where it is, and leave it alone.
+    fn look_after_a_move(&self, settings: &Path, id: &str) {
+        let text = fs::read_to_string(settings).expect("it is there");
+        let table = text.lines().find_map(|line| line.strip_prefix("table = ")).expect("there is a table");
+        let moved = format!(
+            "{}\n[[moved_from]]\nprovider = \"aliyun\"\nregion = \"{REGION}\"\ntable = {table}\n",
+            text.replace(table, "\"elsewhere/rows\"")
+        );
+        let path = self.out.join("moved.toml");
+        fs::write(&path, moved).expect("it can be written");
+        let there = ["--target", "aliyun", "--settings", path.to_str().expect("it is text")];
+        let key = self.account.emulator.credentials(VALID).key;
+        for command in [&["status", "--id", id][..], &[&["run", "--id", id], self.example.flags].concat()] {
+            let (code, out, err) = self.commanded(&[command, &there[..]].concat(), &key);
+            assert!(code == Some(2) && out.is_empty(), "{command:?}: {out}{err}");
+            assert!(err.contains(" of another deployment of the workflow"), "{command:?}: {err}");
+        }
     }
 
     /// Runs it, has its timers called, and takes the functions away.
