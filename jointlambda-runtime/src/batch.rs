@@ -13,7 +13,6 @@ pub(crate) mod rows;
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -210,7 +209,7 @@ impl Runtime {
 
 /// The envelope in a slot of a batch row, or where it is; for a watch on what is sent.
 #[cfg(feature = "local")]
-pub(crate) fn peek(slot: &[u8]) -> Option<Result<Bytes, RowKey>> {
+pub(crate) fn peek(slot: &[u8]) -> Option<Result<bytes::Bytes, RowKey>> {
     let Slot { of, envelope, .. } = codec::unpack_row(slot, "a slot").ok()?;
     match envelope {
         Value::Inline(wire) => Some(Ok(wire)),
