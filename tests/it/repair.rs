@@ -5,27 +5,29 @@ mod unreadable;
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use jointlambda::{
     Client, Options, RunError, Runtime, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Page, Row,
-        StoreError, Table, Timestamp,
+        Arrival, Arrived, Created, NewRow, StoreError, Table,
         local::{Config, LocalClouds, Profile, virtual_time},
     },
     embedded::Embedded,
     id::{RowKey, RunId},
 };
 use tokio::time::Instant;
+
+use crate::{
+    layers::{self, TableLayer, over_tables},
+    weather::Weather,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -36,121 +38,6 @@ thread_local! {
 
 fn begun() {
     BEGUN.set(BEGUN.get() + 1);
-}
-
-/// What goes wrong around a run, by time and by function.
-#[derive(Default)]
-struct Weather {
-    /// Events of this function are dropped, so many.
-    drops: Mutex<BTreeMap<&'static str, u64>>,
-    /// How many events of each function were accepted or dropped.
-    sent: Mutex<BTreeMap<String, u64>>,
-    /// The tables and the function services that are down, by cloud.
-    tables: [AtomicBool; 2],
-    functions: [AtomicBool; 2],
-    /// The tables that never answer, by cloud.
-    hangs: [AtomicBool; 2],
-    /// How long functions' services take for an event, in milliseconds.
-    slow_ms: AtomicU64,
-    /// Rows read.
-    reads: AtomicU64,
-}
-
-impl Weather {
-    fn drop_next(&self, function: &'static str, events: u64) {
-        self.drops.lock().unwrap().insert(function, events);
-    }
-
-    fn sent(&self, function: &str) -> u64 {
-        self.sent.lock().unwrap().get(function).copied().unwrap_or_default()
-    }
-
-    fn around(self: &Arc<Self>, backends: Vec<Backend>) -> Vec<Backend> {
-        let around = |(cloud, one): (usize, Backend)| {
-            let (table, functions) = (one.table.clone(), one.functions.clone());
-            let part = Arc::new(Exposed { weather: self.clone(), cloud, table, functions });
-            Backend { table: part.clone(), functions: part, ..one }
-        };
-        backends.into_iter().enumerate().map(around).collect()
-    }
-}
-
-struct Exposed {
-    weather: Arc<Weather>,
-    cloud: usize,
-    table: Arc<dyn Table>,
-    functions: Arc<dyn Functions>,
-}
-
-impl Exposed {
-    async fn table(&self) -> Result<&dyn Table, StoreError> {
-        if self.weather.hangs[self.cloud].load(Relaxed) {
-            std::future::pending::<()>().await;
-        }
-        if self.weather.tables[self.cloud].load(Relaxed) {
-            return Err(StoreError::Unavailable("the table is down".to_owned()));
-        }
-        Ok(&*self.table)
-    }
-}
-
-#[async_trait]
-impl Functions for Exposed {
-    async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
-        if self.weather.functions[self.cloud].load(Relaxed) {
-            return Invoked::Unavailable("the functions are down".to_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(self.weather.slow_ms.load(Relaxed))).await;
-        *self.weather.sent.lock().unwrap().entry(function.to_owned()).or_default() += 1;
-        if let Some(left) = self.weather.drops.lock().unwrap().get_mut(function)
-            && *left > 0
-        {
-            *left -= 1;
-            return Invoked::Accepted;
-        }
-        self.functions.invoke(function, envelope).await
-    }
-}
-
-#[async_trait]
-impl Table for Exposed {
-    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-        self.table().await?.create(key, row).await
-    }
-
-    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
-        self.weather.reads.fetch_add(1, Relaxed);
-        self.table().await?.get(key).await
-    }
-
-    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.weather.reads.fetch_add(keys.len() as u64, Relaxed);
-        self.table().await?.get_many(keys).await
-    }
-
-    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        self.table().await?.arrive(key, arrival).await
-    }
-
-    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table().await?.due(part, now, limit).await
-    }
-
-    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        self.table().await?.postpone(key, look).await
-    }
-
-    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-        self.table().await?.runs(after, limit).await
-    }
-
-    async fn changed(&self, key: &RowKey) {
-        self.table.changed(key).await;
-    }
-
-    fn now(&self) -> Timestamp {
-        self.table.now()
-    }
 }
 
 /// A deployment of `W` in some weather, with a sweep every minute.
@@ -538,55 +425,32 @@ fn a_long_call_is_left_to_the_deliveries_of_its_platform() {
 fn a_call_that_cannot_be_committed_is_sent_again_a_few_times_only() {
     // Its table can be read and not be written, for six days.
     struct ReadOnly(Arc<dyn Table>, Arc<AtomicBool>);
-    #[async_trait]
-    impl Table for ReadOnly {
-        async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-            if self.1.load(Relaxed) {
-                return Err(StoreError::Denied("the table is a standby".to_owned()));
+    impl ReadOnly {
+        fn table(&self) -> Result<&dyn Table, StoreError> {
+            match self.1.load(Relaxed) {
+                true => Err(StoreError::Denied("the table is a standby".to_owned())),
+                false => Ok(&*self.0),
             }
-            self.0.create(key, row).await
         }
-        async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
-            self.0.get(key).await
+    }
+    #[async_trait]
+    impl TableLayer for ReadOnly {
+        fn beneath(&self) -> &dyn Table {
+            &*self.0
+        }
+        async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
+            self.table()?.create(key, row).await
         }
         async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-            if self.1.load(Relaxed) {
-                return Err(StoreError::Denied("the table is a standby".to_owned()));
-            }
-            self.0.arrive(key, arrival).await
-        }
-        async fn due(
-            &self,
-            part: IndexPart,
-            now: Timestamp,
-            limit: usize,
-        ) -> Result<Vec<RowKey>, StoreError> {
-            self.0.due(part, now, limit).await
-        }
-        async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-            self.0.postpone(key, look).await
-        }
-        async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-            self.0.runs(after, limit).await
-        }
-        async fn changed(&self, key: &RowKey) {
-            self.0.changed(key).await;
-        }
-        fn now(&self) -> Timestamp {
-            self.0.now()
+            self.table()?.arrive(key, arrival).await
         }
     }
     BEGUN.set(0);
     virtual_time(0, async {
         let clouds = LocalClouds::new(Embedded::<backlog::Backlog>::config()).unwrap();
         let is_down = Arc::new(AtomicBool::new(false));
-        let standby = |backends: Vec<Backend>| -> Vec<Backend> {
-            let standby = |one: Backend| Backend {
-                table: Arc::new(ReadOnly(one.table.clone(), is_down.clone())),
-                ..one
-            };
-            backends.into_iter().map(standby).collect()
-        };
+        let standby =
+            |backends| over_tables(backends, |_, table| layers::table(ReadOnly(table, is_down.clone())));
         let runtime = Runtime::new::<backlog::Backlog>(standby(clouds.backends_from(0)), Options::default());
         clouds.serve(0, Arc::new(runtime));
         let client = Client::<backlog::Backlog>::new(clouds.backends_for_client(), Options::default());

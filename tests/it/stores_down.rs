@@ -1,27 +1,16 @@
 //! Tables and function services that are down for a while, of one cloud or of both: no run fails,
 //! however short or long the outage. Only a call that is to blame itself fails.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{cell::Cell, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use jointlambda::{
     Client, Options, RunError, Runtime,
-    backend::{
-        Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Page, Row,
-        StoreError, Table, Timestamp,
-        local::{LocalClouds, Profile, virtual_time},
-    },
+    backend::local::{LocalClouds, Profile, virtual_time},
     embedded::Embedded,
-    id::{RowKey, RunId},
+    id::RunId,
 };
+
+use crate::weather::Weather;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,76 +44,6 @@ mod mixed {
     }
 }
 
-/// What is down, of each cloud.
-#[derive(Default)]
-struct Down {
-    tables: [AtomicBool; 2],
-    functions: [AtomicBool; 2],
-    throttles: AtomicBool,
-}
-
-struct Exposed {
-    down: Arc<Down>,
-    cloud: usize,
-    table: Arc<dyn Table>,
-    functions: Arc<dyn Functions>,
-}
-
-impl Exposed {
-    fn table(&self) -> Result<&dyn Table, StoreError> {
-        match (self.down.tables[self.cloud].load(Relaxed), self.down.throttles.load(Relaxed)) {
-            (false, _) => Ok(&*self.table),
-            (true, true) => Err(StoreError::Throttled),
-            (true, false) => Err(StoreError::Unavailable("the table is down".to_owned())),
-        }
-    }
-}
-
-#[async_trait]
-impl Functions for Exposed {
-    async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
-        if self.down.functions[self.cloud].load(Relaxed) {
-            return Invoked::Unavailable("the functions are down".to_owned());
-        }
-        self.functions.invoke(function, envelope).await
-    }
-}
-
-#[async_trait]
-impl Table for Exposed {
-    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-        self.table()?.create(key, row).await
-    }
-
-    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
-        self.table()?.get(key).await
-    }
-
-    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        self.table()?.arrive(key, arrival).await
-    }
-
-    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table()?.due(part, now, limit).await
-    }
-
-    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        self.table()?.postpone(key, look).await
-    }
-
-    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-        self.table()?.runs(after, limit).await
-    }
-
-    async fn changed(&self, key: &RowKey) {
-        self.table.changed(key).await;
-    }
-
-    fn now(&self) -> Timestamp {
-        self.table.now()
-    }
-}
-
 /// The result of a run for a client that asks again when the table is down.
 async fn result(client: &Client<mixed::Mixed>, run: &RunId) -> Result<u64, RunError> {
     loop {
@@ -150,16 +69,9 @@ fn survivors(outage: Outage, sizes: &[u64]) -> (usize, usize) {
     virtual_time(0, async {
         let mut config = Embedded::<mixed::Mixed>::config();
         config.profile = Profile::REALISTIC;
-        let down = Arc::new(Down::default());
+        let down = Arc::new(Weather::default());
         let clouds = LocalClouds::new(config).unwrap();
-        let exposed = |backends: Vec<Backend>| -> Vec<Backend> {
-            let exposed = |(cloud, one): (usize, Backend)| {
-                let (table, functions) = (one.table.clone(), one.functions.clone());
-                let part = Arc::new(Exposed { down: down.clone(), cloud, table, functions });
-                Backend { table: part.clone(), functions: part, ..one }
-            };
-            backends.into_iter().enumerate().map(exposed).collect()
-        };
+        let exposed = |backends| down.around(backends);
         for cloud in 0..2 {
             let runtime =
                 Runtime::new::<mixed::Mixed>(exposed(clouds.backends_from(cloud)), Options::default());
