@@ -7,7 +7,7 @@ pub(crate) mod shapes;
 use std::{fmt::Debug, time::Duration};
 
 use jointlambda::{
-    Client, Options, RunError, Runtime, Status, Which, Workflow,
+    Cause, Client, Options, RunError, Runtime, Status, Which, Workflow,
     backend::{
         fault::{Action, Faults, Operation, Schedule},
         local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, Profile, virtual_time},
@@ -280,11 +280,11 @@ where
     let mut failures = Vec::new();
     let (mut cancelled, mut not) = (0, 0);
     for (at, trial) in calm::<W>(&input, &expected) {
-        for died in [Died::Before, Died::After] {
+        for died in Died::ALL {
             for event in 0.. {
                 let mut events = 0;
                 for told in trial.from.unwrap_or(0)..trial.operations.len() as u64 {
-                    let given_up = GivenUp { event, died, at: told };
+                    let given_up = GivenUp { event, died, cause: Cause::Call, at: told };
                     let platform = Platform::of::<W>(KEY, given_up);
                     let parts = || -> Box<dyn Parts> { Box::new(GivesUp(platform.clone())) };
                     match cancel_at::<W>(&parts, &input, &expected, at, &Schedule::default()) {

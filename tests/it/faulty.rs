@@ -60,7 +60,7 @@ pub(crate) struct Trial {
     /// The rows it left as tombstones.
     rows: u64,
     /// Why runs of it failed, once their faults had used up the deliveries of a call.
-    failures: Vec<Failure>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// A deployment's parts, each of which a mutant may break.
@@ -255,7 +255,10 @@ where
                     }
                 }
                 Err(failure) => {
-                    deliveries.account_for(&observer, run, &failure).await?;
+                    // What gives up at a moment of its own is no part of the platform's deliveries.
+                    if !parts.gives_up() {
+                        deliveries.account_for(&observer, run, &failure).await?;
+                    }
                     failures.push(failure);
                 }
             }

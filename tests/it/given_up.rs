@@ -1,5 +1,5 @@
-//! A platform that gives up on one event of a run, and says so at a moment of choice: while the run is
-//! cancelled, or redriven.
+//! A platform that gives up on one event of a run, for each cause, and says so at a moment of choice:
+//! while the run goes on, is cancelled, or is redriven.
 
 use std::{
     fmt,
@@ -16,15 +16,20 @@ use bytes::Bytes;
 use jointlambda::{
     Cause, Fault, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, Delivery, Handler, IndexPart, Look, NewRow, Page, Row,
-        StoreError, Table, Timestamp, fault::Faults,
+        Arrival, Arrived, Backend, Created, Delivery, Handler, NewRow, Row, StoreError, Table,
+        fault::{Faults, Schedule},
+        local::virtual_time,
     },
     envelope::Envelope,
     id::{RowKey, RunId},
 };
 use tokio::sync::Notify;
 
-use crate::faulty::{DELIVERIES, Parts};
+use crate::{
+    faulty::{DELIVERIES, MakeParts, Parts, attempt, report, say, sound},
+    layers::{self, TableLayer, over_tables},
+    many_faults::{chain::Chain, fan::Fan, turns::Turns},
+};
 
 /// When the platform gives up if the run never begins the operation that it is to wait for.
 const AT_LAST: Duration = Duration::from_secs(300);
@@ -44,18 +49,27 @@ pub(crate) struct GivenUp {
     /// Its number among those of the run that are delivered, in order of their first delivery.
     pub(crate) event: usize,
     pub(crate) died: Died,
+    /// What it says is to blame.
+    pub(crate) cause: Cause,
     /// Once this operation has begun.
     pub(crate) at: u64,
 }
 
 impl GivenUp {
     pub(crate) const PREFIX: &str = "event";
+    const CAUSES: [Cause; 2] = [Cause::Call, Cause::Surroundings];
+
+    /// How its cause is written: that of most is the call.
+    fn cause(cause: Cause) -> &'static str {
+        if cause == Cause::Call { "" } else { "ForSurroundings" }
+    }
 }
 
 impl fmt::Display for GivenUp {
-    /// As [`FromStr`] reads it: `event1:GivenUpBefore@18`.
+    /// As [`FromStr`] reads it: `event1:GivenUpBefore@18`, `event1:GivenUpAfterForSurroundings@7`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}:GivenUp{:?}@{}", Self::PREFIX, self.event, self.died, self.at)
+        let GivenUp { event, died, cause, at } = self;
+        write!(f, "{}{event}:GivenUp{died:?}{}@{at}", Self::PREFIX, Self::cause(*cause))
     }
 }
 
@@ -65,12 +79,18 @@ impl FromStr for GivenUp {
     fn from_str(text: &str) -> Result<Self, String> {
         let read = || {
             let (event, rest) = text.strip_prefix(Self::PREFIX)?.split_once(":GivenUp")?;
-            let (died, at) = rest.split_once('@')?;
-            let died = [Died::Before, Died::After].into_iter().find(|one| format!("{one:?}") == died)?;
-            Some(GivenUp { event: event.parse().ok()?, died, at: at.parse().ok()? })
+            let (how, at) = rest.split_once('@')?;
+            let all = Died::ALL.into_iter().flat_map(|died| Self::CAUSES.map(|cause| (died, cause)));
+            let (died, cause) =
+                all.into_iter().find(|(died, cause)| format!("{died:?}{}", Self::cause(*cause)) == how)?;
+            Some(GivenUp { event: event.parse().ok()?, died, cause, at: at.parse().ok()? })
         };
         read().ok_or_else(|| format!("`{text}` is not like event1:GivenUpBefore@18"))
     }
+}
+
+impl Died {
+    pub(crate) const ALL: [Died; 2] = [Died::Before, Died::After];
 }
 
 tokio::task_local! {
@@ -139,8 +159,7 @@ impl Parts for GivesUp {
     }
 
     fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
-        let deciding = |one: Backend| Backend { table: Arc::new(Deciding(one.table.clone())), ..one };
-        sound.into_iter().map(deciding).collect()
+        over_tables(sound, |_, table| layers::table(Deciding(table)))
     }
 
     fn handler(&self, sound: Arc<dyn Handler>) -> Arc<dyn Handler> {
@@ -165,7 +184,7 @@ impl Handler for Giving {
             return self.sound.handle(function, wire, delivery).await;
         };
         let given_up = jointlambda::GivenUp {
-            cause: Cause::Call,
+            cause: wanted.cause,
             why: "no delivery came to an end".to_owned(),
             attempts: DELIVERIES as u32,
         };
@@ -211,15 +230,15 @@ async fn die() {
 }
 
 #[async_trait]
-impl Table for Deciding {
+impl TableLayer for Deciding {
+    fn beneath(&self) -> &dyn Table {
+        &*self.0
+    }
+
     async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
         let created = self.0.create(key, row).await;
         die().await;
         created
-    }
-
-    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
-        self.0.get(key).await
     }
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
@@ -231,24 +250,63 @@ impl Table for Deciding {
         die().await;
         arrived
     }
+}
 
-    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.0.due(part, now, limit).await
+/// Runs `W` while its platform gives up for `cause` on an event of it: on each, at each operation from
+/// then on.
+fn is_given_up<W: Workflow>(input: &W::Input, cause: Cause)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + fmt::Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let attempt = |parts: MakeParts<'_>| {
+        attempt::<W>(parts, &[input.clone()], &|_, output| *output == expected, &Schedule::default())
+    };
+    let calm = attempt(&sound).unwrap_or_else(|why| panic!("{why}")).operations.len() as u64;
+    let (mut failures, mut tried, mut failed) = (Vec::new(), 0, 0);
+    for died in Died::ALL {
+        for event in 0.. {
+            let mut events = 0;
+            for at in 0..calm {
+                let given_up = GivenUp { event, died, cause, at };
+                let platform = Platform::of::<W>("key 0", given_up);
+                match attempt(&|| Box::new(GivesUp(platform.clone()))) {
+                    Ok(trial) if trial.failures.is_empty() => {}
+                    Ok(trial) if cause == Cause::Surroundings => {
+                        failures.push(format!("{given_up}: it failed: {}", trial.failures[0]));
+                    }
+                    Ok(_) => failed += 1,
+                    Err(why) => failures.push(format!("{given_up}: {why}")),
+                }
+                tried += 1;
+                events = events.max(platform.events());
+                if !platform.gave_up() {
+                    // Without this event there are fewer operations.
+                    break;
+                }
+            }
+            if event >= events {
+                break;
+            }
+        }
     }
+    let name = W::definition().name;
+    say(format_args!("`{name}`: {tried} runs given up for {cause:?}, {failed} of them failed"));
+    report::<W>(&failures);
+    assert!(tried > 20 && (failed > 0) == (cause == Cause::Call), "{failed} of {tried} runs failed");
+}
 
-    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        self.0.postpone(key, look).await
-    }
+#[test]
+fn what_a_platform_gives_up_for_its_surroundings_fails_no_run() {
+    is_given_up::<Chain>(&3, Cause::Surroundings);
+    is_given_up::<Fan>(&vec![2, 1, 5], Cause::Surroundings);
+    is_given_up::<Turns>(&1, Cause::Surroundings);
+}
 
-    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-        self.0.runs(after, limit).await
-    }
-
-    async fn changed(&self, key: &RowKey) {
-        self.0.changed(key).await;
-    }
-
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
+#[test]
+fn what_a_platform_gives_up_for_the_call_fails_its_run_once_or_not_at_all() {
+    is_given_up::<Chain>(&3, Cause::Call);
+    is_given_up::<Fan>(&vec![2, 1, 5], Cause::Call);
+    is_given_up::<Turns>(&1, Cause::Call);
 }

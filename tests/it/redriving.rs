@@ -8,7 +8,7 @@ pub(crate) mod shapes;
 use std::{fmt::Debug, time::Duration};
 
 use jointlambda::{
-    Client, InstanceState, Options, RedriveError, RunError, Runtime, Status, Workflow,
+    Cause, Client, InstanceState, Options, RedriveError, RunError, Runtime, Status, Workflow,
     backend::{
         fault::{Faults, Operation, Schedule},
         local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, Profile, virtual_time},
@@ -300,11 +300,11 @@ fn goes_on_while_its_platform_gives_up<W: Workflow>(
     let mut failures = Vec::new();
     let mut tried = 0;
     for (after, calm) in at_moments::<W>(&input, &expected, moments) {
-        for died in [Died::Before, Died::After] {
+        for died in Died::ALL {
             for event in 0.. {
                 let mut events = 0;
                 for told in calm.from..calm.operations.len() as u64 {
-                    let given_up = GivenUp { event, died, at: told };
+                    let given_up = GivenUp { event, died, cause: Cause::Call, at: told };
                     let platform = Platform::of::<W>(KEY, given_up);
                     let parts = || -> Box<dyn Parts> { Box::new(GivesUp(platform.clone())) };
                     let trial = redrive::<W>(&parts, &input, &expected, after, 1, &Schedule::default());

@@ -132,6 +132,7 @@ fn what_is_printed_reads_back() {
         "chain@40ms 12:Drop 13:HoldAfter",
         "chain@0ms*2 12:Drop",
         "chain@7 event1:GivenUpBefore@18",
+        "chain event1:GivenUpAfterForSurroundings@18",
         "chain@40ms event0:GivenUpAfter@18 20:Drop",
     ] {
         assert_eq!(text.parse::<Replay>().unwrap().to_string(), text);
