@@ -1,5 +1,5 @@
-//! A cloud whose functions are down: from each invocation that a function of a run makes on, for
-//! a while or for good.
+//! A cloud whose functions are down, from each invocation that a function of a run makes on, and tables
+//! that are down, from each request on: for a while or for good.
 
 use std::{
     sync::{
@@ -13,35 +13,56 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jointlambda::{
     Workflow,
-    backend::{Backend, Functions, Invoked, local::virtual_time},
+    backend::{
+        Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Row, StoreError,
+        Table, Timestamp, local::virtual_time,
+    },
+    id::RowKey,
 };
 use tokio::time::Instant;
 
 use crate::{
     cancelling::shapes::race::Race,
-    faulty::{Parts, under},
+    faulty::{Parts, report, say, under},
+    layers::{self, TableLayer, over_tables},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
     redundancy::{saw_two, three::Three},
 };
 
-/// The functions of one cloud do not take events, from the `from`-th invocation on any cloud.
+/// A time in which something is down, from the `from`-th request on.
 #[derive(Clone)]
-struct Outage {
-    cloud: usize,
+struct Span {
     from: u64,
     lasts: Option<Duration>,
-    invocations: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
     since: Arc<std::sync::OnceLock<Instant>>,
 }
 
-impl Outage {
+impl Span {
+    fn new(from: u64, lasts: Option<Duration>) -> Self {
+        Span { from, lasts, requests: Arc::default(), since: Arc::default() }
+    }
+
+    /// Whether there are as many requests as it waits for.
+    fn has_begun(&self) -> bool {
+        self.requests.load(Relaxed) > self.from
+    }
+
+    /// Whether the next request meets it.
     fn is_now(&self) -> bool {
-        if self.invocations.fetch_add(1, Relaxed) < self.from {
+        if self.requests.fetch_add(1, Relaxed) < self.from {
             return false;
         }
         let since = self.since.get_or_init(Instant::now);
         self.lasts.is_none_or(|lasts| since.elapsed() < lasts)
     }
+}
+
+/// The functions of one cloud do not take events, from some invocation on any cloud on.
+#[derive(Clone)]
+struct Outage {
+    cloud: usize,
+    span: Span,
 }
 
 impl Parts for Outage {
@@ -72,7 +93,7 @@ struct Down {
 #[async_trait]
 impl Functions for Down {
     async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
-        if self.outage.is_now() && self.is_it {
+        if self.outage.span.is_now() && self.is_it {
             return Invoked::Unavailable("it is down".to_owned());
         }
         self.functions.invoke(function, envelope).await
@@ -101,18 +122,129 @@ fn survives_where<W: Workflow>(
 {
     for &cloud in clouds {
         for from in 0.. {
-            let invocations = Arc::new(AtomicU64::new(0));
-            let outage =
-                Outage { cloud, from, lasts, invocations: invocations.clone(), since: Arc::default() };
+            let outage = Outage { cloud, span: Span::new(from, lasts) };
             if let Err(why) = under::<W>(&|| Box::new(outage.clone()), input.clone(), &accepts) {
                 panic!("cloud {cloud} down from invocation {from} on, for {lasts:?}: {why}");
             }
-            if invocations.load(Relaxed) <= from {
+            if !outage.span.has_begun() {
                 assert!(from > 0, "functions invoke");
                 break;
             }
         }
     }
+}
+
+/// The tables of some clouds refuse what functions and sweeps ask of them, from some request of any on.
+#[derive(Clone)]
+struct TablesDown {
+    clouds: &'static [usize],
+    refusal: StoreError,
+    span: Span,
+}
+
+impl Parts for TablesDown {
+    fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
+        over_tables(sound, |cloud, table| {
+            let is_it = self.clouds.contains(&cloud);
+            layers::table(DownTable { outage: self.clone(), is_it, table })
+        })
+    }
+
+    fn may_lose_events(&self) -> bool {
+        true
+    }
+}
+
+struct DownTable {
+    outage: TablesDown,
+    is_it: bool,
+    table: Arc<dyn Table>,
+}
+
+impl DownTable {
+    fn table(&self) -> Result<&dyn Table, StoreError> {
+        if self.outage.span.is_now() && self.is_it {
+            Err(self.outage.refusal.clone())
+        } else {
+            Ok(&*self.table)
+        }
+    }
+}
+
+#[async_trait]
+impl TableLayer for DownTable {
+    fn beneath(&self) -> &dyn Table {
+        &*self.table
+    }
+
+    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
+        self.table()?.create(key, row).await
+    }
+
+    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        self.table()?.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.table()?.get_many(keys).await
+    }
+
+    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
+        self.table()?.arrive(key, arrival).await
+    }
+
+    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
+        self.table()?.due(part, now, limit).await
+    }
+
+    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
+        self.table()?.postpone(key, look).await
+    }
+}
+
+/// Tries outages of the tables of one cloud, of the other and of both, from every request on.
+fn survives_without_tables<W: Workflow>(input: W::Input)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
+    let expected = virtual_time(0, W::plain(input.clone()));
+    let (mut failures, mut tried) = (Vec::new(), 0);
+    let refusals = [
+        StoreError::Throttled,
+        StoreError::Unavailable("it is down".to_owned()),
+        StoreError::Denied("it is down".to_owned()),
+    ];
+    for (clouds, refusal) in [&[0][..], &[1], &[0, 1]]
+        .into_iter()
+        .flat_map(|clouds| refusals.iter().map(move |refusal| (clouds, refusal)))
+    {
+        for lasts in [5, 90, 3600].map(Duration::from_secs) {
+            for from in 0.. {
+                let span = Span::new(from, Some(lasts));
+                let outage = TablesDown { clouds, refusal: refusal.clone(), span };
+                let run =
+                    under::<W>(&|| Box::new(outage.clone()), input.clone(), &|output| *output == expected);
+                if let Err(why) = run {
+                    failures
+                        .push(format!("{clouds:?} from request {from} on, for {lasts:?}, {refusal}: {why}"));
+                }
+                tried += 1;
+                if !outage.span.has_begun() {
+                    break;
+                }
+            }
+        }
+    }
+    say(format_args!("`{}` through {tried} outages of tables", W::definition().name));
+    report::<W>(&failures);
+}
+
+#[test]
+fn a_run_survives_tables_that_are_down_for_a_while() {
+    survives_without_tables::<Chain>(3);
+    survives_without_tables::<Fan>(vec![2, 1, 5]);
+    survives_without_tables::<Turns>(1);
 }
 
 #[test]
