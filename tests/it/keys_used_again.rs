@@ -1,6 +1,9 @@
 //! A key that is used again once its run is gone: nothing of the earlier run is met by the later one,
 //! in whatever order the rows of the earlier one went.
 
+pub(crate) mod frozen;
+pub(crate) mod starts;
+
 use std::{sync::Arc, time::Duration};
 
 use jointlambda::{
@@ -159,7 +162,7 @@ fn nothing_but_a_start_makes_a_run_row() {
     });
 }
 
-mod large {
+pub(crate) mod large {
     use jointlambda::prelude::*;
 
     jointlambda::workflow! {

@@ -65,6 +65,8 @@ pub struct Faults {
     state: Mutex<State>,
     /// How many operations have begun.
     begun: tokio::sync::watch::Sender<u64>,
+    /// Whether what is held goes on; none where it does so after [`HOLD`].
+    released: Option<tokio::sync::watch::Sender<bool>>,
     watch: Watch,
 }
 
@@ -81,6 +83,32 @@ impl Faults {
     pub fn new(schedule: &Schedule) -> Arc<Self> {
         let state = State { schedule: schedule.0.iter().copied().collect(), ..State::default() };
         Arc::new(Faults { state: Mutex::new(state), ..Faults::default() })
+    }
+
+    /// The same, where an execution that is held stands still until [`release`](Faults::release): for
+    /// days, as a process does that its platform has frozen.
+    pub fn frozen(schedule: &Schedule) -> Arc<Self> {
+        let state = State { schedule: schedule.0.iter().copied().collect(), ..State::default() };
+        let released = Some(tokio::sync::watch::Sender::default());
+        Arc::new(Faults { state: Mutex::new(state), released, ..Faults::default() })
+    }
+
+    /// Has what is held go on, and holds nothing any longer.
+    pub fn release(&self) {
+        if let Some(released) = &self.released {
+            released.send_replace(true);
+        }
+    }
+
+    /// Stands still where the schedule says so.
+    async fn hold(&self) {
+        match &self.released {
+            None => tokio::time::sleep(HOLD).await,
+            Some(released) => {
+                // The sender lives as long as `self`.
+                let _ = released.subscribe().wait_for(|&released| released).await;
+            }
+        }
     }
 
     /// The operations up to now, in order; the index is the number.
@@ -167,13 +195,13 @@ impl Faults {
             }
             Some(Action::HoldBefore) => {
                 second_copy();
-                tokio::time::sleep(HOLD).await;
+                self.hold().await;
                 effect.await
             }
             Some(Action::HoldAfter) => {
                 let done = effect.await;
                 second_copy();
-                tokio::time::sleep(HOLD).await;
+                self.hold().await;
                 done
             }
             Some(action @ Action::LoseAnswer) => {
@@ -283,7 +311,7 @@ impl Faulty {
 #[async_trait]
 impl Functions for Faulty {
     async fn invoke(&self, function: &str, envelope: Bytes) -> Invoked {
-        self.faults.watch.sent(&envelope);
+        self.faults.watch.sent(&envelope, self.inner.table.now());
         let again = (self.inner.functions.clone(), function.to_owned(), envelope.clone());
         let refuse = move |action| {
             let (functions, function, envelope) = again;
@@ -321,10 +349,9 @@ impl Functions for Faulty {
 impl Table for Faulty {
     async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
         let effect = async {
-            let body = row.body.clone();
-            let created = self.inner.table.create(key, row).await;
+            let created = self.inner.table.create(key, row.clone()).await;
             if let Ok(created) = &created {
-                self.faults.watch.created(key, &body, created);
+                self.faults.watch.created(key, &row, self.inner.table.now(), created);
             }
             created
         };

@@ -7,7 +7,7 @@ use std::{
 
 thread_local! {
     /// Whether functions fail that may: virtual time runs on one thread.
-    pub(super) static BROKEN: Cell<bool> = const { Cell::new(false) };
+    pub(crate) static BROKEN: Cell<bool> = const { Cell::new(false) };
     /// What functions were called, in order, with the argument and something that no two calls share.
     pub(super) static CALLS: RefCell<Vec<(&'static str, u64, u64)>> = const { RefCell::new(Vec::new()) };
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    backend::{self, Created, StoreError, Timestamp},
+    backend::{self, Created, NewRow, StoreError, Timestamp},
     batch, codec,
     commit::END,
     envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
@@ -26,8 +26,8 @@ struct Seen {
     calls: BTreeMap<String, Digest>,
     /// The batch row of each call that gathers.
     members: BTreeMap<String, RowKey>,
-    /// What each row was created with.
-    rows: BTreeMap<RowKey, Bytes>,
+    /// What each row was created with, and when it may disappear.
+    rows: BTreeMap<RowKey, (Bytes, Timestamp)>,
     /// The incarnations of runs that have ended as cancelled.
     cancelled: BTreeSet<String>,
     violations: Vec<String>,
@@ -65,7 +65,13 @@ impl Seen {
 impl Watch {
     /// Invariants 1 and 2: whoever sends to an instance, and however often, sends the same. Two
     /// copies that dispatched their own outcomes instead of the committed one would not.
-    pub(super) fn sent(&self, wire: &[u8]) {
+    ///
+    /// What a copy sends that stood still until its run was past its deadline is dropped unread: by then
+    /// the row may be gone that told it what was sent before.
+    pub(super) fn sent(&self, wire: &[u8], now: Timestamp) {
+        if Envelope::peek(wire).is_some_and(|envelope| envelope.term.deadline <= now) {
+            return;
+        }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.sent(wire);
     }
@@ -74,8 +80,9 @@ impl Watch {
     /// members than it takes.
     pub(super) fn gathered(&self, key: &RowKey, slot: &[u8], of: u32, arrived: &backend::Arrived) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wire =
-            batch::peek(slot).and_then(|found| found.map_or_else(|key| seen.rows.get(&key).cloned(), Some));
+        let wire = batch::peek(slot).and_then(|found| {
+            found.map_or_else(|key| seen.rows.get(&key).map(|(body, _)| body.clone()), Some)
+        });
         let Some(name) = wire.and_then(|wire| seen.sent(&wire)) else {
             return seen.violations.push("a member of a batch is not there".to_owned());
         };
@@ -90,9 +97,10 @@ impl Watch {
         }
     }
 
-    /// A row has one content for ever, and a second creator is told so.
-    pub(super) fn created(&self, key: &RowKey, body: &Bytes, created: &Created) {
+    /// A row has one content for as long as it is kept, and a second creator is told so.
+    pub(super) fn created(&self, key: &RowKey, row: &NewRow, now: Timestamp, created: &Created) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (body, kept) = (&row.body, (row.body.clone(), row.expires_at));
         let first = seen.rows.get(key).cloned();
         match (created, first) {
             (Created::New, None) => {
@@ -100,14 +108,15 @@ impl Watch {
                 if is_outcome && !key.is_value() && seen.is_cancelled(key) {
                     seen.violations.push(format!("row {key} was created after its run was cancelled"));
                 }
-                seen.rows.insert(key.clone(), body.clone());
+                seen.rows.insert(key.clone(), kept);
             }
-            // The row of a run may take the place of one that expired.
-            (Created::New, Some(_)) if key.as_run().is_some() => {
-                seen.rows.insert(key.clone(), body.clone());
+            // The row of a run may take the place of one that expired; and a copy that stood still until
+            // its row had gone makes it again, for nobody.
+            (Created::New, Some((_, expires_at))) if key.as_run().is_some() || expires_at <= now => {
+                seen.rows.insert(key.clone(), kept);
             }
             (Created::New, Some(_)) => seen.violations.push(format!("row {key} was created twice")),
-            (Created::Exists(row), Some(first)) if row.body.as_ref() != Some(&first) => {
+            (Created::Exists(row), Some((first, _))) if row.body.as_ref() != Some(&first) => {
                 seen.violations.push(format!("row {key} has changed"));
             }
             (Created::Exists(_), _) => {}

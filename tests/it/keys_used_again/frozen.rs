@@ -1,0 +1,363 @@
+//! A copy of an earlier run that its platform froze at any of its operations, and that goes on at any
+//! operation of a later run of the same key. Both runs end with their own results, and the copy decides
+//! nothing.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use jointlambda::{
+    Client, Options, RedriveError, RunError, Runtime, Status, Workflow,
+    backend::{
+        fault::{Action, Faults, Operation, Schedule},
+        local::{DEFAULT_OBJECT_LIFETIME, LocalClouds, Profile, virtual_time},
+    },
+    embedded::Embedded,
+    id::RunId,
+};
+
+use super::{DAY, HOUR, short};
+use crate::{
+    faulty::{MakeParts, count_schedule, deploy_of, report, say, sound, sweep_for_ever},
+    many_faults::{at_random, chain::Chain, fan::Fan},
+    redriving::shapes::{self, BROKEN},
+    schedules::{singles, stride},
+};
+
+/// How long whoever starts or redrives a run waits for an answer before it tries once more.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How often it tries.
+const TRIES: usize = 4;
+
+/// How the key is used a second time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reuse {
+    pub(crate) key: &'static str,
+    /// Both runs fail at first, and are redriven so long after that.
+    pub(crate) redriven: Option<[Duration; 2]>,
+    pub(crate) retention: Duration,
+    /// Rows go up to so long after their time.
+    pub(crate) lag: Duration,
+    /// How long after its start the first run's key is used again.
+    pub(crate) after: Duration,
+}
+
+/// The rows of the first run are gone.
+pub(crate) const GONE: Reuse =
+    Reuse { key: "key", redriven: None, retention: HOUR, lag: Duration::ZERO, after: DAY };
+/// Some of them are still there, its run row among them: it is replaced.
+const REPLACED: Reuse = Reuse {
+    key: "replaced",
+    redriven: None,
+    retention: HOUR,
+    lag: Duration::from_secs(10 * 24 * 3600),
+    after: Duration::from_secs(3 * 24 * 3600),
+};
+/// The run row is gone, and others are still there.
+const IN_PARTS: Reuse = Reuse { key: "key", ..REPLACED };
+
+/// What two runs of one key did.
+pub(crate) struct Trial {
+    operations: Vec<Operation>,
+    /// How many operations there had been when the second one began.
+    from: u64,
+}
+
+struct World<W> {
+    faults: Arc<Faults>,
+    clouds: LocalClouds,
+    client: Arc<Client<W>>,
+    redriver: Arc<Client<W>>,
+    observer: Client<W>,
+    sweeper: Runtime,
+    options: Options,
+}
+
+impl<W: Workflow> World<W>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    fn new(parts: MakeParts<'_>, reuse: Reuse, schedule: &Schedule) -> Result<Self, String> {
+        let (parts, faults) = (parts(), Faults::frozen(schedule));
+        let mut config = Embedded::<W>::config();
+        config.profile = Profile::TOKYO;
+        config.epoch_ms = Some(1_800_000_000_000);
+        for cloud in &mut config.clouds {
+            cloud.expiry_lag = reuse.lag;
+        }
+        let clouds = LocalClouds::new(config).map_err(|e| e.to_string())?;
+        let mut options = short();
+        options.retention = reuse.retention;
+        deploy_of::<W>(&*parts, &clouds, &faults, &options);
+        let client = |backends| Client::<W>::new(backends, options.clone());
+        let starter = parts.client(faults.wrap(clouds.backends_for_client()));
+        let redriver = parts.stopper(faults.wrap(clouds.backends_for_client()));
+        let sweeper = parts.sweeper(faults.wrap(clouds.backends_from(0)));
+        Ok(World {
+            client: Arc::new(client(starter)),
+            redriver: Arc::new(client(redriver)),
+            observer: client(parts.client(clouds.backends_for_client())),
+            sweeper: Runtime::new::<W>(sweeper, options.clone()),
+            faults,
+            clouds,
+            options,
+        })
+    }
+
+    /// Starts a run; if the process does not come to an end, another does so.
+    async fn start(&self, key: &'static str, input: &W::Input) -> Result<RunId, String> {
+        let mut last = "it was frozen".to_owned();
+        for _ in 0..TRIES {
+            let (faults, client, input) = (self.faults.clone(), self.client.clone(), input.clone());
+            let started = tokio::spawn(async move { faults.client(client.start(key, input)).await });
+            match tokio::time::timeout(PATIENCE, started).await {
+                Ok(Ok(Some(Ok(run)))) => return Ok(run),
+                Ok(other) => last = format!("{other:?}"),
+                Err(_) => {}
+            }
+        }
+        Err(format!("the run could not be started: {last}"))
+    }
+
+    /// Redrives a run that has failed; if the process does not come to an end, another does so.
+    async fn redrive(&self, run: &RunId) -> Result<(), String> {
+        let mut last = "it was frozen".to_owned();
+        for _ in 0..TRIES {
+            let (faults, client, run) = (self.faults.clone(), self.redriver.clone(), run.clone());
+            let redriven = tokio::spawn(async move { faults.client(client.redrive(&run)).await });
+            match tokio::time::timeout(PATIENCE, redriven).await {
+                Ok(Ok(Some(Ok(_) | Err(RedriveError::NotFailed(Status::Returned))))) => return Ok(()),
+                Ok(other) => last = format!("{other:?}"),
+                Err(_) => {}
+            }
+        }
+        Err(format!("it could not be redriven: {last}"))
+    }
+
+    /// Brings a run to its end, whatever stands still.
+    async fn run(
+        &self,
+        key: &'static str,
+        redriven: Option<Duration>,
+        input: &W::Input,
+        expected: &W::Output,
+    ) -> Result<RunId, String> {
+        BROKEN.set(redriven.is_some());
+        let run = self.start(key, input).await?;
+        if let Some(after) = redriven {
+            match self.result(&run).await? {
+                Err(RunError::Failed(_)) => {}
+                other => return Err(format!("it did not fail: {other:?}")),
+            }
+            tokio::time::sleep(after).await;
+            BROKEN.set(false);
+            self.redrive(&run).await?;
+        }
+        match self.result(&run).await? {
+            Ok(output) if output == *expected => Ok(run),
+            other => Err(format!("the outcome is {other:?}")),
+        }
+    }
+
+    async fn result(&self, run: &RunId) -> Result<Result<W::Output, RunError>, String> {
+        tokio::select! {
+            result = self.observer.result(run) => Ok(result),
+            () = sweep_for_ever(&self.faults, &self.sweeper) => unreachable!(),
+            () = tokio::time::sleep(DAY) => Err("the run did not end".to_owned()),
+        }
+    }
+}
+
+/// Runs `W` on two inputs, one after the other under the same key. What `schedule` holds goes on once
+/// operation `at` of both has begun, or else after the second run has ended.
+pub(crate) fn twice<W: Workflow>(
+    parts: MakeParts<'_>,
+    reuse: Reuse,
+    [first, second]: &[W::Input; 2],
+    schedule: &Schedule,
+    at: Option<u64>,
+) -> Result<Trial, String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    BROKEN.set(false);
+    let expected = |input: &W::Input| virtual_time(0, W::plain(input.clone()));
+    let (first_expected, second_expected) = (expected(first), expected(second));
+    let counts = parts().counts();
+    let trial = virtual_time(0, async {
+        let world = World::<W>::new(parts, reuse, schedule)?;
+        let began = tokio::time::Instant::now();
+        let redriven = |nth: usize| reuse.redriven.map(|after| after[nth]);
+        let first = world.run(reuse.key, redriven(0), first, &first_expected).await;
+        first.map_err(|why| format!("the first run: {why}"))?;
+        tokio::time::sleep_until(began + reuse.after).await;
+        world.clouds.sweep_expired().await.map_err(|e| e.to_string())?;
+
+        let faults = &world.faults;
+        let from = faults.operations() as u64;
+        let thaw = async {
+            match at {
+                Some(at) => faults.reached(at).await,
+                None => std::future::pending().await,
+            }
+            faults.release();
+            std::future::pending::<()>().await;
+        };
+        let run = tokio::select! {
+            run = world.run(reuse.key, redriven(1), second, &second_expected) => run?,
+            () = thaw => unreachable!(),
+        };
+        faults.release();
+        let operations = faults.log();
+        // Whatever is late comes now, and must find nothing to do.
+        tokio::time::sleep(3 * HOUR / 2).await;
+        world.clouds.idle().await;
+        faults.client(world.sweeper.sweep(10)).await;
+        match world.observer.result(&run).await {
+            Ok(output) if output == second_expected => {}
+            other => return Err(format!("the outcome became {other:?}")),
+        }
+        if let Some(violation) = faults.violations().first() {
+            return Err(violation.clone());
+        }
+        tokio::time::sleep(world.options.retention + DEFAULT_OBJECT_LIFETIME + reuse.lag).await;
+        world.clouds.sweep_expired().await.map_err(|e| e.to_string())?;
+        let holdings = world.clouds.holdings().map_err(|e| e.to_string())?;
+        if holdings.rows > 0 || holdings.objects > 0 {
+            return Err(format!("{} rows and {} objects are left", holdings.rows, holdings.objects));
+        }
+        if counts {
+            count_schedule(faults);
+        }
+        Ok(Trial { operations, from })
+    });
+    BROKEN.set(false);
+    trial
+}
+
+fn named<W: Workflow>(reuse: Reuse, schedule: &Schedule, at: Option<u64>) -> String {
+    format!("{} {reuse:?}, {schedule}, thawed at {at:?}", W::definition().name)
+}
+
+/// Each operation of the first of two runs at which a copy can be frozen, before or after it.
+fn freezes(calm: &Trial) -> Vec<Schedule> {
+    let of_first = &calm.operations[..calm.from as usize];
+    let holds = |schedule: &Schedule| matches!(schedule.0[0].1, Action::HoldBefore | Action::HoldAfter);
+    singles(of_first, 0).into_iter().filter(holds).collect()
+}
+
+/// Freezes a copy of the first run at every operation, and has it go on at every `stride`-th moment of
+/// the second.
+fn survives<W: Workflow>(reuse: Reuse, inputs: &[W::Input; 2], stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let attempt = |schedule: &Schedule, at| {
+        twice::<W>(&sound, reuse, inputs, schedule, at)
+            .map_err(|why| format!("{}: {why}", named::<W>(reuse, schedule, at)))
+    };
+    let calm = attempt(&Schedule::default(), None).unwrap_or_else(|why| panic!("{why}"));
+    let (mut failures, mut there, mut tried) = (Vec::new(), 0, 0);
+    for freeze in freezes(&calm) {
+        // What is done meanwhile for the first run is numbered, too.
+        let frozen = match attempt(&freeze, None) {
+            Ok(frozen) => frozen,
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        };
+        for at in frozen.from..frozen.operations.len() as u64 {
+            there += 1;
+            if there % stride == 0 {
+                tried += 1;
+                failures.extend(attempt(&freeze, Some(at)).err());
+            }
+        }
+    }
+    let name = W::definition().name;
+    say(format_args!("`{name}` under a key used again: {tried} of {there} moments at which a copy goes on"));
+    report::<W>(&failures);
+}
+
+/// Freezes a copy of the first run `count` times at random, each time with one more fault in the second.
+fn survives_at_random<W: Workflow>(reuse: Reuse, inputs: &[W::Input; 2], count: usize, seed: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let attempt = |schedule: &Schedule, at| {
+        let named = || format!("seed {seed}, {}", named::<W>(reuse, schedule, at));
+        twice::<W>(&sound, reuse, inputs, schedule, at).unwrap_or_else(|why| panic!("{}: {why}", named()))
+    };
+    let freezes = freezes(&attempt(&Schedule::default(), None));
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..count {
+        let mut schedule = freezes[random.usize(..freezes.len())].clone();
+        let frozen = attempt(&schedule, None);
+        let of_second = frozen.from..frozen.operations.len() as u64;
+        let more = singles(&frozen.operations, frozen.from);
+        schedule.0.extend(more[random.usize(..more.len())].0.iter().copied());
+        attempt(&schedule, Some(random.u64(of_second)));
+    }
+}
+
+/// What goes wrong where a key is used again on a deployment of `parts`, with nothing frozen or with a
+/// copy of the first run, that does not go wrong with the protocol as it is.
+pub(crate) fn first_failure<W: Workflow>(
+    parts: MakeParts<'_>,
+    reuse: Reuse,
+    inputs: &[W::Input; 2],
+) -> Option<String>
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let attempt = |parts, schedule: &Schedule, at| twice::<W>(parts, reuse, inputs, schedule, at);
+    let new = |schedule: &Schedule, at| {
+        let why = attempt(parts, schedule, at).err()?;
+        attempt(&sound, schedule, at).ok()?;
+        Some(format!("{}: {why}", named::<W>(reuse, schedule, at)))
+    };
+    let calm = Schedule::default();
+    if let Some(why) = new(&calm, None) {
+        return Some(why);
+    }
+    let calm = attempt(parts, &calm, None).ok()?;
+    freezes(&calm).into_iter().find_map(|freeze| {
+        let Ok(frozen) = attempt(parts, &freeze, None) else { return new(&freeze, None) };
+        (frozen.from..frozen.operations.len() as u64).find_map(|at| new(&freeze, Some(at)))
+    })
+}
+
+#[test]
+fn a_copy_of_an_earlier_run_decides_nothing_in_a_chain() {
+    for reuse in [GONE, REPLACED, IN_PARTS] {
+        survives::<Chain>(reuse, &[3, 4], 1);
+    }
+}
+
+#[test]
+fn a_copy_of_an_earlier_run_decides_nothing_in_a_map() {
+    for reuse in [GONE, REPLACED] {
+        survives::<Fan>(reuse, &[vec![2, 1, 5], vec![4, 7]], stride(5));
+    }
+}
+
+#[test]
+fn a_copy_of_an_earlier_run_decides_nothing_in_one_that_is_redriven() {
+    for reuse in [GONE, REPLACED] {
+        let reuse = Reuse { redriven: Some([Duration::ZERO; 2]), ..reuse };
+        survives::<shapes::chain::Chain>(reuse, &[3, 4], stride(7));
+    }
+}
+
+#[test]
+fn a_copy_of_an_earlier_run_decides_nothing_beside_another_fault() {
+    let count = at_random() / 140;
+    survives_at_random::<Chain>(GONE, &[3, 4], count, 21);
+    survives_at_random::<Fan>(REPLACED, &[vec![2, 1, 5], vec![4, 7]], count, 22);
+    let reuse = Reuse { redriven: Some([Duration::ZERO; 2]), ..GONE };
+    survives_at_random::<shapes::chain::Chain>(reuse, &[3, 4], count, 23);
+}
