@@ -5,6 +5,7 @@
 
 mod incarnations;
 mod stopping;
+mod sweeping;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
