@@ -153,6 +153,30 @@ impl Platform {
 /// The platform as a part of a deployment.
 pub(crate) struct GivesUp(pub(crate) Arc<Platform>);
 
+/// The same, over a runtime that a mutant may change.
+struct GivesUpOn(GivesUp, Receives);
+
+/// Makes of the runtime what receives the events of a platform, which a mutant may change.
+pub(crate) type Receives = fn(Arc<dyn Handler>) -> Arc<dyn Handler>;
+
+impl Parts for GivesUpOn {
+    fn begins(&self, faults: &Arc<Faults>) {
+        self.0.begins(faults);
+    }
+
+    fn backends(&self, cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
+        self.0.backends(cloud, sound)
+    }
+
+    fn handler(&self, sound: Arc<dyn Handler>) -> Arc<dyn Handler> {
+        self.0.handler((self.1)(sound))
+    }
+
+    fn gives_up(&self) -> bool {
+        self.0.gives_up()
+    }
+}
+
 impl Parts for GivesUp {
     fn begins(&self, faults: &Arc<Faults>) {
         let _ = self.0.faults.set(faults.clone());
@@ -252,9 +276,19 @@ impl TableLayer for Deciding {
     }
 }
 
+/// What came of runs on whose events a platform gave up.
+#[derive(Default)]
+pub(crate) struct Tried {
+    /// What went wrong.
+    pub(crate) failures: Vec<String>,
+    runs: usize,
+    /// How many of them failed.
+    failed: usize,
+}
+
 /// Runs `W` while its platform gives up for `cause` on an event of it: on each, at each operation from
 /// then on.
-fn is_given_up<W: Workflow>(input: &W::Input, cause: Cause)
+pub(crate) fn give_up<W: Workflow>(receives: Receives, input: &W::Input, cause: Cause) -> Tried
 where
     W::Input: Clone,
     W::Output: PartialEq + fmt::Debug,
@@ -264,22 +298,22 @@ where
         attempt::<W>(parts, &[input.clone()], &|_, output| *output == expected, &Schedule::default())
     };
     let calm = attempt(&sound).unwrap_or_else(|why| panic!("{why}")).operations.len() as u64;
-    let (mut failures, mut tried, mut failed) = (Vec::new(), 0, 0);
+    let mut tried = Tried::default();
     for died in Died::ALL {
         for event in 0.. {
             let mut events = 0;
             for at in 0..calm {
                 let given_up = GivenUp { event, died, cause, at };
                 let platform = Platform::of::<W>("key 0", given_up);
-                match attempt(&|| Box::new(GivesUp(platform.clone()))) {
+                match attempt(&|| Box::new(GivesUpOn(GivesUp(platform.clone()), receives))) {
                     Ok(trial) if trial.failures.is_empty() => {}
                     Ok(trial) if cause == Cause::Surroundings => {
-                        failures.push(format!("{given_up}: it failed: {}", trial.failures[0]));
+                        tried.failures.push(format!("{given_up}: the run failed: {}", trial.failures[0]));
                     }
-                    Ok(_) => failed += 1,
-                    Err(why) => failures.push(format!("{given_up}: {why}")),
+                    Ok(_) => tried.failed += 1,
+                    Err(why) => tried.failures.push(format!("{given_up}: {why}")),
                 }
-                tried += 1;
+                tried.runs += 1;
                 events = events.max(platform.events());
                 if !platform.gave_up() {
                     // Without this event there are fewer operations.
@@ -291,10 +325,19 @@ where
             }
         }
     }
+    tried
+}
+
+fn is_given_up<W: Workflow>(input: &W::Input, cause: Cause)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + fmt::Debug,
+{
+    let Tried { failures, runs, failed } = give_up::<W>(|sound| sound, input, cause);
     let name = W::definition().name;
-    say(format_args!("`{name}`: {tried} runs given up for {cause:?}, {failed} of them failed"));
+    say(format_args!("`{name}`: {runs} runs given up for {cause:?}, {failed} of them failed"));
     report::<W>(&failures);
-    assert!(tried > 20 && (failed > 0) == (cause == Cause::Call), "{failed} of {tried} runs failed");
+    assert!(runs > 20 && (failed > 0) == (cause == Cause::Call), "{failed} of {runs} runs failed");
 }
 
 #[test]
