@@ -28,6 +28,7 @@ mod mixed;
 mod moved_home;
 mod mutants;
 mod one_cloud;
+mod other_deployments;
 mod outages;
 mod pairs;
 mod poison;

@@ -3,6 +3,7 @@
 //! A mutant is a layer between the runtime and the backends, or the platform, that undoes what one
 //! rule of the protocol is for; the runtime itself stays as it is.
 
+mod foreign;
 mod giving_up;
 mod incarnations;
 mod stopping;
