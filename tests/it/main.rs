@@ -32,6 +32,7 @@ mod other_deployments;
 mod outages;
 mod pairs;
 mod poison;
+mod process_clocks;
 mod protocol;
 mod providers;
 pub(crate) use providers::model;

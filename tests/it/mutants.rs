@@ -8,6 +8,7 @@ mod giving_up;
 mod incarnations;
 mod stopping;
 mod sweeping;
+mod time;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
