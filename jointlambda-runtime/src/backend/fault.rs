@@ -368,14 +368,13 @@ impl Table for Faulty {
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
         let effect = async {
-            let (slot, value, inc) = (arrival.slot, arrival.value.clone(), arrival.inc);
-            let member = arrival.only_open.then_some(arrival.of);
-            let arrived = self.inner.table.arrive(key, arrival).await;
-            if let (Some(of), Ok(arrived)) = (member, &arrived) {
-                self.faults.watch.gathered(key, &value, of, arrived);
+            let arrived = self.inner.table.arrive(key, arrival.clone()).await;
+            let (watch, now) = (&self.faults.watch, self.inner.table.now());
+            if let (true, Ok(arrived)) = (arrival.only_open, &arrived) {
+                watch.gathered(key, &arrival, now, arrived);
             }
             if let Ok(Arrived { fresh: true, .. }) = &arrived {
-                self.faults.watch.filled(key, inc, slot, &value);
+                watch.filled(key, &arrival, now);
             }
             arrived
         };

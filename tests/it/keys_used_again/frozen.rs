@@ -16,6 +16,7 @@ use jointlambda::{
 
 use super::{DAY, HOUR, short};
 use crate::{
+    cancelling::shapes::{member::Member, race::Race},
     faulty::{MakeParts, count_schedule, deploy_of, report, say, sound, sweep_for_ever},
     many_faults::{at_random, chain::Chain, fan::Fan},
     redriving::shapes::{self, BROKEN},
@@ -33,6 +34,8 @@ pub(crate) struct Reuse {
     pub(crate) key: &'static str,
     /// Both runs fail at first, and are redriven so long after that.
     pub(crate) redriven: Option<[Duration; 2]>,
+    /// The first run is cancelled as soon as it has begun.
+    pub(crate) cancelled: bool,
     pub(crate) retention: Duration,
     /// Rows go up to so long after their time.
     pub(crate) lag: Duration,
@@ -42,11 +45,12 @@ pub(crate) struct Reuse {
 
 /// The rows of the first run are gone.
 pub(crate) const GONE: Reuse =
-    Reuse { key: "key", redriven: None, retention: HOUR, lag: Duration::ZERO, after: DAY };
+    Reuse { key: "key", redriven: None, cancelled: false, retention: HOUR, lag: Duration::ZERO, after: DAY };
 /// Some of them are still there, its run row among them: it is replaced.
 const REPLACED: Reuse = Reuse {
     key: "replaced",
     redriven: None,
+    cancelled: false,
     retention: HOUR,
     lag: Duration::from_secs(10 * 24 * 3600),
     after: Duration::from_secs(3 * 24 * 3600),
@@ -59,13 +63,15 @@ pub(crate) struct Trial {
     operations: Vec<Operation>,
     /// How many operations there had been when the second one began.
     from: u64,
+    /// How many there had been when the first one was to be cancelled.
+    cancelled: Option<u64>,
 }
 
 struct World<W> {
     faults: Arc<Faults>,
     clouds: LocalClouds,
     client: Arc<Client<W>>,
-    redriver: Arc<Client<W>>,
+    stopper: Arc<Client<W>>,
     observer: Client<W>,
     sweeper: Runtime,
     options: Options,
@@ -90,11 +96,11 @@ where
         deploy_of::<W>(&*parts, &clouds, &faults, &options);
         let client = |backends| Client::<W>::new(backends, options.clone());
         let starter = parts.client(faults.wrap(clouds.backends_for_client()));
-        let redriver = parts.stopper(faults.wrap(clouds.backends_for_client()));
+        let stopper = parts.stopper(faults.wrap(clouds.backends_for_client()));
         let sweeper = parts.sweeper(faults.wrap(clouds.backends_from(0)));
         Ok(World {
             client: Arc::new(client(starter)),
-            redriver: Arc::new(client(redriver)),
+            stopper: Arc::new(client(stopper)),
             observer: client(parts.client(clouds.backends_for_client())),
             sweeper: Runtime::new::<W>(sweeper, options.clone()),
             faults,
@@ -122,7 +128,7 @@ where
     async fn redrive(&self, run: &RunId) -> Result<(), String> {
         let mut last = "it was frozen".to_owned();
         for _ in 0..TRIES {
-            let (faults, client, run) = (self.faults.clone(), self.redriver.clone(), run.clone());
+            let (faults, client, run) = (self.faults.clone(), self.stopper.clone(), run.clone());
             let redriven = tokio::spawn(async move { faults.client(client.redrive(&run)).await });
             match tokio::time::timeout(PATIENCE, redriven).await {
                 Ok(Ok(Some(Ok(_) | Err(RedriveError::NotFailed(Status::Returned))))) => return Ok(()),
@@ -133,7 +139,23 @@ where
         Err(format!("it could not be redriven: {last}"))
     }
 
-    /// Brings a run to its end, whatever stands still.
+    /// Cancels a run; if the process does not come to an end, another does so.
+    async fn cancel(&self, run: &RunId) -> Result<Status, String> {
+        let mut last = "it was frozen".to_owned();
+        for _ in 0..TRIES {
+            let (faults, client, run) = (self.faults.clone(), self.stopper.clone(), run.clone());
+            let cancelled = tokio::spawn(async move { faults.client(client.cancel(&run)).await });
+            match tokio::time::timeout(PATIENCE, cancelled).await {
+                Ok(Ok(Some(Ok(status @ (Status::Cancelled | Status::Returned))))) => return Ok(status),
+                Ok(other) => last = format!("{other:?}"),
+                Err(_) => {}
+            }
+        }
+        Err(format!("it could not be cancelled: {last}"))
+    }
+
+    /// Starts a run, and has it fail and redrives it where that is wanted. Brings it to its end, whatever
+    /// stands still.
     async fn run(
         &self,
         key: &'static str,
@@ -155,6 +177,17 @@ where
         match self.result(&run).await? {
             Ok(output) if output == *expected => Ok(run),
             other => Err(format!("the outcome is {other:?}")),
+        }
+    }
+
+    /// Starts a run and cancels it; gives how many operations there had been in between.
+    async fn run_and_cancel(&self, key: &'static str, input: &W::Input) -> Result<u64, String> {
+        let run = self.start(key, input).await?;
+        let from = self.faults.operations() as u64;
+        let status = self.cancel(&run).await?;
+        match (status, self.result(&run).await?) {
+            (Status::Cancelled, Err(RunError::Cancelled)) | (Status::Returned, Ok(_)) => Ok(from),
+            (_, other) => Err(format!("it was cancelled, and the outcome is {other:?}")),
         }
     }
 
@@ -188,8 +221,11 @@ where
         let world = World::<W>::new(parts, reuse, schedule)?;
         let began = tokio::time::Instant::now();
         let redriven = |nth: usize| reuse.redriven.map(|after| after[nth]);
-        let first = world.run(reuse.key, redriven(0), first, &first_expected).await;
-        first.map_err(|why| format!("the first run: {why}"))?;
+        let first = match reuse.cancelled {
+            true => world.run_and_cancel(reuse.key, first).await.map(Some),
+            false => world.run(reuse.key, redriven(0), first, &first_expected).await.map(|_| None),
+        };
+        let cancelled = first.map_err(|why| format!("the first run: {why}"))?;
         tokio::time::sleep_until(began + reuse.after).await;
         world.clouds.sweep_expired().await.map_err(|e| e.to_string())?;
 
@@ -229,7 +265,7 @@ where
         if counts {
             count_schedule(faults);
         }
-        Ok(Trial { operations, from })
+        Ok(Trial { operations, from, cancelled })
     });
     BROKEN.set(false);
     trial
@@ -242,7 +278,12 @@ fn named<W: Workflow>(reuse: Reuse, schedule: &Schedule, at: Option<u64>) -> Str
 /// Each operation of the first of two runs at which a copy can be frozen, before or after it.
 fn freezes(calm: &Trial) -> Vec<Schedule> {
     let of_first = &calm.operations[..calm.from as usize];
-    let holds = |schedule: &Schedule| matches!(schedule.0[0].1, Action::HoldBefore | Action::HoldAfter);
+    // Whoever cancels the run of a key knows of none before it has read one: it may cancel the later one.
+    let knows_none = |at, action| Some(at) == calm.cancelled && action == Action::HoldBefore;
+    let holds = |schedule: &Schedule| {
+        let (at, action) = schedule.0[0];
+        matches!(action, Action::HoldBefore | Action::HoldAfter) && !knows_none(at, action)
+    };
     singles(of_first, 0).into_iter().filter(holds).collect()
 }
 
@@ -360,4 +401,21 @@ fn a_copy_of_an_earlier_run_decides_nothing_beside_another_fault() {
     survives_at_random::<Fan>(REPLACED, &[vec![2, 1, 5], vec![4, 7]], count, 22);
     let reuse = Reuse { redriven: Some([Duration::ZERO; 2]), ..GONE };
     survives_at_random::<shapes::chain::Chain>(reuse, &[3, 4], count, 23);
+}
+
+#[test]
+fn a_copy_of_an_earlier_run_decides_nothing_in_a_race_or_a_batch() {
+    survives::<Race>(GONE, &[3, 4], stride(23));
+    survives::<Member>(GONE, &[3, 4], stride(17));
+    let reuse = Reuse { redriven: Some([Duration::ZERO; 2]), ..REPLACED };
+    survives::<shapes::together::Together>(reuse, &[3, 4], stride(61));
+}
+
+#[test]
+fn whoever_cancelled_an_earlier_run_cancels_nothing_of_the_later_one() {
+    for reuse in [GONE, REPLACED] {
+        let reuse = Reuse { cancelled: true, ..reuse };
+        survives::<Chain>(reuse, &[3, 4], 1);
+        survives::<Fan>(reuse, &[vec![2, 1, 5], vec![4, 7]], stride(11));
+    }
 }

@@ -1,14 +1,14 @@
 //! What must never happen, watched at the backend's border while faults happen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 
 use crate::{
-    backend::{self, Created, NewRow, StoreError, Timestamp},
+    backend::{self, Arrival, Created, NewRow, StoreError, Timestamp},
     batch, codec,
     commit::END,
     envelope::{Arrived, Committed, Ended, Envelope, Task, Value, Vars, path},
@@ -28,8 +28,8 @@ struct Seen {
     members: BTreeMap<String, RowKey>,
     /// What each row was created with, and when it may disappear.
     rows: BTreeMap<RowKey, (Bytes, Timestamp)>,
-    /// The incarnations of runs that have ended as cancelled.
-    cancelled: BTreeSet<String>,
+    /// The incarnations of runs that have ended as cancelled, and until when that is kept.
+    cancelled: BTreeMap<String, Timestamp>,
     violations: Vec<String>,
 }
 
@@ -55,10 +55,10 @@ impl Seen {
         Some(name)
     }
 
-    /// Whether the run that a row belongs to has ended as cancelled.
-    fn is_cancelled(&self, key: &RowKey) -> bool {
+    /// Whether the run that a row belongs to has ended as cancelled, as its row still tells.
+    fn is_cancelled(&self, key: &RowKey, now: Timestamp) -> bool {
         let of = key.as_str().split('/').next().unwrap_or_default();
-        self.cancelled.contains(of)
+        self.cancelled.get(of).is_some_and(|&expires_at| now < expires_at)
     }
 }
 
@@ -69,7 +69,7 @@ impl Watch {
     /// What a copy sends that stood still until its run was past its deadline is dropped unread: by then
     /// the row may be gone that told it what was sent before.
     pub(super) fn sent(&self, wire: &[u8], now: Timestamp) {
-        if Envelope::peek(wire).is_some_and(|envelope| envelope.term.deadline <= now) {
+        if is_past(wire, now) {
             return;
         }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,17 +78,27 @@ impl Watch {
 
     /// The same of a call that is sent through a batch. It is in one batch, and no batch has more
     /// members than it takes.
-    pub(super) fn gathered(&self, key: &RowKey, slot: &[u8], of: u32, arrived: &backend::Arrived) {
+    pub(super) fn gathered(
+        &self,
+        key: &RowKey,
+        arrival: &Arrival,
+        now: Timestamp,
+        arrived: &backend::Arrived,
+    ) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wire = batch::peek(slot).and_then(|found| {
+        let wire = batch::peek(&arrival.value).and_then(|found| {
             found.map_or_else(|key| seen.rows.get(&key).map(|(body, _)| body.clone()), Some)
         });
+        if wire.as_ref().is_some_and(|wire| is_past(wire, now)) {
+            return;
+        }
         let Some(name) = wire.and_then(|wire| seen.sent(&wire)) else {
             return seen.violations.push("a member of a batch is not there".to_owned());
         };
         if !arrived.fresh {
             return;
         }
+        let of = arrival.of;
         if arrived.filled > of {
             seen.violations.push(format!("batch {key} has {} members, and takes {of}", arrived.filled));
         }
@@ -105,7 +115,7 @@ impl Watch {
         match (created, first) {
             (Created::New, None) => {
                 let is_outcome = codec::unpack_row::<Committed>(body, "a row").is_ok();
-                if is_outcome && !key.is_value() && seen.is_cancelled(key) {
+                if is_outcome && !key.is_value() && seen.is_cancelled(key, now) {
                     seen.violations.push(format!("row {key} was created after its run was cancelled"));
                 }
                 seen.rows.insert(key.clone(), kept);
@@ -125,15 +135,16 @@ impl Watch {
 
     /// A slot of a row was filled for the first time. Once a run has ended as cancelled, nothing
     /// more is decided in it.
-    pub(super) fn filled(&self, key: &RowKey, inc: Option<Timestamp>, slot: u32, value: &Bytes) {
-        let Ok(Arrived { ended, .. }) = codec::unpack_row(value, "a slot") else { return };
+    pub(super) fn filled(&self, key: &RowKey, arrival: &Arrival, now: Timestamp) {
+        let Ok(Arrived { ended, .. }) = codec::unpack_row(&arrival.value, "a slot") else { return };
+        let slot = arrival.slot;
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = key.as_run() {
             if slot == END && ended == Ended::Cancelled {
-                let of = Incarnation::of(&run, inc.unwrap_or_default());
-                seen.cancelled.insert(of.to_string());
+                let of = Incarnation::of(&run, arrival.inc.unwrap_or_default());
+                seen.cancelled.insert(of.to_string(), arrival.expires_at);
             }
-        } else if seen.is_cancelled(key) {
+        } else if seen.is_cancelled(key, now) {
             seen.violations.push(format!("slot {slot} of {key} was filled after its run was cancelled"));
         }
     }
@@ -150,6 +161,11 @@ impl Watch {
     pub(super) fn violations(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
     }
+}
+
+/// Whether an envelope is of a run that is past its deadline.
+fn is_past(wire: &[u8], now: Timestamp) -> bool {
+    Envelope::peek(wire).is_some_and(|envelope| envelope.term.deadline <= now)
 }
 
 fn contents(vars: &Vars) -> Vec<(u16, String)> {
