@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jointlambda::Workflow;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 /// The hash of a workflow with these types beside it.
 macro_rules! hash {
@@ -131,4 +132,54 @@ fn what_does_not_travel_makes_no_other_definition() {
         struct Other { b: String }
     };
     assert_eq!(base, local);
+}
+
+/// A value as its type says.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Plain<T>(T);
+
+/// A value whose type asks for anything, so that no shape is seen.
+#[derive(Clone, Serialize)]
+pub(crate) struct Hidden<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Hidden<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let any = serde_json::Value::deserialize(from)?;
+        serde_json::from_value(any).map(Hidden).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The hash of a workflow whose function makes an item with such a field.
+macro_rules! hash_of_item {
+    ($seen:ident, $field:ty) => {{
+        mod one {
+            use jointlambda::prelude::*;
+
+            use super::$seen as Seen;
+
+            #[derive(Clone, Serialize, Deserialize)]
+            pub(super) struct Item {
+                a: $field,
+            }
+
+            jointlambda::workflow! {
+                const AWS: Cloud = Cloud::aws("us-east-1");
+
+                #[workflow]
+                pub(super) async fn run(x: u64) -> Seen<Item> { made(x).await }
+                #[function]
+                async fn made(_x: u64) -> Seen<Item> { unreachable!("nobody calls it") }
+            }
+        }
+        one::Run::definition().hash
+    }};
+}
+
+#[test]
+fn a_definition_without_the_shapes_of_its_types_is_taken_for_another() {
+    let seen = [hash_of_item!(Plain, u64), hash_of_item!(Plain, String)];
+    assert_ne!(seen[0], seen[1]);
+    // Nothing but the shape tells them apart.
+    let hidden = [hash_of_item!(Hidden, u64), hash_of_item!(Hidden, String)];
+    assert_eq!(hidden[0], hidden[1]);
 }

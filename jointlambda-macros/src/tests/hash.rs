@@ -1,5 +1,7 @@
 //! What the hash of a definition covers: pairs of sources, and whether they are one definition.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 
 use crate::{diagnostics::Diagnostics, expand, lower, parse, plain, resolve, validate};
@@ -60,37 +62,40 @@ fn changed(from: &str, to: &str) -> String {
     BASE.replace(from, to)
 }
 
+/// What makes another definition.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("home = AWS", "home = ALI"),
+    ("max_turns = 7", "max_turns = 8"),
+    ("max_branches = 9", "max_branches = 10"),
+    ("max_calls = 50", "max_calls = 51"),
+    (", max_calls = 50", ""),
+    ("version = \"1\"", "version = \"2\""),
+    (", version = \"1\"", ""),
+    ("on = AWS, memory", "on = ALI, memory"),
+    ("size = 8", "size = 9"),
+    ("wait = \"2s\"", "wait = \"3s\""),
+    (
+        ", batch(size = 8, wait = \"2s\"))]\n    async fn gathered(x: Vec<u32>) -> Vec<u32>",
+        ")]\n    async fn gathered(x: u32) -> u32",
+    ),
+    ("Cloud::aws(\"ap-northeast-1\")", "Cloud::aws(\"us-east-1\")"),
+    ("Cloud::aliyun(\"ap-northeast-1\")", "Cloud::aws(\"ap-northeast-1\")"),
+    ("async fn triple(x: u32) -> u32", "async fn triple(x: u64) -> u32"),
+    ("async fn triple(x: u32) -> u32", "async fn triple(x: u32) -> u64"),
+    ("list.push(a)", "list.push(a + 1)"),
+    ("while i < 3", "while i <= 3"),
+    ("let t = (i,);", "let t = (i);"),
+    ("b == &n", "b == & &n"),
+    ("println!(\"{t:?}\");", "println!(\"{t:#?}\");"),
+    ("0 => 1,", "0 => { 1; 1 }"),
+    ("{ return Ok(t); }", "{ return Ok((0,)); }"),
+    ("async { triple(x).await }", "triple(x)"),
+];
+
 #[test]
 fn the_hash_follows_what_names_homes_and_encodings_follow_from() {
     let base = hash_text(BASE);
-    for (from, to) in [
-        ("home = AWS", "home = ALI"),
-        ("max_turns = 7", "max_turns = 8"),
-        ("max_branches = 9", "max_branches = 10"),
-        ("max_calls = 50", "max_calls = 51"),
-        (", max_calls = 50", ""),
-        ("version = \"1\"", "version = \"2\""),
-        (", version = \"1\"", ""),
-        ("on = AWS, memory", "on = ALI, memory"),
-        ("size = 8", "size = 9"),
-        ("wait = \"2s\"", "wait = \"3s\""),
-        (
-            ", batch(size = 8, wait = \"2s\"))]\n    async fn gathered(x: Vec<u32>) -> Vec<u32>",
-            ")]\n    async fn gathered(x: u32) -> u32",
-        ),
-        ("Cloud::aws(\"ap-northeast-1\")", "Cloud::aws(\"us-east-1\")"),
-        ("Cloud::aliyun(\"ap-northeast-1\")", "Cloud::aws(\"ap-northeast-1\")"),
-        ("async fn triple(x: u32) -> u32", "async fn triple(x: u64) -> u32"),
-        ("async fn triple(x: u32) -> u32", "async fn triple(x: u32) -> u64"),
-        ("list.push(a)", "list.push(a + 1)"),
-        ("while i < 3", "while i <= 3"),
-        ("let t = (i,);", "let t = (i);"),
-        ("b == &n", "b == & &n"),
-        ("println!(\"{t:?}\");", "println!(\"{t:#?}\");"),
-        ("0 => 1,", "0 => { 1; 1 }"),
-        ("{ return Ok(t); }", "{ return Ok((0,)); }"),
-        ("async { triple(x).await }", "triple(x)"),
-    ] {
+    for (from, to) in DIFFERENT {
         assert_ne!(base, hash_text(&changed(from, to)), "`{from}` → `{to}`");
     }
     let other = BASE.replace("ALI", "OSS");
@@ -100,6 +105,35 @@ fn the_hash_follows_what_names_homes_and_encodings_follow_from() {
         "(b, a) = join!(async { triple(x).await }, double(x))",
     );
     assert_ne!(base, hash_text(&order), "the order of branches");
+}
+
+/// The lines that a change of the source alone changes: each is a part of the hash.
+const PARTS: [&str; 7] = ["cloud", "home", "bounds", "version", "workflow", "function", "batch"];
+/// Those that follow from the source, as this version of the macro lowers it.
+const LOWERED: [&str; 4] = ["node", "first", "vars", "reads"];
+
+/// The first words of the lines of a text.
+fn parts(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+/// What the hash would be taken of that leaves a part out.
+fn without(part: &str, text: &str) -> String {
+    let is_kept = |line: &&str| line.split_whitespace().next() != Some(part);
+    text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_hash_that_leaves_a_part_out_is_noticed() {
+    let base = hash_text(BASE);
+    assert_eq!(parts(&base), PARTS.into_iter().chain(LOWERED).collect());
+    let changed: Vec<_> = DIFFERENT.iter().map(|(from, to)| (from, hash_text(&changed(from, to)))).collect();
+    for part in PARTS {
+        let taken_for_one: Vec<_> =
+            changed.iter().filter(|(_, other)| without(part, &base) == without(part, other)).collect();
+        assert!(!taken_for_one.is_empty(), "without `{part}` nothing is missed");
+        assert!(taken_for_one.iter().all(|(from, other)| base != *other), "{part}: {taken_for_one:?}");
+    }
 }
 
 #[test]
@@ -128,32 +162,49 @@ fn the_hash_does_not_follow_what_may_change_under_runs() {
     assert_eq!(base, hash_text(&defaults), "the first cloud is the home by default");
 }
 
+/// What is the same, written in another way.
+const REFORMATTED: &[(&str, &str)] = &[
+    ("double(x), async", "double(x,), async"),
+    ("async { triple(x).await });", "async { triple(x).await },);"),
+    ("join!(double(x), async { triple(x).await })", "join![double(x), async { triple(x).await }]"),
+    ("let (a, b) =", "let (a, b,) ="),
+    ("Vec<u32>) -> Result<(u32,)>", "Vec<u32,>,) -> Result<( u32 , ),>"),
+    ("Vec<u32>) -> Result<(u32,)>", "Vec::<u32>) -> Result::<(u32,)>"),
+    ("list.push(a);", "list.push(a,);;"),
+    ("list.push(a);", "list\n  .push(  a  ); // pushes\n  /* all */"),
+    ("async |y| double(y).await).await", "async |y| { double(y).await }).await"),
+    ("async |y| double(y).await).await", "async |y,| {\n double(y,).await\n},).await"),
+    ("0 => 1,", "0 => { 1 }"),
+    ("0 => 1,", "| 0 => { 1 },"),
+    ("_ => i + 1,", "_ => i + 1"),
+    ("n > 2 && b == &n", "n>2&&b==&n"),
+    ("let t = (i,);", "/// A tuple.\n let t = (i,);"),
+    ("let t = (i,);", "#[allow(unused)]\n let t = (i,);"),
+    ("println!(\"{t:?}\");", "println!(\"{t:?}\",);"),
+    ("{ return Ok(t); }", "{ return Ok(t) }"),
+    ("            };\n        }\n", "            };\n        };\n"),
+    ("async fn double(x: u32) -> u32", "async fn double(\n        x: u32,\n    ) -> u32"),
+];
+
 #[test]
 fn the_hash_does_not_follow_formatting() {
     let base = hash_text(BASE);
-    for (from, to) in [
-        ("double(x), async", "double(x,), async"),
-        ("async { triple(x).await });", "async { triple(x).await },);"),
-        ("join!(double(x), async { triple(x).await })", "join![double(x), async { triple(x).await }]"),
-        ("let (a, b) =", "let (a, b,) ="),
-        ("Vec<u32>) -> Result<(u32,)>", "Vec<u32,>,) -> Result<( u32 , ),>"),
-        ("Vec<u32>) -> Result<(u32,)>", "Vec::<u32>) -> Result::<(u32,)>"),
-        ("list.push(a);", "list.push(a,);;"),
-        ("list.push(a);", "list\n  .push(  a  ); // pushes\n  /* all */"),
-        ("async |y| double(y).await).await", "async |y| { double(y).await }).await"),
-        ("async |y| double(y).await).await", "async |y,| {\n double(y,).await\n},).await"),
-        ("0 => 1,", "0 => { 1 }"),
-        ("0 => 1,", "| 0 => { 1 },"),
-        ("_ => i + 1,", "_ => i + 1"),
-        ("n > 2 && b == &n", "n>2&&b==&n"),
-        ("let t = (i,);", "/// A tuple.\n let t = (i,);"),
-        ("let t = (i,);", "#[allow(unused)]\n let t = (i,);"),
-        ("println!(\"{t:?}\");", "println!(\"{t:?}\",);"),
-        ("{ return Ok(t); }", "{ return Ok(t) }"),
-        ("            };\n        }\n", "            };\n        };\n"),
-        ("async fn double(x: u32) -> u32", "async fn double(\n        x: u32,\n    ) -> u32"),
-    ] {
+    for (from, to) in REFORMATTED {
         assert_eq!(base, hash_text(&changed(from, to)), "`{from}` → `{to}`");
+    }
+}
+
+#[test]
+fn a_hash_that_follows_trailing_commas_is_noticed() {
+    let tokens = |source: &str| source.parse::<TokenStream>().unwrap().to_string();
+    let has_comma = |to: &str| [",)", ",]", ",}", ",>", ",|"].iter().any(|end| to.contains(end));
+    let commas: Vec<_> = REFORMATTED.iter().filter(|(_, to)| has_comma(to)).collect();
+    assert!(commas.len() > 5, "{commas:?}");
+    for (from, to) in commas {
+        let other = changed(from, to);
+        // As they are written they are two, and as the hash has them one.
+        assert_ne!(tokens(BASE), tokens(&other), "`{from}` → `{to}`");
+        assert_eq!(hash_text(BASE), hash_text(&other), "`{from}` → `{to}`");
     }
 }
 
