@@ -17,7 +17,7 @@ use jointlambda::{
 use super::{DAY, HOUR, short};
 use crate::{
     cancelling::shapes::{member::Member, race::Race},
-    faulty::{MakeParts, count_schedule, deploy_of, report, say, sound, sweep_for_ever},
+    faulty::{MakeParts, count_schedule, deploy_of, report, say, sound},
     many_faults::{at_random, chain::Chain, fan::Fan},
     redriving::shapes::{self, BROKEN},
     schedules::{singles, stride},
@@ -25,6 +25,8 @@ use crate::{
 
 /// How long whoever starts or redrives a run waits for an answer before it tries once more.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long it waits when a service fails it.
+const PAUSE: Duration = Duration::from_secs(60);
 /// How often it tries.
 const TRIES: usize = 4;
 
@@ -73,7 +75,7 @@ struct World<W> {
     client: Arc<Client<W>>,
     stopper: Arc<Client<W>>,
     observer: Client<W>,
-    sweeper: Runtime,
+    sweeper: Arc<Runtime>,
     options: Options,
 }
 
@@ -102,7 +104,7 @@ where
             client: Arc::new(client(starter)),
             stopper: Arc::new(client(stopper)),
             observer: client(parts.client(clouds.backends_for_client())),
-            sweeper: Runtime::new::<W>(sweeper, options.clone()),
+            sweeper: Arc::new(Runtime::new::<W>(sweeper, options.clone())),
             faults,
             clouds,
             options,
@@ -117,7 +119,10 @@ where
             let started = tokio::spawn(async move { faults.client(client.start(key, input)).await });
             match tokio::time::timeout(PATIENCE, started).await {
                 Ok(Ok(Some(Ok(run)))) => return Ok(run),
-                Ok(other) => last = format!("{other:?}"),
+                Ok(other) => {
+                    last = format!("{other:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(_) => {}
             }
         }
@@ -132,7 +137,10 @@ where
             let redriven = tokio::spawn(async move { faults.client(client.redrive(&run)).await });
             match tokio::time::timeout(PATIENCE, redriven).await {
                 Ok(Ok(Some(Ok(_) | Err(RedriveError::NotFailed(Status::Returned))))) => return Ok(()),
-                Ok(other) => last = format!("{other:?}"),
+                Ok(other) => {
+                    last = format!("{other:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(_) => {}
             }
         }
@@ -147,7 +155,10 @@ where
             let cancelled = tokio::spawn(async move { faults.client(client.cancel(&run)).await });
             match tokio::time::timeout(PATIENCE, cancelled).await {
                 Ok(Ok(Some(Ok(status @ (Status::Cancelled | Status::Returned))))) => return Ok(status),
-                Ok(other) => last = format!("{other:?}"),
+                Ok(other) => {
+                    last = format!("{other:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(_) => {}
             }
         }
@@ -191,10 +202,19 @@ where
         }
     }
 
+    /// Sweeps every minute, beside sweeps that were frozen.
+    async fn sweep_for_ever(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(61)).await;
+            let (faults, sweeper) = (self.faults.clone(), self.sweeper.clone());
+            tokio::spawn(async move { faults.client(sweeper.sweep(10)).await });
+        }
+    }
+
     async fn result(&self, run: &RunId) -> Result<Result<W::Output, RunError>, String> {
         tokio::select! {
             result = self.observer.result(run) => Ok(result),
-            () = sweep_for_ever(&self.faults, &self.sweeper) => unreachable!(),
+            () = self.sweep_for_ever() => unreachable!(),
             () = tokio::time::sleep(DAY) => Err("the run did not end".to_owned()),
         }
     }
@@ -417,5 +437,63 @@ fn whoever_cancelled_an_earlier_run_cancels_nothing_of_the_later_one() {
         let reuse = Reuse { cancelled: true, ..reuse };
         survives::<Chain>(reuse, &[3, 4], 1);
         survives::<Fan>(reuse, &[vec![2, 1, 5], vec![4, 7]], stride(11));
+    }
+}
+
+/// Loses each event of the first run, and freezes a copy, or a sweep, at every operation that follows.
+fn survives_a_loss<W: Workflow>(reuse: Reuse, inputs: &[W::Input; 2], stride: usize)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + Debug,
+{
+    let attempt = |schedule: &Schedule, at| {
+        twice::<W>(&sound, reuse, inputs, schedule, at)
+            .map_err(|why| format!("{}: {why}", named::<W>(reuse, schedule, at)))
+    };
+    let calm = attempt(&Schedule::default(), None).unwrap_or_else(|why| panic!("{why}"));
+    let (mut failures, mut there, mut tried) = (Vec::new(), 0, 0);
+    let of_first = (0..calm.from).filter(|&at| calm.operations[at as usize] == Operation::Invoke);
+    for lost in of_first.map(|at| (at, Action::Drop)) {
+        let calm = match attempt(&Schedule(vec![lost]), None) {
+            Ok(calm) => calm,
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        };
+        for freeze in freezes(&calm).into_iter().filter(|freeze| freeze.0[0].0 > lost.0) {
+            let freeze = Schedule(vec![lost, freeze.0[0]]);
+            let frozen = match attempt(&freeze, None) {
+                Ok(frozen) => frozen,
+                Err(why) => {
+                    failures.push(why);
+                    continue;
+                }
+            };
+            for at in frozen.from..frozen.operations.len() as u64 {
+                there += 1;
+                if there % stride == 0 {
+                    tried += 1;
+                    failures.extend(attempt(&freeze, Some(at)).err());
+                }
+            }
+        }
+    }
+    let name = W::definition().name;
+    say(format_args!(
+        "`{name}` under a key used again, swept: {tried} of {there} moments at which it goes on"
+    ));
+    report::<W>(&failures);
+}
+
+#[test]
+fn a_sweep_of_an_earlier_run_decides_nothing_in_the_later_one() {
+    for reuse in [GONE, REPLACED] {
+        survives_a_loss::<Chain>(reuse, &[3, 4], 1);
+        let reuse = Reuse { cancelled: true, ..reuse };
+        survives_a_loss::<Chain>(reuse, &[3, 4], 1);
+        survives_a_loss::<Fan>(reuse, &[vec![2, 1, 5], vec![4, 7]], 7);
+        let reuse = Reuse { cancelled: false, redriven: Some([Duration::ZERO; 2]), ..reuse };
+        survives_a_loss::<shapes::chain::Chain>(reuse, &[3, 4], 31);
     }
 }
