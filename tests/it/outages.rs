@@ -15,7 +15,7 @@ use jointlambda::{
     Workflow,
     backend::{
         Arrival, Arrived, Backend, Created, Functions, IndexPart, Invoked, Look, NewRow, Row, StoreError,
-        Table, Timestamp, local::virtual_time,
+        Table, Timestamp, fault::Schedule, local::virtual_time,
     },
     id::RowKey,
 };
@@ -24,8 +24,10 @@ use tokio::time::Instant;
 use crate::{
     cancelling::shapes::race::Race,
     faulty::{Parts, report, say, under},
+    keys_used_again::frozen::{self, GONE, Reuse},
     layers::{self, TableLayer, over_tables},
     many_faults::{chain::Chain, fan::Fan, turns::Turns},
+    redriving::shapes,
     redundancy::{saw_two, three::Three},
 };
 
@@ -138,16 +140,32 @@ fn survives_where<W: Workflow>(
 #[derive(Clone)]
 struct TablesDown {
     clouds: &'static [usize],
+    /// Whether they refuse clients, too.
+    clients: bool,
     refusal: StoreError,
     span: Span,
 }
 
-impl Parts for TablesDown {
-    fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
+impl TablesDown {
+    fn over(&self, sound: Vec<Backend>) -> Vec<Backend> {
         over_tables(sound, |cloud, table| {
             let is_it = self.clouds.contains(&cloud);
             layers::table(DownTable { outage: self.clone(), is_it, table })
         })
+    }
+}
+
+impl Parts for TablesDown {
+    fn client(&self, sound: Vec<Backend>) -> Vec<Backend> {
+        if self.clients { self.over(sound) } else { sound }
+    }
+
+    fn stopper(&self, sound: Vec<Backend>) -> Vec<Backend> {
+        self.client(sound)
+    }
+
+    fn backends(&self, _cloud: usize, sound: Vec<Backend>) -> Vec<Backend> {
+        self.over(sound)
     }
 
     fn may_lose_events(&self) -> bool {
@@ -222,7 +240,7 @@ where
         for lasts in [5, 90, 3600].map(Duration::from_secs) {
             for from in 0.. {
                 let span = Span::new(from, Some(lasts));
-                let outage = TablesDown { clouds, refusal: refusal.clone(), span };
+                let outage = TablesDown { clouds, clients: false, refusal: refusal.clone(), span };
                 let run =
                     under::<W>(&|| Box::new(outage.clone()), input.clone(), &|output| *output == expected);
                 if let Err(why) = run {
@@ -272,4 +290,49 @@ fn the_first_that_are_ok_come_from_where_functions_run() {
         survives::<Race>(3, &[0, 1], lasts);
         survives_where::<Three>(vec![1, 2, 3], &[0, 1], lasts, saw_two);
     }
+}
+
+/// Runs `W` twice under one key, with outages of the tables from every `stride`-th request on, for clients
+/// as for functions.
+fn are_started_and_stopped_without_tables<W: Workflow>(reuse: Reuse, inputs: &[W::Input; 2], stride: u64)
+where
+    W::Input: Clone,
+    W::Output: PartialEq + std::fmt::Debug,
+{
+    let (mut failures, mut tried) = (Vec::new(), 0);
+    for clouds in [&[0][..], &[1], &[0, 1]] {
+        for lasts in [90, 3600].map(Duration::from_secs) {
+            for from in (0..).step_by(stride as usize) {
+                let (span, refusal) =
+                    (Span::new(from, Some(lasts)), StoreError::Unavailable("it is down".to_owned()));
+                let outage = TablesDown { clouds, clients: true, refusal, span };
+                let trial = frozen::twice::<W>(
+                    &|| Box::new(outage.clone()),
+                    reuse,
+                    inputs,
+                    &Schedule::default(),
+                    None,
+                );
+                if let Err(why) = trial {
+                    failures
+                        .push(format!("{reuse:?}, {clouds:?} from request {from} on, for {lasts:?}: {why}"));
+                }
+                tried += 1;
+                if !outage.span.has_begun() {
+                    break;
+                }
+            }
+        }
+    }
+    say(format_args!("`{}` twice through {tried} outages of tables", W::definition().name));
+    report::<W>(&failures);
+}
+
+#[test]
+fn starts_cancellations_and_redrives_survive_tables_that_are_down_for_a_while() {
+    are_started_and_stopped_without_tables::<Chain>(GONE, &[3, 4], 1);
+    let cancelled = Reuse { cancelled: true, ..GONE };
+    are_started_and_stopped_without_tables::<Fan>(cancelled, &[vec![2, 1, 5], vec![4, 7]], 1);
+    let redriven = Reuse { redriven: Some([Duration::ZERO; 2]), ..GONE };
+    are_started_and_stopped_without_tables::<shapes::chain::Chain>(redriven, &[3, 4], 1);
 }
