@@ -143,7 +143,7 @@ impl Whose {
     fn patience(self) -> Duration {
         match self {
             Whose::Functions => 60 * MINUTE,
-            Whose::Sweeper => 24 * 60 * MINUTE,
+            Whose::Sweeper => 6 * 60 * MINUTE,
         }
     }
 }
@@ -204,7 +204,7 @@ fn clocks_that_are_off_by_days_drop_no_event_and_fail_no_run() {
     for whose in [Whose::Functions, Whose::Sweeper] {
         for process in [0, -DAYS_MS, DAYS_MS] {
             // A run whose home table tells its sweeper a time before its start is not swept until then.
-            let behind = if whose == Whose::Sweeper { 9 * HOUR_MS } else { DAYS_MS };
+            let behind = if whose == Whose::Sweeper { 2 * HOUR_MS } else { DAYS_MS };
             for tables in [[0, 0], [DAYS_MS, 0], [0, DAYS_MS], [-behind, 0], [0, -DAYS_MS]] {
                 let off = Off { process, tables };
                 let chain = ends_well::<Chain>(whose, off, Believes::TheTable, 3);

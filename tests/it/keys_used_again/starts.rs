@@ -230,11 +230,11 @@ fn two_starts_at_once_are_one_run() {
 #[test]
 fn two_starts_at_once_that_store_what_they_begin_with_are_one_run() {
     // More than a row takes.
-    is_started_once::<Large>(&Inputs::same(vec![1 << 33; 6_000]), stride(7));
+    is_started_once::<Large>(&Inputs::same(vec![1 << 33; 6_000]), stride(13));
 }
 
 #[test]
 fn of_two_starts_at_once_with_other_inputs_one_is_refused() {
     is_started_once::<Chain>(&Inputs::different([3, 4]), stride(5));
-    is_started_once::<Large>(&Inputs::different([vec![1 << 33; 6_000], vec![1 << 34; 6_500]]), stride(7));
+    is_started_once::<Large>(&Inputs::different([vec![1 << 33; 6_000], vec![1 << 34; 6_500]]), stride(13));
 }
