@@ -14,7 +14,10 @@ use jointlambda::{
 
 use crate::{
     layers::{self, TableLayer, over_tables},
-    repair::{A_FEW_TIMES, begun_without_a_commit, fold_of},
+    repair::{
+        fold_of,
+        repeats::{A_FEW_TIMES, begun_without_a_commit},
+    },
 };
 
 /// The rows of a fan-in that a sweep has read: each of them fires it.
