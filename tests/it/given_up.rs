@@ -295,7 +295,12 @@ where
 {
     let expected = virtual_time(0, W::plain(input.clone()));
     let attempt = |parts: MakeParts<'_>| {
-        attempt::<W>(parts, &[input.clone()], &|_, output| *output == expected, &Schedule::default())
+        attempt::<W>(
+            parts,
+            std::slice::from_ref(input),
+            &|_, output| *output == expected,
+            &Schedule::default(),
+        )
     };
     let calm = attempt(&sound).unwrap_or_else(|why| panic!("{why}")).operations.len() as u64;
     let mut tried = Tried::default();
