@@ -85,6 +85,11 @@ impl Runtime {
 
     async fn sweep_within(&self, max_runs: usize, time: Option<Duration>) -> Result<Swept, Fault> {
         let began = Instant::now();
+        // What is due is told by the table's time: a new process whose clock is behind would find nothing.
+        let table = &self.cloud(self.definition.home)?.table;
+        if table.heard().is_none() {
+            retry::store(|| table.ask_time()).await?;
+        }
         let used = time.map(|time| time * USED_PERCENT / 100);
         let young = Limits { runs: max_runs, until: used.map(|used| began + used * YOUNG_PERCENT / 100) };
         let mut swept = self.sweep_band(Band::Young, young).await?;
