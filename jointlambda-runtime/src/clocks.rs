@@ -92,18 +92,25 @@ impl Runtime {
         join_all(unheard.map(|cloud| cloud.table.ask_time())).await;
     }
 
-    /// Whether a run is past its deadline, by the tables that have answered. Decides nothing yet.
-    fn may_be_past(&self, term: &Term) -> bool {
-        self.earliest().is_some_and(|now| now >= term.deadline)
-    }
-
     /// Whether a run is past its deadline by all tables that can be reached: one whose clock is ahead
     /// decides nothing alone.
     pub(crate) async fn is_past(&self, term: &Term) -> bool {
-        if !self.may_be_past(term) {
+        self.has_come(term.deadline).await
+    }
+
+    /// Whether rows of a run may have gone: a copy of it that comes so late, as its process stood still,
+    /// makes none.
+    pub(crate) async fn may_be_gone(&self, term: &Term) -> bool {
+        self.has_come(term.deadline.saturating_add(self.afterwards())).await
+    }
+
+    async fn has_come(&self, time: Timestamp) -> bool {
+        // By the tables that have answered, which decides nothing yet.
+        let has_come = || self.earliest().is_some_and(|now| now >= time);
+        if !has_come() {
             return false;
         }
         self.ask_all_times().await;
-        self.may_be_past(term)
+        has_come()
     }
 }

@@ -115,7 +115,7 @@ impl Runtime {
     }
 
     /// Runs the glue on what the user function returned, and commits what follows. Gives what
-    /// counts, when this copy is to go on from it.
+    /// counts, when this copy is to go on from it; nothing, too, when rows of the run may be gone by now.
     pub(crate) async fn decide(
         &self,
         instance: &mut Instance,
@@ -123,6 +123,9 @@ impl Runtime {
         outcome: Outcome,
         (frames, vars): Loaded,
     ) -> Result<Option<Settled>, Fault> {
+        if self.may_be_gone(&instance.actor.term).await {
+            return Ok(None);
+        }
         instance.ran = Ran { times: outcome.times, is_err: outcome.is_err };
         let input = Input::One(outcome.value);
         let machine = Machine::new(self.definition, self.code, node.resume, input).with_context(

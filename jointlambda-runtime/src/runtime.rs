@@ -192,7 +192,7 @@ impl Runtime {
 
     /// How long after the deadline of a run its rows may still be needed, in milliseconds: by a
     /// function that runs then, and by the sweep that comes to it and fails it.
-    fn afterwards(&self) -> u64 {
+    pub(crate) fn afterwards(&self) -> u64 {
         let longest = self.definition.functions.iter().map(FunctionDef::delivery_ms).max();
         longest.unwrap_or(0).saturating_add(self.pause(0)).saturating_add(CLOCKS_DIFFER.as_millis() as u64)
     }

@@ -247,6 +247,32 @@ fn tables_whose_clocks_differ_are_named() {
 }
 
 #[test]
+fn a_copy_that_comes_to_its_commit_after_the_rows_of_its_run_makes_none() {
+    virtual_time(0, async {
+        let mut config = Embedded::<at_home::AtHome>::config();
+        config.epoch_ms = Some(1_800_000_000_000);
+        let clouds = LocalClouds::new(config).unwrap();
+        let from = Arc::new(AtomicBool::new(false));
+        let dated = |one: Backend| {
+            let (table, first) = (one.table.clone(), one.table.now());
+            let date = Date::Off(9 * DAY_MS);
+            Backend { table: Arc::new(Dated { table, date, from: from.clone(), first }), ..one }
+        };
+        let backends: Vec<_> = clouds.backends_from(0).into_iter().map(dated).collect();
+        clouds.serve(0, Arc::new(Runtime::new::<at_home::AtHome>(backends, Options::default())));
+        let client = Client::<at_home::AtHome>::new(clouds.backends_for_client(), Options::default());
+        client.start("key", 3).await.unwrap();
+        // While its functions run, their process stands still for nine days, as far as it knows.
+        tokio::time::sleep(MINUTE).await;
+        let before = clouds.meter();
+        from.store(true, Relaxed);
+        clouds.idle().await;
+        let used = clouds.meter().since(&before).total().unwrap();
+        assert_eq!((used.table_creates, used.table_arrives, used.invocations), (0, 0, 0));
+    });
+}
+
+#[test]
 fn a_client_starts_no_run_by_a_clock_that_is_off() {
     virtual_time(0, async {
         for (date, starts) in [
