@@ -9,16 +9,16 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use jointlambda::{
     Client, Options, RunError, Runtime, StartError, Workflow,
     backend::{
-        Arrival, Arrived, Backend, Created, IndexPart, Look, NewRow, Page, Row, StoreError, Table, Timestamp,
+        Backend, Table, Timestamp,
         local::{LocalClouds, virtual_time},
     },
     embedded::Embedded,
-    id::RowKey,
 };
+
+use crate::layers::{self, TableLayer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -51,38 +51,9 @@ impl Dated {
     }
 }
 
-#[async_trait]
-impl Table for Dated {
-    async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-        self.table.create(key, row).await
-    }
-
-    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
-        self.table.get(key).await
-    }
-
-    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        self.table.get_many(keys).await
-    }
-
-    async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-        self.table.arrive(key, arrival).await
-    }
-
-    async fn due(&self, part: IndexPart, now: Timestamp, limit: usize) -> Result<Vec<RowKey>, StoreError> {
-        self.table.due(part, now, limit).await
-    }
-
-    async fn postpone(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
-        self.table.postpone(key, look).await
-    }
-
-    async fn runs(&self, after: Option<&RowKey>, limit: usize) -> Result<Page, StoreError> {
-        self.table.runs(after, limit).await
-    }
-
-    async fn changed(&self, key: &RowKey) {
-        self.table.changed(key).await;
+impl TableLayer for Dated {
+    fn beneath(&self) -> &dyn Table {
+        &*self.table
     }
 
     fn now(&self) -> Timestamp {
@@ -169,7 +140,7 @@ fn ends<W: Workflow<Input = u64, Output = u64>>(
             let dated = |(cloud, one): (usize, Backend)| {
                 let date = if cloud == wrong { date } else { Date::Right };
                 let (table, first) = (one.table.clone(), one.table.now());
-                Backend { table: Arc::new(Dated { table, date, from: from.clone(), first }), ..one }
+                Backend { table: layers::table(Dated { table, date, from: from.clone(), first }), ..one }
             };
             backends.into_iter().enumerate().map(dated).collect()
         };
@@ -237,7 +208,7 @@ fn tables_whose_clocks_differ_are_named() {
             let mut backends = clouds.backends_for_client();
             let (table, first) = (backends[1].table.clone(), backends[1].table.now());
             let date = Date::Off(off_ms);
-            backends[1].table = Arc::new(Dated { table, date, from: Arc::new(true.into()), first });
+            backends[1].table = layers::table(Dated { table, date, from: Arc::new(true.into()), first });
             let client = Client::<there_and_back::ThereAndBack>::new(backends, Options::default());
             let apart = client.clocks_apart().map(|apart| apart.to_string());
             assert_eq!(apart.is_some(), says.is_some(), "{off_ms}: {apart:?}");
@@ -256,7 +227,7 @@ fn a_copy_that_comes_to_its_commit_after_the_rows_of_its_run_makes_none() {
         let dated = |one: Backend| {
             let (table, first) = (one.table.clone(), one.table.now());
             let date = Date::Off(9 * DAY_MS);
-            Backend { table: Arc::new(Dated { table, date, from: from.clone(), first }), ..one }
+            Backend { table: layers::table(Dated { table, date, from: from.clone(), first }), ..one }
         };
         let backends: Vec<_> = clouds.backends_from(0).into_iter().map(dated).collect();
         clouds.serve(0, Arc::new(Runtime::new::<at_home::AtHome>(backends, Options::default())));
@@ -286,7 +257,10 @@ fn a_client_starts_no_run_by_a_clock_that_is_off() {
             let clouds = LocalClouds::new(config).unwrap();
             let dated = |one: Backend| {
                 let (table, first) = (one.table.clone(), one.table.now());
-                Backend { table: Arc::new(Dated { table, date, from: Arc::new(true.into()), first }), ..one }
+                Backend {
+                    table: layers::table(Dated { table, date, from: Arc::new(true.into()), first }),
+                    ..one
+                }
             };
             let backends = clouds.backends_for_client().into_iter().map(dated).collect();
             let client = Client::<at_home::AtHome>::new(backends, Options::default());

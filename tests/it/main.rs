@@ -48,4 +48,3 @@ mod stores_down;
 mod sweeping;
 mod versions;
 mod warming;
-mod weather;

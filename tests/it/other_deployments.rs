@@ -7,13 +7,12 @@ use jointlambda::{
     Client, Options, Runtime, Status, Workflow,
     backend::{
         Backend, Handler,
+        fault::Weather,
         local::{LocalClouds, virtual_time},
     },
     embedded::Embedded,
     id::DeploymentId,
 };
-
-use crate::weather::Weather;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -193,7 +192,7 @@ pub(crate) fn other_tables_leave_it(seen: &dyn Fn(Vec<Backend>) -> Vec<Backend>)
             clouds.serve(cloud, Arc::new(ours(cloud).on(cloud as u16)));
         }
         let client = Client::<moved::Moved>::new(seen(clouds.backends_for_client()), options.clone());
-        weather.drop_next("look", 1);
+        weather.lose_next("look", 1);
         let run = client.start("key", 1).await.map_err(|e| e.to_string())?;
         clouds.idle().await;
 

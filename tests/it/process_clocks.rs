@@ -15,6 +15,7 @@ use jointlambda::{
     Client, Options, Runtime, Workflow,
     backend::{
         Arrival, Arrived, Backend, Created, IndexPart, Look, NewRow, Row, StoreError, Table, Timestamp,
+        fault::Weather,
         local::{LocalClouds, Profile, virtual_time},
     },
     embedded::Embedded,
@@ -24,7 +25,6 @@ use jointlambda::{
 use crate::{
     layers::{self, TableLayer, over_tables},
     many_faults::{chain::Chain, fan::Fan},
-    weather::Weather,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -176,7 +176,7 @@ where
             clouds.serve(cloud, Arc::new(Runtime::new::<W>(backends, Options::default()).on(cloud as u16)));
         }
         if whose != Whose::Functions {
-            weather.drop_next("there", 2);
+            weather.lose_next("there", 2);
         }
         let client = Client::<W>::new(weather.around(clouds.backends_for_client()), Options::default());
         let run = client.start("key", input).await.map_err(|e| e.to_string())?;

@@ -4,24 +4,19 @@
 pub(crate) mod repeats;
 mod unreadable;
 
-use std::{
-    cell::Cell,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use jointlambda::{
     Client, Options, RunError, Runtime, Workflow,
     backend::{
         Backend,
+        fault::{TableState, Weather},
         local::{Config, LocalClouds, Profile, virtual_time},
     },
     embedded::Embedded,
     id::RunId,
 };
 use tokio::time::Instant;
-
-use crate::weather::Weather;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -130,11 +125,11 @@ pub(crate) fn fold_of(n: u64, lost: u64, seen: Seen<'_>) -> (u64, u64) {
     BEGUN.set(0);
     let sent = virtual_time(0, async {
         let world = World::<wide::Wide>::swept_by(roomy::<wide::Wide>(), &Options::default(), seen);
-        world.weather.drop_next("fold", lost);
+        world.weather.lose_next("fold", lost);
         let run = world.client.start("key", n).await.unwrap();
         let (result, _) = world.follow(&run).await;
         assert_eq!(result.unwrap(), (0..n).map(|x| x * x).sum::<u64>());
-        world.weather.sent("fold")
+        world.weather.accepted("fold")
     });
     (sent, BEGUN.get())
 }
@@ -155,12 +150,12 @@ fn a_look_at_a_fan_in_that_has_fired_reads_no_branches() {
         let run = world.client.start("key", 10_000).await.unwrap();
         // Everything has arrived, and the function that follows runs for ten minutes.
         tokio::time::sleep(MINUTE / 2).await;
-        world.weather.reads.store(0, Relaxed);
+        let before = world.weather.reads();
         for _ in 0..9 {
             tokio::time::sleep(MINUTE).await;
             world.sweeper.sweep(10).await.unwrap();
         }
-        let reads = world.weather.reads.load(Relaxed);
+        let reads = world.weather.reads() - before;
         // 79 rows where branches arrive, at each look; never their outputs.
         assert!(reads < 9 * 100, "{reads} rows were read");
         assert!(world.follow(&run).await.0.is_ok());
@@ -239,12 +234,12 @@ fn found_beside(runs: u64) -> Duration {
         config.profile = Profile::TOKYO;
         let world = World::<long::Long>::new(config, &Options::default());
         // They were started over an hour, and none of their events does anything.
-        world.weather.drop_next("day", u64::MAX);
+        world.weather.lose_next("day", u64::MAX);
         for key in 0..runs {
             world.client.start(&key.to_string(), 1).await.unwrap();
             tokio::time::sleep(Duration::from_secs(3_600) / runs as u32).await;
         }
-        world.weather.drop_next("instant", 1);
+        world.weather.lose_next("instant", 1);
         let run = world.client.start("new", 0).await.unwrap();
         let (result, took) = world.follow(&run).await;
         assert_eq!(result.unwrap(), 1);
@@ -315,13 +310,13 @@ fn what_is_lost_behind_a_loop_of_any_shape_is_found_with_few_reads() {
         let expected = virtual_time(0, turning::turning(shape, n));
         virtual_time(0, async {
             let world = World::<turning::Turning>::new(roomy::<turning::Turning>(), &Options::default());
-            world.weather.drop_next("last", 1);
+            world.weather.lose_next("last", 1);
             let run = world.client.start("key", (shape, n)).await.unwrap();
             world.clouds.idle().await;
-            world.weather.reads.store(0, Relaxed);
+            let before = world.weather.reads();
             let (result, took) = world.follow(&run).await;
             assert_eq!(result.unwrap(), expected);
-            let reads = world.weather.reads.load(Relaxed);
+            let reads = world.weather.reads() - before;
             println!("shape {shape}, {n} turns: {reads} rows read, {} s", took.as_secs());
             assert!(took <= 2 * MINUTE && reads < 2 * n, "shape {shape}: {took:?}, {reads} rows read");
         });
@@ -358,20 +353,20 @@ fn a_table_that_is_down_keeps_nothing_from_what_is_on_another() {
     virtual_time(0, async {
         let world = World::<apart::Apart>::new(roomy::<apart::Apart>(), &Options::default());
         // The other table is down for an hour, and half of the events here are lost.
-        world.weather.tables[1].store(true, Relaxed);
-        world.weather.drop_next("here", 30);
+        world.weather.set_table(1, TableState::Down);
+        world.weather.lose_next("here", 30);
         let run = world.client.start("key", 64).await.unwrap();
         tokio::time::sleep(MINUTE / 2).await;
-        let before = world.weather.sent("here");
+        let before = world.weather.accepted("here");
         let hour = async {
             for _ in 0..2 {
                 tokio::time::sleep(MINUTE).await;
                 world.sweeper.sweep(10).await.unwrap();
             }
-            let again = world.weather.sent("here") - before;
+            let again = world.weather.accepted("here") - before;
             assert!(again >= 30, "{again} events were sent again within two minutes");
             tokio::time::sleep(58 * MINUTE).await;
-            world.weather.tables[1].store(false, Relaxed);
+            world.weather.set_table(1, TableState::Fine);
             world.follow(&run).await
         };
         let (result, _) = hour.await;

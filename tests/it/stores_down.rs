@@ -1,16 +1,17 @@
 //! Tables and function services that are down for a while, of one cloud or of both: no run fails,
 //! however short or long the outage. Only a call that is to blame itself fails.
 
-use std::{cell::Cell, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use jointlambda::{
     Client, Options, RunError, Runtime,
-    backend::local::{LocalClouds, Profile, virtual_time},
+    backend::{
+        fault::{FunctionsState, TableState, Weather},
+        local::{LocalClouds, Profile, virtual_time},
+    },
     embedded::Embedded,
     id::RunId,
 };
-
-use crate::weather::Weather;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -86,14 +87,18 @@ fn survivors(outage: Outage, sizes: &[u64]) -> (usize, usize) {
         let weather = async {
             tokio::time::sleep(outage.from).await;
             for cloud in 0..2 {
-                down.tables[cloud].store(outage.tables[cloud], Relaxed);
-                down.functions[cloud].store(outage.functions[cloud], Relaxed);
+                let table = if outage.throttles { TableState::Throttles } else { TableState::Down };
+                down.set_table(cloud, if outage.tables[cloud] { table } else { TableState::Fine });
+                let functions = outage.functions[cloud];
+                down.set_functions(
+                    cloud,
+                    if functions { FunctionsState::Down } else { FunctionsState::Fine },
+                );
             }
-            down.throttles.store(outage.throttles, Relaxed);
             tokio::time::sleep(outage.lasts).await;
             for cloud in 0..2 {
-                down.tables[cloud].store(false, Relaxed);
-                down.functions[cloud].store(false, Relaxed);
+                down.set_table(cloud, TableState::Fine);
+                down.set_functions(cloud, FunctionsState::Fine);
             }
             std::future::pending::<()>().await;
         };

@@ -1,24 +1,18 @@
 //! How often a call is sent again that has no outcome: a long one is left to its platform, and one that
 //! cannot be committed is sent at times that double.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use jointlambda::{
     Client, Options, RunError, Runtime,
     backend::{
-        Arrival, Arrived, Created, NewRow, StoreError, Table,
+        fault::{TableState, Weather},
         local::{LocalClouds, Profile, virtual_time},
     },
     embedded::Embedded,
-    id::RowKey,
 };
 
 use super::{BEGUN, MINUTE, Seen, World, backlog};
-use crate::layers::{self, TableLayer, over_tables};
 
 mod patient {
     use jointlambda::prelude::*;
@@ -73,45 +67,23 @@ fn a_long_call_is_left_to_the_deliveries_of_its_platform() {
 
 /// How often a call is begun whose table can be read and not be written, for six days.
 pub(crate) fn begun_without_a_commit(seen: Seen<'_>) -> u64 {
-    struct ReadOnly(Arc<dyn Table>, Arc<AtomicBool>);
-    impl ReadOnly {
-        fn table(&self) -> Result<&dyn Table, StoreError> {
-            match self.1.load(Relaxed) {
-                true => Err(StoreError::Denied("the table is a standby".to_owned())),
-                false => Ok(&*self.0),
-            }
-        }
-    }
-    #[async_trait]
-    impl TableLayer for ReadOnly {
-        fn beneath(&self) -> &dyn Table {
-            &*self.0
-        }
-        async fn create(&self, key: &RowKey, row: NewRow) -> Result<Created, StoreError> {
-            self.table()?.create(key, row).await
-        }
-        async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {
-            self.table()?.arrive(key, arrival).await
-        }
-    }
     BEGUN.set(0);
     virtual_time(0, async {
         let clouds = LocalClouds::new(Embedded::<backlog::Backlog>::config()).unwrap();
-        let is_down = Arc::new(AtomicBool::new(false));
-        let standby =
-            |backends| over_tables(backends, |_, table| layers::table(ReadOnly(table, is_down.clone())));
-        let runtime = Runtime::new::<backlog::Backlog>(standby(clouds.backends_from(0)), Options::default());
+        let weather = Arc::new(Weather::default());
+        let backends = weather.around(clouds.backends_from(0));
+        let runtime = Runtime::new::<backlog::Backlog>(backends, Options::default());
         clouds.serve(0, Arc::new(runtime));
         let client = Client::<backlog::Backlog>::new(clouds.backends_for_client(), Options::default());
         let sweeper = Runtime::new::<backlog::Backlog>(seen(clouds.backends_from(0)), Options::default());
         let run = client.start("key", 1).await.unwrap();
-        is_down.store(true, Relaxed);
+        weather.set_table(0, TableState::Standby);
         for _ in 0..6 * 24 * 60 {
             tokio::time::sleep(MINUTE).await;
             sweeper.sweep(10).await.unwrap();
         }
         let begun = BEGUN.get();
-        is_down.store(false, Relaxed);
+        weather.set_table(0, TableState::Fine);
         let result = tokio::select! {
             result = client.result(&run) => result,
             () = async {

@@ -1,9 +1,12 @@
 //! Parts of a run that cannot be read, or reached, for long: the rest is repaired as ever, and the run
 //! ends at its deadline.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
-use jointlambda::{Options, RunError, Status, Workflow};
+use jointlambda::{
+    Options, RunError, Status, Workflow,
+    backend::fault::{FunctionsState, TableState},
+};
 use tokio::time::Instant;
 
 use super::{MINUTE, World, apart::Apart, backlog::Backlog, roomy, virtual_time, wide::Wide};
@@ -22,15 +25,15 @@ fn options() -> Options {
 fn a_table_that_is_down_for_a_day_makes_no_call_on_another_impatient() {
     virtual_time(0, async {
         let world = World::<Apart>::new(roomy::<Apart>(), &Options::default());
-        world.weather.tables[1].store(true, Relaxed);
+        world.weather.set_table(1, TableState::Down);
         // Whatever is sent on the cloud that is up is lost.
-        world.weather.drop_next("here", u64::MAX);
+        world.weather.lose_next("here", u64::MAX);
         world.client.start("key", BRANCHES).await.unwrap();
         for _ in 0..24 * 60 {
             tokio::time::sleep(MINUTE).await;
             world.sweeper.sweep(10).await.unwrap();
         }
-        let (calls, sent) = (BRANCHES - THERE, world.weather.sent("here"));
+        let (calls, sent) = (BRANCHES - THERE, world.weather.accepted("here"));
         // Eleven doublings of a minute are more than a day.
         assert!((calls * 5..calls * 12).contains(&sent), "{calls} calls were sent {sent} times in a day");
     });
@@ -40,8 +43,8 @@ fn a_table_that_is_down_for_a_day_makes_no_call_on_another_impatient() {
 fn a_cancelled_run_ends_at_its_deadline_if_a_part_of_it_cannot_be_read() {
     virtual_time(0, async {
         let world = World::<Apart>::new(roomy::<Apart>(), &options());
-        world.weather.tables[1].store(true, Relaxed);
-        world.weather.drop_next("here", u64::MAX);
+        world.weather.set_table(1, TableState::Down);
+        world.weather.lose_next("here", u64::MAX);
         let run = world.client.start("key", BRANCHES).await.unwrap();
         let cancelled = world.client.cancel(&run).await;
         assert!(matches!(cancelled, Err(RunError::Fault(_))), "{cancelled:?}");
@@ -59,12 +62,11 @@ fn a_cancelled_run_ends_at_its_deadline_if_a_part_of_it_cannot_be_read() {
 fn a_run_fails_at_its_deadline_if_a_table_never_answers() {
     virtual_time(0, async {
         let world = World::<Apart>::new(roomy::<Apart>(), &options());
-        world.weather.tables[1].store(true, Relaxed);
-        world.weather.drop_next("here", u64::MAX);
+        world.weather.set_table(1, TableState::Down);
+        world.weather.lose_next("here", u64::MAX);
         let run = world.client.start("key", BRANCHES).await.unwrap();
         tokio::time::sleep(121 * MINUTE).await;
-        world.weather.tables[1].store(false, Relaxed);
-        world.weather.hangs[1].store(true, Relaxed);
+        world.weather.set_table(1, TableState::Hangs);
         let began = Instant::now();
         let swept = world.sweeper.sweep(10).await.unwrap();
         assert_eq!(swept.overdue, 1);
@@ -78,13 +80,13 @@ fn a_run_fails_at_its_deadline_if_a_table_never_answers() {
 fn the_failure_of_a_late_run_names_the_call_that_was_lost_and_sends_nothing() {
     virtual_time(0, async {
         let world = World::<Wide>::new(roomy::<Wide>(), &options());
-        world.weather.drop_next("fold", u64::MAX);
+        world.weather.lose_next("fold", u64::MAX);
         let run = world.client.start("key", 200).await.unwrap();
         tokio::time::sleep(121 * MINUTE).await;
-        let before = (world.weather.sent("fold"), world.clouds.meter());
+        let before = (world.weather.accepted("fold"), world.clouds.meter());
         assert_eq!(world.sweeper.sweep(10).await.unwrap().overdue, 1);
         let used = world.clouds.meter().since(&before.1).total().unwrap();
-        assert_eq!((world.weather.sent("fold"), used.table_creates), (before.0, 0));
+        assert_eq!((world.weather.accepted("fold"), used.table_creates), (before.0, 0));
         let Err(RunError::Failed(failure)) = world.client.result(&run).await else { panic!("it failed") };
         assert_eq!(failure.at, "fold", "{failure}");
     });
@@ -95,19 +97,19 @@ fn a_sweep_ends_in_its_time_however_slowly_calls_are_taken() {
     virtual_time(0, async {
         let world = World::<Backlog>::new(roomy::<Backlog>(), &Options::default());
         let calls = 30_000;
-        world.weather.drop_next("slow", u64::MAX);
+        world.weather.lose_next("slow", u64::MAX);
         let run = world.client.start("key", calls).await.unwrap();
         tokio::time::sleep(2 * MINUTE).await;
-        let before = world.weather.sent("slow");
-        world.weather.slow_ms.store(2_000, Relaxed);
+        let before = world.weather.accepted("slow");
+        world.weather.set_functions(0, FunctionsState::Slow(Duration::from_secs(2)));
         let began = Instant::now();
         let swept = world.sweeper.sweep_for(4 * MINUTE).await.unwrap();
         assert!(began.elapsed() < 4 * MINUTE, "{:?}", began.elapsed());
-        let sent = world.weather.sent("slow") - before;
+        let sent = world.weather.accepted("slow") - before;
         assert!(swept.invoked > 0 && sent == swept.invoked as u64 && sent < calls, "{sent}, {swept:?}");
         // It goes on when calls are taken as ever.
-        world.weather.slow_ms.store(0, Relaxed);
-        world.weather.drop_next("slow", 0);
+        world.weather.set_functions(0, FunctionsState::Fine);
+        world.weather.lose_next("slow", 0);
         assert_eq!(world.follow(&run).await.0.unwrap(), calls);
     });
 }
@@ -116,13 +118,13 @@ fn a_sweep_ends_in_its_time_however_slowly_calls_are_taken() {
 fn a_part_that_can_be_read_again_is_gone_on_from() {
     virtual_time(0, async {
         let world = World::<Apart>::new(roomy::<Apart>(), &Options::default());
-        world.weather.tables[1].store(true, Relaxed);
+        world.weather.set_table(1, TableState::Down);
         let run = world.client.start("key", BRANCHES).await.unwrap();
         for _ in 0..90 {
             tokio::time::sleep(MINUTE).await;
             world.sweeper.sweep(10).await.unwrap();
         }
-        world.weather.tables[1].store(false, Relaxed);
+        world.weather.set_table(1, TableState::Fine);
         let (result, took) = world.follow(&run).await;
         assert_eq!(result.unwrap(), Apart::plain(BRANCHES).await);
         // A quarter of its age, and a sweep.
