@@ -87,7 +87,7 @@ impl Runtime {
             return Err(Fault::Poison("only calls gather in batches".to_owned()));
         };
         let mut rows = rows::rows(first);
-        let epoch = since / gathers.wait_ms;
+        let epoch = since / gathers.wait_ms.max(1);
         let mut batch = Batch { function, epoch, index: rows.next().unwrap_or_default(), due: 0 };
         let first = batch.index;
         // Those that come after it, once they are needed.
@@ -102,7 +102,7 @@ impl Runtime {
                     return self.call_for(one, batch).await;
                 }
                 if answer.filled == 1 {
-                    batch.due = table.now() + gathers.wait_ms;
+                    batch.due = table.now().saturating_add(gathers.wait_ms);
                     return self.call_for(one, batch).await;
                 }
                 return Ok(());
@@ -118,7 +118,7 @@ impl Runtime {
                         return if again { self.invoke(one).await } else { Ok(()) };
                     }
                     if answer.filled < gathers.size {
-                        batch.due = table.now() + gathers.wait_ms;
+                        batch.due = table.now().saturating_add(gathers.wait_ms);
                     }
                     return self.call_for(one, batch).await;
                 }

@@ -36,8 +36,6 @@ use crate::{
 const START: u16 = 0;
 /// The longest idempotency key, in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
-/// How often a table is asked for the time before a run is started without it.
-const TIME_TRIES: usize = 3;
 /// How far the clock of the machine that starts a run may be off, in milliseconds.
 const MAX_CLOCK_OFF_MS: u64 = 5 * 60 * 1000;
 /// How often a run can be redriven.
@@ -280,12 +278,8 @@ impl<W: Workflow> Client<W> {
             }
         }
         // When a run was started counts for as long as it lives: the table says so, not this machine.
-        // An answer that took long says nothing, such as the first one of a connection.
-        for _ in 0..TIME_TRIES {
-            if home.table.heard().is_some() {
-                break;
-            }
-            retry::store(|| home.table.ask_time()).await.map_err(Fault::from)?;
+        if home.table.heard().is_none() {
+            runtime.learn_time(&*home.table).await?;
             runtime.ask_all_times().await;
         }
         runtime.tell_clocks_apart();

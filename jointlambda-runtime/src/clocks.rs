@@ -11,9 +11,13 @@ use futures_util::future::join_all;
 use crate::{
     backend::{Table, Timestamp},
     envelope::Term,
+    error::Fault,
+    retry,
     runtime::Runtime,
 };
 
+/// How often a table is asked for the time before it is gone by without it.
+const TIME_TRIES: usize = 3;
 /// How far the times of two tables may be apart before it is told, in milliseconds.
 const APART_MS: u64 = 10_000;
 
@@ -42,7 +46,7 @@ impl fmt::Display for ClocksApart {
         let ClocksApart { behind, ahead, by_ms } = self;
         write!(
             f,
-            "the table of {ahead} tells a time {} s later than the table of {behind}; deadlines go by the earlier one",
+            "the clock of the table of {ahead} is {} s ahead of that of {behind}; deadlines go by the earlier one",
             by_ms / 1_000
         )
     }
@@ -76,17 +80,36 @@ impl Runtime {
         self.clouds.iter().filter_map(|cloud| cloud.table.heard()).min()
     }
 
+    /// The time by the table of the cloud where this runs; by another, where that has not told it yet: a
+    /// commit and an arrival come after an answer of some table.
+    pub(crate) fn now(&self) -> Timestamp {
+        let table = &self.clouds[usize::from(self.here)].table;
+        table.heard().or_else(|| self.earliest()).unwrap_or_else(|| table.now())
+    }
+
+    /// Has a table tell the time before anything is decided by it. An answer that takes long says nothing,
+    /// such as the first one of a connection.
+    pub(crate) async fn learn_time(&self, table: &dyn Table) -> Result<(), Fault> {
+        for _ in 0..TIME_TRIES {
+            if table.heard().is_some() {
+                break;
+            }
+            retry::store(|| table.ask_time()).await?;
+        }
+        Ok(())
+    }
+
     /// A run row that was to expire before then is replaced by a new one of the same key.
     pub(crate) fn replaced_before(&self) -> Timestamp {
         replaced_before(self.earliest())
     }
 
-    /// The same of a run row in a table that is none of the workflow's any more, which has a say too.
+    /// The same in a table that the workflow no longer uses; its clock counts as well.
     pub(crate) fn replaced_before_in(&self, table: &dyn Table) -> Timestamp {
         replaced_before(self.earliest().into_iter().chain(table.heard()).min())
     }
 
-    /// Has each table tell the time that has not done so yet, as far as it can be reached.
+    /// Asks each table for the time that has not told it yet. One that cannot be reached is skipped.
     pub(crate) async fn ask_all_times(&self) {
         let unheard = self.clouds.iter().filter(|cloud| cloud.table.heard().is_none());
         join_all(unheard.map(|cloud| cloud.table.ask_time())).await;
@@ -98,8 +121,8 @@ impl Runtime {
         self.has_come(term.deadline).await
     }
 
-    /// Whether rows of a run may have gone: a copy of it that comes so late, as its process stood still,
-    /// makes none.
+    /// Whether rows of a run may have expired. A copy that comes so late, as its process was frozen, must
+    /// create none.
     pub(crate) async fn may_be_gone(&self, term: &Term) -> bool {
         self.has_come(term.deadline.saturating_add(self.afterwards())).await
     }

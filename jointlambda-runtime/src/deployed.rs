@@ -13,6 +13,7 @@ use crate::{
     deployment::{self, Names, SWEEPER, SettingsError},
     error::{Cause, Fault, GivenUp, chain},
     machine::Workflow,
+    provider::Provider,
     runtime::{Options, Runtime},
 };
 
@@ -185,8 +186,8 @@ impl Function {
             );
             return Ok(Done::default());
         };
-        let service = self.runtime.here().provider.function_service();
-        self.receiver.abandon(function, envelope, given_up(&record, service, shares_processes())).await?;
+        let given_up = given_up(&record, self.runtime.here().provider, shares_processes());
+        self.receiver.abandon(function, envelope, given_up).await?;
         Ok(Done::default())
     }
 
@@ -217,15 +218,17 @@ fn shares_processes() -> bool {
 }
 
 /// What a platform's record of failure says. `shares_processes` is whether events may share a process.
-fn given_up(record: &Record<'_>, service: &str, shares_processes: bool) -> GivenUp {
+fn given_up(record: &Record<'_>, provider: Provider, shares_processes: bool) -> GivenUp {
+    let service = provider.function_service();
     let said = record.response.and_then(said);
     let error = record.answer.as_ref().and_then(|answer| answer.error.as_deref());
     let error_type = said.as_ref().and_then(|said| said.error_type.as_deref());
     let condition = &*record.context.condition;
     let cause = match (condition, error, error_type) {
-        // What a function said before counts for nothing if the event was too old in the end. Any other
-        // word is not gone by: that of Function Compute is not known for certain.
+        // What a function said before counts for nothing if the platform has given up for another reason in
+        // the end. Other conditions of Function Compute are ignored: its words are not known for certain.
         ("EventAgeExceeded", ..) => Cause::Surroundings,
+        (condition, ..) if provider == Provider::Aws && condition != RETRIES_EXHAUSTED => Cause::Surroundings,
         (_, _, Some(OF_THE_CALL)) => Cause::Call,
         (_, _, Some(OF_THE_SURROUNDINGS)) => Cause::Surroundings,
         // The process ended without a word, or was ended by the platform.
@@ -238,6 +241,9 @@ fn given_up(record: &Record<'_>, service: &str, shares_processes: bool) -> Given
     });
     GivenUp { cause, why, attempts: record.context.attempts.unwrap_or(1) }
 }
+
+/// Why Lambda gives up on an event that a function has taken.
+const RETRIES_EXHAUSTED: &str = "RetriesExhausted";
 
 /// Whether an execution began, and its process ended before it answered: `error` is the platform's word
 /// for an error of a function, `error_type` what Lambda says of it.
@@ -308,7 +314,10 @@ mod tests {
             assert_eq!(deployed_name(&record.context.function), Some("w-1-f"));
             assert_eq!(from_text(record.payload.get().as_bytes()).as_deref(), Some(&[1, 2][..]));
             let why = "f panicked: no".to_owned();
-            assert_eq!(given_up(&record, "Lambda", true), GivenUp { cause: Cause::Call, why, attempts: 3 });
+            assert_eq!(
+                given_up(&record, Provider::Aws, true),
+                GivenUp { cause: Cause::Call, why, attempts: 3 }
+            );
         }
         for clock in
             [r#"{"source": "aws.events", "detail": {}}"#, r#"{"triggerName": "sweep", "payload": ""}"#]
@@ -321,18 +330,22 @@ mod tests {
     fn only_the_call_itself_is_to_blame_for_a_failure() {
         let arn = "arn:aws:lambda:us-east-1:1:function:w-1-f:$LATEST";
         let said = |error_type: &str| format!(r#"{{"errorType": "{error_type}", "errorMessage": "x"}}"#);
-        let told = |condition: &str, error: &str, response: &str, shares| {
+        let told_by = |provider, condition: &str, error: &str, response: &str, shares| {
             let text = record(arn, r#""AQI=""#, response)
                 .replace("RetriesExhausted", condition)
                 .replace(r#""Unhandled""#, error);
             let record: Record<'_> = serde_json::from_str(&text).expect("it is one");
-            given_up(&record, "Lambda", shares).cause
+            given_up(&record, provider, shares).cause
+        };
+        let told = |condition: &str, error: &str, response: &str, shares| {
+            told_by(Provider::Aws, condition, error, response, shares)
         };
         let (exhausted, unhandled) = ("RetriesExhausted", r#""Unhandled""#);
         for error_type in ["jointlambda.call", "Runtime.ExitError", "Sandbox.Timedout"] {
             assert_eq!(told(exhausted, unhandled, &said(error_type), false), Cause::Call, "{error_type}");
             assert_eq!(told("EventAgeExceeded", unhandled, &said(error_type), false), Cause::Surroundings);
-            assert_eq!(told("SomeOtherWord", unhandled, &said(error_type), false), Cause::Call);
+            let other = |provider| told_by(provider, "SomeOtherWord", unhandled, &said(error_type), false);
+            assert_eq!((other(Provider::Aws), other(Provider::Aliyun)), (Cause::Surroundings, Cause::Call));
         }
         for error_type in ["jointlambda.surroundings", "Runtime.InvalidEntrypoint", "Extension.Crash"] {
             let cause = told(exhausted, unhandled, &said(error_type), false);

@@ -32,6 +32,8 @@ pub(crate) const CONCURRENCY: usize = 64;
 const DIRECT: usize = 256;
 /// Relays that one function starts.
 const RELAYS: usize = 64;
+/// So many branches that are large fan-outs themselves are started by the same function.
+const FEW: usize = 4;
 /// How often all placements of a function are tried.
 const ROUNDS: u32 = 3;
 
@@ -261,9 +263,12 @@ impl Runtime {
         outgoing: &mut Vec<Outgoing>,
         pending: &mut Vec<Pending>,
     ) -> Result<(), Fault> {
-        // A fan-out that begins with others is as large as all of them. One of them alone goes on here.
+        // The size of a fan-out includes the calls of fan-outs directly inside it. A few that are large go on
+        // here: what they begin with is relayed in their turn.
         let sizes: Vec<usize> = branches.iter().map(starts).collect();
-        let all = sizes.iter().sum::<usize>();
+        let is_few = sizes.iter().filter(|&&size| size > DIRECT).count() <= FEW;
+        let goes_on_here = |size: usize| is_few && size > DIRECT;
+        let all = sizes.iter().filter(|&&size| !goes_on_here(size)).sum::<usize>();
         let relayed_by = branches.iter().find_map(first_call).and_then(|call| self.function_at(call).ok());
         let is_wide = all > DIRECT && branches.len() > 1 && frame.first.is_none();
         let (Some(function), true) = (relayed_by, is_wide) else {
@@ -280,8 +285,21 @@ impl Runtime {
         let mut rest = branches.into_iter();
         let mut sizes = sizes.into_iter().peekable();
         while let Some(mut size) = sizes.next() {
+            if goes_on_here(size) {
+                let mut frames = around.to_vec();
+                frames.push(Frame { index: first, ..frame.clone() });
+                let here = rest.by_ref().take(1);
+                pending.extend(here.map(|continuation| Pending {
+                    frames: frames.clone(),
+                    continuation,
+                    objects,
+                    since,
+                }));
+                first += 1;
+                continue;
+            }
             let mut count = 1;
-            while let Some(more) = sizes.next_if(|more| size + more <= most) {
+            while let Some(more) = sizes.next_if(|&more| !goes_on_here(more) && size + more <= most) {
                 (size, count) = (size + more, count + 1);
             }
             let part: Vec<_> = rest.by_ref().take(count).collect();

@@ -48,6 +48,7 @@ impl Handler for Runtime {
             Task::Relay(relay) => self.relay(&actor, envelope, relay).await,
         };
         let done = self.unless_ended(&actor, may_be_late, done).await;
+        self.tell_clocks_apart();
         timing::point!("done", event = actor.event);
         done
     }

@@ -58,7 +58,7 @@ pub struct Runtime {
     /// Shared by all copies of this: which clouds take invocations.
     pub(crate) health: Arc<Health>,
     /// The cloud where this code runs, for the record only: no outcome depends on it.
-    here: CloudIndex,
+    pub(crate) here: CloudIndex,
     /// What this is a part of.
     pub(crate) deployment: DeploymentId,
     /// Shared by all copies of this: how many calls gather at a time.
@@ -208,10 +208,9 @@ impl Runtime {
 
     /// What is recorded of an outcome that `actor` decides now.
     pub(crate) fn stamp(&self, actor: &Actor) -> Stamp {
-        let now = self.clouds[usize::from(self.here)].table.now();
         Stamp {
             event: actor.event,
-            at_ms: now.saturating_sub(actor.term.started_at),
+            at_ms: self.now().saturating_sub(actor.term.started_at),
             on: self.here,
             attempt: actor.attempt,
             took_ms: actor.took_ms(),

@@ -14,7 +14,7 @@ use crate::{
     client::RunRecord,
     codec,
     commit::{Actor, CANCEL, END},
-    envelope::{self, Ended, Failure, Term},
+    envelope::{self, CloudSet, Ended, Failure, Term},
     error::{Fault, chain},
     id::{RowKey, RunId},
     retry,
@@ -87,11 +87,9 @@ impl Runtime {
         let began = Instant::now();
         // What is due is told by the table's time: a new process whose clock is behind would find nothing.
         let table = &self.cloud(self.definition.home)?.table;
-        if table.heard().is_none() {
-            retry::store(|| table.ask_time()).await?;
-        }
-        let used = time.map(|time| time * USED_PERCENT / 100);
-        let young = Limits { runs: max_runs, until: used.map(|used| began + used * YOUNG_PERCENT / 100) };
+        self.learn_time(&**table).await?;
+        let used = time.map(|time| time / 100 * USED_PERCENT);
+        let young = Limits { runs: max_runs, until: used.map(|used| began + used / 100 * YOUNG_PERCENT) };
         let mut swept = self.sweep_band(Band::Young, young).await?;
         let old = Limits { runs: max_runs - swept.runs, until: used.map(|used| began + used) };
         swept.add(self.sweep_band(Band::Old, old).await?);
@@ -152,7 +150,10 @@ impl Runtime {
         let now = table.now();
         let record: RunRecord = match codec::unpack_row(body, "a run row") {
             Ok(record) => record,
-            Err(fault) if fault.is_of_the_code() => return self.give_up(run, started_at, &fault).await,
+            Err(fault) if fault.is_of_the_code() => {
+                let actor = Actor::passing(run.clone(), Term { started_at, deadline: started_at });
+                return self.give_up(&actor, 0, &fault).await;
+            }
             // A later release wrote it, which looks after it.
             Err(fault) => return Err(fault),
         };
@@ -168,8 +169,7 @@ impl Runtime {
             return self.clear_ended(&actor, &row).await;
         }
         if row.slots.contains_key(&CANCEL) {
-            self.stop(&actor, &record, until).await?;
-            swept.cancelled += 1;
+            swept.cancelled += usize::from(self.stop(&actor, &record, until).await?);
             return Ok(());
         }
         if self.is_past(&record.term).await {
@@ -185,13 +185,13 @@ impl Runtime {
                 if let Err(fault) = &resumed.done {
                     tracing::warn!(%run, fault = chain(fault), "not wholly re-driven");
                 }
-                // Once anything was sent, this look counts: were it to be made again for what it has
-                // left, it would send the rest again too, each time.
+                // A look that has sent something counts. Otherwise the next one would send the same calls
+                // again.
                 if resumed.is_whole || resumed.sent > 0 {
                     return Ok(());
                 }
             }
-            Err(fault) => return self.give_up(run, started_at, &fault).await,
+            Err(fault) => return self.give_up(&actor, record.objects, &fault).await,
         }
         self.note_partial(key, &row, &record.term, now).await
     }
@@ -262,24 +262,24 @@ impl Runtime {
     }
 
     /// Stops a run that is to be cancelled, wherever it is, and only then ends it; unless it ends
-    /// otherwise meanwhile. What is too much for that runs on until its deadline.
+    /// otherwise meanwhile. What is too much for that runs on until its deadline. Says whether it has ended.
     pub(crate) async fn stop(
         &self,
         actor: &Actor,
         record: &RunRecord,
         until: Option<Instant>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let stopped = self.close(actor, record, until).await;
         if stopped.is_err() && self.has_ended(actor).await? {
-            return Ok(());
+            return Ok(true);
         }
-        // What could not be read until its deadline is not waited for any longer.
+        // Past the deadline the run ends, even if parts of it cannot be read.
         if matches!(stopped, Ok(true)) || self.is_past(&actor.term).await {
-            return self.end_cancelled(actor, record.objects).await;
+            return self.end_cancelled(actor, record.objects).await.map(|()| true);
         }
         stopped?;
-        tracing::warn!(run = %actor.run, "too large to be stopped before its deadline");
-        Ok(())
+        tracing::warn!(run = %actor.run, "not stopped completely: the next sweep goes on, and the deadline ends it");
+        Ok(false)
     }
 
     /// Decides that whatever of a run is open is cancelled: nothing more is decided in it. Says
@@ -298,10 +298,9 @@ impl Runtime {
     }
 
     /// Fails a run that cannot be re-driven because its own code or data is at fault.
-    async fn give_up(&self, run: &RunId, started_at: Timestamp, fault: &Fault) -> Result<(), Fault> {
+    async fn give_up(&self, actor: &Actor, objects: CloudSet, fault: &Fault) -> Result<(), Fault> {
         let failure = Failure::new("the run", Vec::new(), fault.to_string(), 1);
-        let actor = Actor::passing(run.clone(), Term { started_at, deadline: started_at });
-        self.end(&actor, Ended::Failed(failure), 0).await
+        self.end(actor, Ended::Failed(failure), objects).await
     }
 }
 

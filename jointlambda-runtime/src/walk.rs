@@ -25,7 +25,7 @@ use crate::{
 /// Calls that a walk finds before they are sent again, and it goes on: they take memory.
 const MAX_FOUND: usize = 10_000;
 /// Parts of a run that one walk looks at before it leaves the rest to the next one, about a row
-/// each. Where there are more, it begins with other branches each time, so that each has its turn.
+/// each. It begins with other branches each time, so that each has its turn.
 const MAX_LOOKED_AT: usize = 200_000;
 /// Parts of a run that one walk stops. There is no other turn for what is left: it is stopped by
 /// the deadline of its run.
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows what is committed, and gives calls that are to be sent again. Where there are very many
-    /// it gives some of them, and goes on when it is called again; without any it has come to its end.
+    /// it gives some of them, and goes on when it is called again. An empty answer means that the walk has ended.
     pub(crate) async fn go_through(&self, walking: &mut Walking<'a>) -> Vec<Lost> {
         let mut lost = Vec::new();
         let wanted = if matches!(self.errand, Errand::Find { .. }) { 1 } else { MAX_FOUND };

@@ -199,8 +199,8 @@ fn tables_whose_clocks_differ_are_named() {
         for (off_ms, says) in [
             (0, None),
             (9_000, None),
-            (12_000, Some("the table of ALI tells a time 12 s later than the table of AWS")),
-            (-12_000, Some("the table of AWS tells a time 12 s later than the table of ALI")),
+            (12_000, Some("the clock of the table of ALI is 12 s ahead of that of AWS")),
+            (-12_000, Some("the clock of the table of AWS is 12 s ahead of that of ALI")),
         ] {
             let mut config = Embedded::<there_and_back::ThereAndBack>::config();
             config.epoch_ms = Some(1_800_000_000_000);

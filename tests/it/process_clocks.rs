@@ -218,3 +218,62 @@ fn clocks_that_are_off_by_days_drop_no_event_and_fail_no_run() {
         }
     }
 }
+
+mod tails {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+        const ALI: Cloud = Cloud::aliyun("ap-northeast-1");
+
+        /// Functions on the other cloud, all of whose rows are at home.
+        #[workflow]
+        pub(crate) async fn tails(n: u64) -> u64 {
+            let (a, b) = join!(here(n), there(n));
+            last(a + b).await
+        }
+
+        #[function(on = AWS)]
+        async fn here(x: u64) -> u64 { x }
+
+        #[function(on = ALI)]
+        async fn there(x: u64) -> u64 { x }
+
+        #[function(on = AWS)]
+        async fn last(x: u64) -> u64 { x }
+    }
+}
+
+/// When something was committed is told by the tables too: a sweep goes by it.
+#[test]
+fn what_is_lost_is_found_whatever_the_clocks_of_functions_say() {
+    for process in [-DAYS_MS, DAYS_MS] {
+        virtual_time(0, async {
+            let mut config = Embedded::<tails::Tails>::config();
+            config.profile = Profile::TOKYO;
+            config.epoch_ms = Some(1_800_000_000_000);
+            let clouds = LocalClouds::new(config).unwrap();
+            let weather = Arc::new(Weather::default());
+            for cloud in 0..2 {
+                let backends = weather.around(clouds.backends_from(cloud));
+                let backends = told(Off { process, tables: [0, 0] }, Believes::TheTable, backends);
+                let runtime = Runtime::new::<tails::Tails>(backends, Options::default());
+                clouds.serve(cloud, Arc::new(runtime.on(cloud as u16)));
+            }
+            weather.lose_next("last", 1);
+            let client = Client::<tails::Tails>::new(clouds.backends_for_client(), Options::default());
+            let sweeper = Runtime::new::<tails::Tails>(clouds.backends_from(0), Options::default());
+            let run = client.start("key", 3).await.unwrap();
+            let sweeping = async {
+                for _ in 0..10 {
+                    tokio::time::sleep(MINUTE).await;
+                    sweeper.sweep(10).await.unwrap();
+                }
+            };
+            tokio::select! {
+                result = client.result(&run) => assert_eq!(result.unwrap(), 6),
+                () = sweeping => panic!("{process}: it was not found"),
+            }
+        });
+    }
+}

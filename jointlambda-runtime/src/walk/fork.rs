@@ -1,6 +1,6 @@
 //! Fan-outs: which of their branches are open, and a fan-in that is full.
 
-use super::{Errand, Found, MAX_LOOKED_AT, Part, Walk, When, note};
+use super::{Errand, Found, Part, Walk, When, note};
 use crate::{
     backend::Timestamp,
     commit::{Instance, Next, Settled},
@@ -85,7 +85,8 @@ impl Walk<'_> {
                 None | Some(_) => {}
             }
         }
-        if open.len() > MAX_LOOKED_AT {
+        // Another part first each time: what comes last may be more than one look can do.
+        if open.len() > 1 {
             let first = fastrand::usize(..open.len());
             open.rotate_left(first);
         }

@@ -1,15 +1,22 @@
 //! Parts of a run that cannot be read, or reached, for long: the rest is repaired as ever, and the run
 //! ends at its deadline.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jointlambda::{
     Options, RunError, Status, Workflow,
-    backend::fault::{FunctionsState, TableState},
+    backend::{
+        Row, StoreError, Table,
+        fault::{FunctionsState, TableState},
+    },
+    id::RowKey,
 };
 use tokio::time::Instant;
 
+use self::three::Three;
 use super::{MINUTE, World, apart::Apart, backlog::Backlog, roomy, virtual_time, wide::Wide};
+use crate::layers::{self, TableLayer, over_tables};
 
 const BRANCHES: u64 = 64;
 /// Those of them whose first row is on the cloud whose table is down.
@@ -129,5 +136,68 @@ fn a_part_that_can_be_read_again_is_gone_on_from() {
         assert_eq!(result.unwrap(), Apart::plain(BRANCHES).await);
         // A quarter of its age, and a sweep.
         assert!(took <= Duration::from_secs(30 * 60), "{took:?}");
+    });
+}
+
+mod three {
+    use jointlambda::prelude::*;
+
+    jointlambda::workflow! {
+        const AWS: Cloud = Cloud::aws("ap-northeast-1");
+
+        /// Three fan-outs at once, of which nothing comes for long.
+        #[workflow]
+        pub(crate) async fn three(n: u64) -> u64 {
+            let (a, b, c) = join!(
+                fan_out(0..n, async |x| if x == 7 { once(x).await } else { stuck(x).await }),
+                fan_out(0..n, async |x| stuck(x).await),
+                fan_out(0..n, async |x| stuck(x).await),
+            );
+            (a.len() + b.len() + c.len()) as u64
+        }
+
+        #[function(on = AWS)]
+        async fn once(x: u64) -> u64 { x }
+
+        #[function(on = AWS)]
+        async fn stuck(x: u64) -> u64 { x }
+    }
+}
+
+/// A table that takes a second for a read.
+struct Slow(Arc<dyn Table>);
+
+#[async_trait]
+impl TableLayer for Slow {
+    fn beneath(&self) -> &dyn Table {
+        &*self.0
+    }
+
+    async fn get(&self, key: &RowKey) -> Result<Option<Row>, StoreError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.get_many(keys).await
+    }
+}
+
+#[test]
+fn every_part_has_its_turn_where_a_sweep_can_look_at_a_third_of_them() {
+    let slow = |backends| over_tables(backends, |_, table| layers::table(Slow(table)));
+    virtual_time(0, async {
+        let world = World::<Three>::swept_by(roomy::<Three>(), &Options::default(), &slow);
+        world.weather.lose_next("stuck", u64::MAX);
+        world.weather.lose_next("once", 1);
+        world.client.start("key", 400).await.unwrap();
+        let (mut sweeps, began) = (0, Instant::now());
+        while world.weather.accepted("once") < 2 {
+            tokio::time::sleep(MINUTE).await;
+            world.sweeper.sweep_for(Duration::from_secs(15)).await.unwrap();
+            sweeps += 1;
+            assert!(began.elapsed() < Duration::from_secs(24 * 3_600), "not found by {sweeps} sweeps");
+        }
     });
 }

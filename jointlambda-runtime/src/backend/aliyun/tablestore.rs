@@ -117,7 +117,8 @@ impl Table {
         }
     }
 
-    async fn read(&self, keys: Vec<&RowKey>) -> Result<Vec<(String, Row)>, StoreError> {
+    /// Reads rows, or some columns of them.
+    async fn read(&self, keys: Vec<&RowKey>, columns: &[&str]) -> Result<Vec<(String, Row)>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         let mut wanted = keys;
         for round in 1..=many::READ_ROUNDS {
@@ -127,6 +128,7 @@ impl Table {
                     table_name: self.name.clone(),
                     primary_key: encoded.collect(),
                     max_versions: Some(1),
+                    columns_to_get: columns.iter().map(|&column| column.to_owned()).collect(),
                     ..TableInBatchGetRowRequest::default()
                 }],
             };
@@ -230,7 +232,7 @@ impl backend::Table for Table {
     }
 
     async fn get_many(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        many::read(keys, |keys| self.read(keys)).await
+        many::read(keys, |keys| self.read(keys, &[])).await
     }
 
     async fn arrive(&self, key: &RowKey, arrival: Arrival) -> Result<Arrived, StoreError> {

@@ -85,8 +85,10 @@ async fn the_role_is_enough_and_one_right_less_is_named() {
     let standin = Standin::ministack_with(&[("AUTH", "true"), ("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")]);
     let out = standin.folder().join("deploy");
     build(folder_of(PROGRAM), ("jointlambda-cloud-tests", "tests/cloud"), "rights-aws", &out, SETTINGS);
-    let hash = &format!("{:016x}", Rights::definition().hash)[..8];
-    let module = fs::read_to_string(out.join("aws").join(hash).join("main.tf.json")).expect("it was written");
+    let folders = fs::read_dir(out.join("aws")).expect("it was written");
+    let deployment = folders.flatten().find(|folder| folder.path().join("deployment.json").is_file());
+    let module = deployment.expect("a deployment").path().join("main.tf.json");
+    let module = fs::read_to_string(module).expect("it was written");
     let statements = statements(&serde_json::from_str(&module).expect("it is JSON"));
 
     let account = Account::at(&standin.url);
