@@ -235,7 +235,10 @@ impl Runtime {
         look: Option<When>,
         until: Option<Instant>,
     ) -> Result<Resumed, Fault> {
-        let walk = Walk::new(self, actor, Errand::Resume { look }, until);
+        // Half of the time is for reading: what was found is also to be sent.
+        let now = Instant::now();
+        let half = until.map(|until| now + until.saturating_duration_since(now) / 2);
+        let walk = Walk::new(self, actor, Errand::Resume { look }, half);
         let mut walking = walk.begin(record).await;
         let (mut sent, mut left, mut sending) = (0, 0, Ok(()));
         loop {
