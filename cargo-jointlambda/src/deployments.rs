@@ -69,13 +69,27 @@ impl Earlier {
         if prune {
             return Ok(own.map_or_else(|| format!("store-{region}"), |own| own.store_module(region)));
         }
+        // Its table is the same, or it were another deployment.
+        if let Some(own) = own
+            && let (old, new) = (bucket(&own.store), bucket(call))
+            && old != new
+        {
+            return Err(Trouble::new(format!(
+                "`[clouds.{cloud}]` in {FILE} has the bucket `{new}`, and this deployment has `{old}`, where \
+                 runs in flight have their large values"
+            ))
+            .hint(format!(
+                "write `{old}` again; or, when no run is open any more, pass `--prune`, which also removes the old \
+                 bucket"
+            )));
+        }
         for (entry, other) in stores() {
             let shared =
                 wanted.iter().zip(store_names(&other.store)).find(|(a, b)| **a == *b && !a.1.is_empty());
             if let Some(((key, name), _)) = shared {
                 return Err(Trouble::new(format!(
-                    "`[clouds.{cloud}]` in {FILE} has the {key} `{name}`, with which the earlier deployment {} is, \
-                     and another store beside that",
+                    "`[clouds.{cloud}]` in {FILE} uses the {key} `{name}`, which is part of the store of the earlier \
+                     deployment {}; the new store differs from that one",
                     entry.short()
                 ))
                 .hint(
@@ -90,6 +104,10 @@ impl Earlier {
             None => format!("store-{region}"),
         })
     }
+}
+
+fn bucket(call: &Map<String, Value>) -> &str {
+    call.get("bucket").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// What names a store: on AWS it has no instance, and a table's name is one of its instance.
@@ -152,15 +170,26 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_does_not_change_under_runs_in_flight() {
+        let own = entry("2222222200000000", store("", "t", "b"), None);
+        let earlier = Earlier { own: Some(own), others: Vec::new() };
+        let module = |bucket, prune| earlier.store_module("22222222", REGION, &store("", "t", bucket), prune);
+        let why = module("c", false).unwrap_err().lines();
+        assert!(why.contains("has the bucket `c`, and this deployment has `b`"), "{why}");
+        assert!(why.contains("hint: write `b` again"), "{why}");
+        assert!(module("b", false).is_ok() && module("c", true).is_ok());
+    }
+
+    #[test]
     fn a_new_table_needs_a_bucket_and_an_instance_of_its_own() {
         let earlier =
             Earlier { own: None, others: vec![entry("1111111100000000", store("i", "t", "b"), None)] };
         let refused = |store| earlier.store_module("22222222", REGION, &store, false).unwrap_err().lines();
         let why = refused(store("j", "u", "b"));
-        assert!(why.contains("has the bucket `b`, with which the earlier deployment 11111111 is"), "{why}");
+        assert!(why.contains("uses the bucket `b`, which is part of the store of the earlier"), "{why}");
         assert!(why.contains("hint: a new table needs a bucket"), "{why}");
-        assert!(refused(store("i", "u", "c")).contains("has the instance `i`"));
-        assert!(refused(store("i", "t", "c")).contains("has the table `i/t`"), "another bucket");
+        assert!(refused(store("i", "u", "c")).contains("uses the instance `i`"));
+        assert!(refused(store("i", "t", "c")).contains("uses the table `i/t`"), "another bucket");
         assert!(earlier.store_module("22222222", REGION, &store("j", "t", "c"), false).is_ok());
         assert!(earlier.store_module("22222222", REGION, &store("j", "u", "b"), true).is_ok(), "it goes");
     }

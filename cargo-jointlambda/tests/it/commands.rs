@@ -171,7 +171,9 @@ fn a_table_moves_beside_the_old_one() {
     let refused = project.run(&["build", "--profile", "dev"]);
     let error = refused.error();
     assert!(
-        error.contains("has the bucket `first-bucket`, with which the earlier deployment 01234567"),
+        error.contains(
+            "uses the bucket `first-bucket`, which is part of the store of the earlier deployment 01234567"
+        ),
         "{error}"
     );
     project.replace(&settings, "first-bucket", "second-bucket");
