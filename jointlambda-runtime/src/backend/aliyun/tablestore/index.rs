@@ -123,7 +123,7 @@ impl Table {
         }
     }
 
-    /// [`due`](backend::Table::due). Entries that their rows do not bear out are passed over: those of the
+    /// [`due`](crate::backend::Table::due). Entries that their rows do not bear out are passed over: those of the
     /// last minute are of runs that are being made, or have ended; older ones are removed.
     pub(super) async fn find_due(
         &self,
@@ -197,7 +197,7 @@ impl Table {
         Ok(())
     }
 
-    /// [`postpone`](backend::Table::postpone): makes the new entry first, and removes the old one last.
+    /// [`postpone`](crate::backend::Table::postpone): makes the new entry first, and removes the old one last.
     pub(super) async fn move_in_index(&self, key: &RowKey, look: Look) -> Result<(), StoreError> {
         let Some(row) = self.wire(key).await? else { return Ok(()) };
         let before = match (row.get("check_at"), row.get("shard")) {
