@@ -35,8 +35,8 @@ const ROWS_PER_READ: usize = 16;
 /// A slot of a batch row.
 #[derive(Debug, Serialize, Deserialize)]
 struct Slot {
-    /// The clouds that hold objects of the run, as far as whoever put it there knew. It is no part of
-    /// what tells two members apart: copies may know of different ones.
+    /// The clouds that hold objects of the run, as far as the copy knew that filled the slot. It is no part
+    /// of what tells two members apart: copies may know of different ones.
     objects: CloudSet,
     /// Whose value the envelope is, when it is stored elsewhere.
     of: Option<Incarnation>,

@@ -225,8 +225,8 @@ fn given_up(record: &Record<'_>, provider: Provider, shares_processes: bool) -> 
     let error_type = said.as_ref().and_then(|said| said.error_type.as_deref());
     let condition = &*record.context.condition;
     let cause = match (condition, error, error_type) {
-        // What a function said before counts for nothing if the platform has given up for another reason in
-        // the end. Other conditions of Function Compute are ignored: its words are not known for certain.
+        // What a function said before counts for nothing if the platform gave up for another reason in the
+        // end. Other conditions of Function Compute are ignored: which words it uses is not certain.
         ("EventAgeExceeded", ..) => Cause::Surroundings,
         (condition, ..) if provider == Provider::Aws && condition != RETRIES_EXHAUSTED => Cause::Surroundings,
         (_, _, Some(OF_THE_CALL)) => Cause::Call,

@@ -131,7 +131,7 @@ impl TableLayer for Told {
 /// Whose clocks are off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// Functions'; nobody sweeps, so that an event that is dropped is missed.
+    /// Functions'. There are no sweeps, so that an event that is dropped is missed.
     Functions,
     /// The sweeper's; some events are lost, so that it has something to do.
     Sweeper,

@@ -168,7 +168,7 @@ macro_rules! hash_of_item {
                 #[workflow]
                 pub(super) async fn run(x: u64) -> Seen<Item> { made(x).await }
                 #[function]
-                async fn made(_x: u64) -> Seen<Item> { unreachable!("nobody calls it") }
+                async fn made(_x: u64) -> Seen<Item> { unreachable!("it is never called") }
             }
         }
         one::Run::definition().hash

@@ -54,9 +54,9 @@ impl Settings {
         })
     }
 
-    /// Puts the tables at the end of the file that had the run rows of `earlier` deployments, unless it has
-    /// them, or the run rows are there: then their keys are not started again. Gives what it has put there.
-    /// After so many `days` nobody needs it.
+    /// Appends each table that had the run rows of an `earlier` deployment, unless the file has it already or
+    /// it is the home. A key that names a run there is not started again. Returns the tables that were
+    /// added; the file says that they can be removed after so many `days`.
     pub(crate) fn move_from(
         &mut self,
         home: &HomeTable,

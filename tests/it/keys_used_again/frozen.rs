@@ -23,7 +23,7 @@ use crate::{
     redriving::shapes::BROKEN,
 };
 
-/// How long whoever starts or redrives a run waits for an answer before it tries once more.
+/// How long a client that starts or redrives a run waits for an answer before it tries once more.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long it waits when a service fails it.
 const PAUSE: Duration = Duration::from_secs(60);

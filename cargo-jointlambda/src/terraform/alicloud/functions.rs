@@ -253,7 +253,7 @@ mod tests {
         let module = module_of(&sample::described(Provider::Aliyun));
         let environment = &module["locals"]["environment"];
         assert_eq!(environment["sweeper"][AT_ONCE], "${tostring(var.instance_concurrency)}");
-        assert!(environment["cut"].get(AT_ONCE).is_none(), "nobody else asks: {environment}");
+        assert!(environment["cut"].get(AT_ONCE).is_none(), "only the sweeper asks: {environment}");
     }
 
     #[test]

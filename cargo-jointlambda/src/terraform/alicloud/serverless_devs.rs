@@ -37,7 +37,7 @@ pub(crate) fn document(described: &Described, settings: &Settings, place: &Place
     });
     let head = format!(
         "# {}\n# The environment gives the role of the functions (an ARN) and the number of the account.\n\
-         # Whoever raises an `instanceConcurrency` gives the sweeper a variable {AT_ONCE} with the same number.\n",
+         # If you raise an `instanceConcurrency`, set {AT_ONCE} of the sweeper to the same number.\n",
         crate::terraform::note()
     );
     head + &yaml::text(&document)

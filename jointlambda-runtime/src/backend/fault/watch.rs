@@ -121,7 +121,7 @@ impl Watch {
                 seen.rows.insert(key.clone(), kept);
             }
             // The row of a run may take the place of one that expired; and a copy that stood still until
-            // its row had gone makes it again, for nobody.
+            // its row had expired may create it again; nothing reads it.
             (Created::New, Some((_, expires_at))) if key.as_run().is_some() || expires_at <= now => {
                 seen.rows.insert(key.clone(), kept);
             }

@@ -1,5 +1,7 @@
 //! What a service that says no, or nothing, means to the runtime; and the one line that people read.
 
+use std::time::{Duration, SystemTime};
+
 use jointlambda::{
     backend::{Backend, Invoked, NewRow, StoreError},
     id::{Digest, Incarnation, ObjectKey, RowKey, RunId},
@@ -129,6 +131,48 @@ async fn a_busy_service_is_told_from_one_that_gave_no_answer() {
     assert!(matches!(of_function(&broken).await, Invoked::Unknown(_)));
     let large = backend(413, "RequestTooLargeException", "too large");
     assert!(matches!(of_function(&large).await, Invoked::Rejected(_)));
+}
+
+/// While a function is made or changed, Lambda answers so to an invocation (`ResourceConflictException` of the
+/// API reference of `Invoke`).
+#[tokio::test]
+async fn a_function_that_is_being_deployed_takes_events_later() {
+    let pending = "The operation cannot be performed at this time. The function is currently in the following state: Pending";
+    let pending = backend(409, "ResourceConflictException", pending);
+    assert!(matches!(of_function(&pending).await, Invoked::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_not_taken_for_wrong_keys() {
+    let expired = "Signature expired: 20261201T000000Z is now earlier than 20261201T002500Z (20261201T003000Z - 5 min.)";
+    let off = backend(400, "InvalidSignatureException", expired);
+    let advice = "the clock of this machine and AWS's are too far apart: set the clock";
+    assert_eq!(one_line(&of_table(&off).await), format!("the store refuses: {advice}"));
+    assert_eq!(of_function(&off).await, Invoked::Denied(advice.to_owned()));
+    let s3 =
+        "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>";
+    let s3 = Account::at(&service(http(403, &[XML], s3))).backend::<Doubled>("rows");
+    assert_eq!(one_line(&of_objects(&s3).await), format!("the store refuses: {advice}"));
+}
+
+/// A proxy on the way has a clock of its own, and a cache the date of another day.
+#[tokio::test]
+async fn only_dynamodb_itself_tells_the_time() {
+    let in_nine_days = SystemTime::now() + Duration::from_secs(9 * 24 * 3_600);
+    let date = httpdate::fmt_http_date(in_nine_days);
+    let json = ("content-type", "application/x-amz-json-1.0");
+    let body = r#"{"__type": "com.amazonaws.dynamodb.v20120810#ValidationException", "message": "no"}"#;
+    for (headers, tells) in [
+        (vec![json, ("date", &*date)], false),
+        (vec![json, ("date", &*date), ("x-amzn-requestid", "A1")], true),
+        (vec![json, ("x-amzn-requestid", "A1")], false),
+    ] {
+        let backend = Account::at(&service(http(400, &headers, body))).backend::<Doubled>("rows");
+        of_table(&backend).await;
+        assert_eq!(backend.table.heard().is_some(), tells, "{headers:?}");
+        let ahead_h = backend.table.ahead_ms() / 3_600_000;
+        assert!((!tells && ahead_h == 0) || (215..=216).contains(&ahead_h), "{ahead_h} h: {headers:?}");
+    }
 }
 
 #[tokio::test]

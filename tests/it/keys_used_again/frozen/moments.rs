@@ -35,7 +35,7 @@ fn named<W: Workflow>(reuse: Reuse, schedule: &Schedule, at: Option<u64>) -> Str
 /// Each operation of the first of two runs at which a copy can be frozen, before or after it.
 fn freezes(calm: &Trial) -> Vec<Schedule> {
     let of_first = &calm.operations[..calm.from as usize];
-    // Whoever cancels the run of a key knows of none before it has read one: it may cancel the later one.
+    // A canceller that has read no row yet knows a key only: it may cancel the later run.
     let knows_none = |at, action| Some(at) == calm.cancelled && action == Action::HoldBefore;
     let holds = |schedule: &Schedule| {
         let (at, action) = schedule.0[0];
@@ -169,7 +169,7 @@ fn a_copy_of_an_earlier_run_decides_nothing_in_a_race_or_a_batch() {
 }
 
 #[test]
-fn whoever_cancelled_an_earlier_run_cancels_nothing_of_the_later_one() {
+fn a_canceller_of_an_earlier_run_cancels_nothing_of_the_later_one() {
     for reuse in [GONE, REPLACED] {
         let reuse = Reuse { cancelled: true, ..reuse };
         survives::<Chain>(reuse, &[3, 4], 1);
